@@ -1,0 +1,49 @@
+"""`TrainingArguments` that also name the way of withstanding wrong labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainingArguments
+
+from hf_noisy.methods import build_methods, choose_criterion
+
+
+@dataclass
+class NoisyTrainingArguments(TrainingArguments):
+    """Every field of `TrainingArguments`, and a method by name for the command line, YAML and hyperparameter search.
+
+    Args:
+        noise_method: a name of `hf_noisy.METHODS`, or several joined by "+". None takes the Trainer's `criterion` and
+            `callbacks` alone.
+        noise_kwargs: the method's parameters, as a dictionary or as JSON. Where several methods are named,
+            `{"gce": {"q": 0.5}}` says whose they are.
+
+    Raises:
+        ValueError: an unknown method or parameter, or one outside its domain.
+
+    >>> NoisyTrainingArguments("output", noise_method="gce", noise_kwargs='{"q": 0.5}').noise_kwargs
+    {'q': 0.5}
+    """
+
+    _VALID_DICT_FIELDS = [*TrainingArguments._VALID_DICT_FIELDS, "noise_kwargs"]  # noqa: RUF012 (read by the parent)
+
+    noise_method: str | None = field(
+        default=None,
+        metadata={"help": "How to withstand wrong labels: a method's name, or several joined by '+', as in 'gce'."},
+    )
+    noise_kwargs: dict[str, Any] | str | None = field(
+        default=None, metadata={"help": """The method's parameters as JSON, such as '{"q": 0.5}'."""}
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choose_criterion(None, build_methods(self.noise_method, self.method_parameters))
+
+    @property
+    def method_parameters(self) -> dict[str, Any]:
+        """`noise_kwargs` as a dictionary."""
+        if isinstance(self.noise_kwargs, str):
+            raise ValueError(f"""noise_kwargs={self.noise_kwargs!r}: expected a JSON object, such as '{{"q": 0.5}}'.""")
+        return self.noise_kwargs or {}

@@ -1,0 +1,71 @@
+"""The seam: a method is a `TrainerCallback` with a few more events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+from transformers import TrainerCallback
+
+from hf_noisy.losses import Criterion
+from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
+
+
+class NoiseCallback(TrainerCallback):
+    """Decides what each example is taught (target) and how hard (weight). Override the events that you need.
+
+    Several callbacks fold in list order. An event that draws random numbers takes them from `batch.generator(purpose)`,
+    and whatever it remembers goes into a `Memory` and into `state_dict`, or a resumed run differs from an unbroken one.
+
+    A method in full, trusting an example by the probability that the model gives its label:
+
+    >>> class TrustByProbability(NoiseCallback):
+    ...     def supervise(self, supervision, predictions, batch):
+    ...         believed = (predictions.probs * batch.given).sum(-1)
+    ...         return replace(supervision, weights=supervision.weights * believed)
+    """
+
+    criterion: Criterion | None = None  # a method that needs a criterion of its own declares it here
+
+    def setup(self, context: Context) -> None:
+        """Once, before checkpoint state is loaded: allocate memory. Called again if training starts over."""
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        """Before epoch `epoch` (0 is the first). `survey()` costs a forward over the training set.
+
+        A run that resumes inside an epoch does not see this event again for that epoch.
+        """
+
+    def views(self, inputs: dict[str, Tensor], batch: Batch) -> list[dict[str, Tensor]]:
+        """Before the forward: the inputs that it sees, all of one shape; `[inputs, inputs]` adds a dropout view."""
+        return [inputs]
+
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        """After the forward, without gradient: change targets and weights."""
+        return supervision
+
+    def penalty(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor | None:
+        """After the forward, with gradient: a regulariser (batch,), or a scalar that counts once a row, or None."""
+        return None
+
+    def deployed(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """Around evaluation, prediction, survey and saving: swap in the weights that users will get."""
+        return nullcontext()
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        """What to log beside the loss; tensors are read only when the Trainer logs."""
+        return {}
+
+    def report(self) -> dict[str, np.ndarray]:
+        """What was learned about each example: name -> (rows, ...), columns of `trainer.example_report()`."""
+        return {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that an exact resume needs, as tensors."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state_dict` gave; `setup` has run."""

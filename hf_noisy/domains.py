@@ -1,0 +1,38 @@
+"""Checks of a method's parameters: an error carries the value, what was expected, and the fix."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from numbers import Real
+
+
+def check_fraction(name: str, value: float, domain: str) -> float:
+    """`value` if it is a number within `domain`, an interval between 0 and 1 written as "(0, 1]"; else an error.
+
+    >>> check_fraction("k", 0.5, "[0, 1)")
+    0.5
+    >>> check_fraction("noise_rate", 40, "[0, 1)")
+    Traceback (most recent call last):
+    ValueError: noise_rate=40: expected a number in [0, 1). Did you mean 0.4?
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r}: expected a number in {domain}, got {type(value).__name__}.")
+    above = value >= 0 if domain.startswith("[") else value > 0
+    below = value <= 1 if domain.endswith("]") else value < 1
+    if above and below and not math.isnan(value):
+        return float(value)
+    hint = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
+    raise ValueError(f"{name}={value!r}: expected a number in {domain}.{hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest known one, then all of them.
+
+    >>> nearest("gcee", ["ce", "gce"])
+    "Did you mean 'gce'? Known: ce, gce."
+    """
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return (f"Did you mean {close[0]!r}? " if close else "") + f"Known: {', '.join(known)}."

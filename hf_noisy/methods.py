@@ -1,0 +1,152 @@
+"""Methods by name: what `noise_method` may say, and the criteria and callbacks that a name stands for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.callbacks.truncated_gce import TruncatedGCE
+from hf_noisy.domains import nearest
+from hf_noisy.losses import (
+    ActivePassive,
+    Bootstrapping,
+    Criterion,
+    CrossEntropy,
+    GeneralizedCrossEntropy,
+    LabelSmoothing,
+    MeanAbsoluteError,
+    SymmetricCrossEntropy,
+    UniformMixture,
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a name stands for."""
+
+    build: Callable[..., Criterion | NoiseCallback]
+    summary: str  # what it does to an example
+    paper: str  # citation, for the model card
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Names and defaults of what `noise_kwargs` may set."""
+        fixed = self.build.keywords if isinstance(self.build, partial) else {}
+        parameters = inspect.signature(self.build).parameters.values()
+        return {p.name: p.default for p in parameters if p.name not in fixed}
+
+
+_ZHANG = "Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, NeurIPS 2018"
+_MA = "Ma et al., Normalized Loss Functions for Deep Learning with Noisy Labels, ICML 2020"
+_REED = "Reed et al., Training Deep Neural Networks on Noisy Labels with Bootstrapping, ICLR 2015 workshop"
+
+METHODS: dict[str, Method] = {
+    "ce": Method(CrossEntropy, "believes every label", "the baseline"),
+    "mae": Method(
+        MeanAbsoluteError,
+        "bounds what one label can cost, each alike",
+        "Ghosh et al., Robust Loss Functions under Label Noise for Deep Neural Networks, AAAI 2017",
+    ),
+    "gce": Method(GeneralizedCrossEntropy, "trusts a label the less, the less the model believes it", _ZHANG),
+    "gce_truncated": Method(TruncatedGCE, "leaves out labels that the model gives a low probability", _ZHANG),
+    "sce": Method(
+        SymmetricCrossEntropy,
+        "adds a bounded term that asks the label of the prediction",
+        "Wang et al., Symmetric Cross Entropy for Robust Learning with Noisy Labels, ICCV 2019",
+    ),
+    "label_smoothing": Method(
+        LabelSmoothing,
+        "gives every class a small share of each label",
+        "Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
+    ),
+    "uniform_mixture": Method(
+        UniformMixture,
+        "supposes that a fixed share of labels is drawn at random",
+        "Patrini et al., Making Deep Neural Networks Robust to Label Noise, CVPR 2017 (forward correction, uniform)",
+    ),
+    "nce_rce": Method(partial(ActivePassive, passive="rce"), "pairs a normalised active loss with reverse CE", _MA),
+    "nce_mae": Method(partial(ActivePassive, passive="mae"), "pairs a normalised active loss with MAE", _MA),
+    "bootstrap_soft": Method(partial(Bootstrapping, kind="soft"), "mixes the label with the prediction", _REED),
+    "bootstrap_hard": Method(partial(Bootstrapping, kind="hard"), "mixes the label with the predicted class", _REED),
+}
+
+
+def split_names(noise_method: str | None) -> list[str]:
+    """`"co_teaching+gce"` -> the names; an unknown one raises with the nearest, a repeated one too.
+
+    >>> split_names("gce")
+    ['gce']
+    >>> split_names("gcee")
+    Traceback (most recent call last):
+    ValueError: noise_method='gcee': unknown method 'gcee'. Did you mean 'gce'? Known: ce, mae, gce, ...
+    """
+    names = [name.strip() for name in noise_method.split("+")] if noise_method else []
+    for name in names:
+        if name not in METHODS:
+            raise ValueError(f"noise_method={noise_method!r}: unknown method {name!r}. {nearest(name, METHODS)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"noise_method={noise_method!r}: names a method twice. Name each once.")
+    return names
+
+
+def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> list[Criterion | NoiseCallback]:
+    """The criteria and callbacks of a name, with their parameters.
+
+    Args:
+        noise_method: a name of `METHODS`, or several joined by "+"; None for none.
+        noise_kwargs: parameters by name; where several methods are named, `{"gce": {"q": 0.5}}` says whose they are.
+
+    Raises:
+        ValueError: an unknown method or parameter (with the nearest name), or one that several methods take.
+
+    >>> build_methods("gce", {"q": 0.5})
+    [GeneralizedCrossEntropy(q=0.5)]
+    """
+    names = split_names(noise_method)
+    arguments: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for key, value in (noise_kwargs or {}).items():
+        takers = [name for name in names if key in METHODS[name].parameters]
+        if key in names and isinstance(value, Mapping):
+            arguments[key].update(value)
+        elif len(takers) == 1:
+            arguments[takers[0]][key] = value
+        elif takers:
+            raise ValueError(
+                f"noise_kwargs: {key!r} is a parameter of {' and '.join(takers)}. "
+                f'Say whose it is: {{"{takers[0]}": {{"{key}": {value!r}}}}}.'
+            )
+        else:
+            _unknown_parameter(key, names)
+    for name, given in arguments.items():
+        for key in given.keys() - METHODS[name].parameters.keys():
+            _unknown_parameter(key, [name])
+    return [METHODS[name].build(**given) for name, given in arguments.items()]
+
+
+def choose_criterion(explicit: Criterion | None, built: Sequence[Criterion | NoiseCallback]) -> Criterion:
+    """The one criterion of a training: given, named, or declared by a callback; cross-entropy if there is none.
+
+    Raises:
+        ValueError: there are two.
+    """
+    found = [explicit] if explicit is not None else []
+    for part in built:
+        criterion = part.criterion if isinstance(part, NoiseCallback) else part
+        found += [criterion] if criterion is not None else []
+    if len(found) > 1:
+        raise ValueError(
+            f"{len(found)} criteria: {', '.join(map(repr, found))}. Expected one: pass criterion=..., or name one in "
+            "noise_method, or use one callback that brings its own."
+        )
+    return found[0] if found else CrossEntropy()
+
+
+def _unknown_parameter(key: str, names: Sequence[str]) -> None:
+    known = sorted({parameter for name in names for parameter in METHODS[name].parameters})
+    method = "+".join(names) or "no noise_method"
+    listed = nearest(key, known) if known else "It takes none."
+    raise ValueError(f"noise_kwargs: {key!r} is no parameter of {method}. {listed}")

@@ -1,0 +1,115 @@
+"""What a method sees of one step and what it may change: frozen dataclasses with shapes beside each field.
+
+Sizes: `networks` is 1 unless a method trains peers, `views` is 1 unless a callback asks for more, `batch` is the rows
+of this step on this process, `classes` is the model's `num_labels`, `sources` the number of labeling functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hf_noisy.losses import Criterion
+
+
+def keyed_generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A random generator that depends on nothing but `key`, so that a resumed run draws what the unbroken run drew.
+
+    >>> a, b = keyed_generator(0, 12, "word_dropout"), keyed_generator(0, 12, "word_dropout")
+    >>> torch.equal(torch.rand(3, generator=a), torch.rand(3, generator=b))
+    True
+    """
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method is told once, before the first step (and before its state is loaded from a checkpoint)."""
+
+    rows: int  # training examples
+    classes: int
+    labels: Tensor  # (rows,) int64 with -100 for abstained; or (rows, classes) float32 with zero rows for abstained
+    votes: Tensor | None  # (rows, sources) int16, -1 abstains
+    criterion: Criterion
+    epochs: float  # of the whole training
+    seed: int
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of one forward and where the training stands."""
+
+    index: Tensor  # (batch,) row numbers in the training set
+    given: Tensor  # (batch, classes) labels as they came: one-hot, soft, or all zero where abstained
+    votes: Tensor | None  # (batch, sources), -1 abstains
+    epoch: float  # epochs done before this step; 1.5 is the middle of the second epoch
+    progress: float  # share of the training done before this step, in [0, 1)
+    key: tuple[int, int, int]  # (seed, global step, micro-step): what random draws of this step may depend on
+    everywhere: Tensor  # (batch of all processes,) row numbers; a row that a sampler repeats points past the end
+    gather: Callable[[Tensor], Tensor]  # (batch, ...) -> (batch of all processes, ...), in the order of `everywhere`
+
+    @property
+    def covered(self) -> Tensor:
+        """(batch,) True where the row has a label."""
+        return self.given.sum(-1) > 0
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A generator of this step and purpose on the batch's device: equal in a resumed run, other in the next step."""
+        return keyed_generator(*self.key, purpose, device=self.index.device)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one forward said of the batch, before any supervision."""
+
+    clean_log_probs: Tensor  # (networks, views, batch, classes) of the true class
+
+    @classmethod
+    def from_logits(cls, logits: Tensor, views: int, rows: int) -> Predictions:
+        """(views x rows, classes), view by view; another shape raises."""
+        if logits.ndim != 2 or len(logits) != views * rows:
+            raise ValueError(
+                f"the model gives logits of shape {tuple(logits.shape)}: expected ({views * rows}, classes). Use a model "
+                "for sequence classification."
+            )
+        return cls(logits.float().log_softmax(-1).view(1, views, rows, -1))
+
+    @property
+    def probs(self) -> Tensor:
+        """(batch, classes) mean over networks of the first view's probabilities."""
+        return self.clean_log_probs[:, 0].exp().mean(0)
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """What each example is taught and how hard. `dataclasses.replace` changes it."""
+
+    targets: Tensor  # (networks, batch, classes)
+    weights: Tensor  # (networks, batch); never renormalised: the step divides by its number of rows
+
+    def weighted(self, factor: Tensor) -> Supervision:
+        """The same with every weight multiplied by `factor`, (batch,) or (networks, batch)."""
+        return replace(self, weights=self.weights * factor)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All training examples at once, in row order, seen without dropout."""
+
+    log_probs: Tensor  # (rows, classes)
+    given: Tensor  # (rows, classes), zero rows where abstained
+
+
+def concatenate_views(views: list[dict[str, Any]]) -> dict[str, Any]:
+    """One batch of all views, view by view."""
+    return {
+        name: torch.cat([view[name] for view in views]) if torch.is_tensor(value) else value
+        for name, value in views[0].items()
+    }

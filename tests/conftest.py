@@ -1,0 +1,121 @@
+"""A tiny random BERT, its rows, and a trainer of both; everything is offline."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification, TrainerCallback, set_seed
+
+from hf_noisy import NoisyTrainer, NoisyTrainingArguments
+
+datasets.disable_progress_bars()
+
+
+def tiny_model(classes: int = 3, *, dropout: float = 0.0, seed: int = 0, **config) -> BertForSequenceClassification:
+    set_seed(seed)
+    return BertForSequenceClassification(
+        BertConfig(
+            vocab_size=40,
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            max_position_embeddings=16,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            num_labels=classes,
+            **config,
+        )
+    )
+
+
+def token_rows(rows: int, *, seed: int = 0, length: int = 6) -> dict[str, list]:
+    generator = np.random.default_rng(seed)
+    ids = generator.integers(1, 40, size=(rows, length))
+    return {"input_ids": ids.tolist(), "attention_mask": np.ones_like(ids).tolist()}
+
+
+def token_dataset(rows: int, labels=None, *, classes: int = 3, seed: int = 0) -> datasets.Dataset:
+    """Random token rows; the label, unless given, depends on the first token, so that it can be learned."""
+    columns = token_rows(rows, seed=seed)
+    columns["labels"] = [row[0] % classes for row in columns["input_ids"]] if labels is None else labels
+    return datasets.Dataset.from_dict(columns)
+
+
+def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **arguments) -> NoisyTrainer:
+    """A NoisyTrainer on the tiny model; `arguments` go to the trainer where it knows them, else to its arguments."""
+    own = {
+        "criterion",
+        "callbacks",
+        "eval_dataset",
+        "compute_metrics",
+        "data_collator",
+        "model_init",
+        "processing_class",
+    }
+    trainer_arguments = {name: arguments.pop(name) for name in own & arguments.keys()}
+    defaults = {
+        "per_device_train_batch_size": 4,
+        "num_train_epochs": 2,
+        "learning_rate": 1e-2,
+        "report_to": "none",
+        "use_cpu": True,
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "dataloader_pin_memory": False,
+        "logging_steps": 1,
+    }
+    args = NoisyTrainingArguments(output_dir=str(folder), **{**defaults, **arguments})
+    if model is None and "model_init" not in trainer_arguments:
+        model = tiny_model()
+    return NoisyTrainer(
+        model, args, train_dataset=token_dataset(rows) if dataset is None else dataset, **trainer_arguments
+    )
+
+
+ONE_STEP = {
+    "num_train_epochs": 1,
+    "optim": "sgd",
+    "learning_rate": 1.0,
+    "lr_scheduler_type": "constant",
+    "max_grad_norm": 0.0,
+}
+
+
+class Gradients(TrainerCallback):
+    """Keeps the gradient of each optimizer step."""
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+
+    def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+        self.steps.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]).clone())
+
+
+def gradient(folder, dataset, **arguments) -> torch.Tensor:
+    """The gradient of the only optimizer step of one epoch."""
+    watch = Gradients()
+    callbacks = [watch, *arguments.pop("callbacks", [])]
+    make_trainer(folder, dataset, callbacks=callbacks, **{**ONE_STEP, **arguments}).train()
+    (only,) = watch.steps
+    return only
+
+
+def relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    assert expected.norm() > 1e-4
+    return float((found - expected).norm() / expected.norm())
+
+
+def flat_weights(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)

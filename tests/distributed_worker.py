@@ -1,0 +1,49 @@
+"""What test_distributed.py starts on two ranks: `distributed_worker.py FOLDER gradient|train|resume ROWS`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from conftest import flat_weights, gradient, make_trainer, token_dataset
+from test_contract import StopAt
+
+folder, task, rows = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+torch.set_num_threads(1)
+
+SETTINGS = {
+    "noise_method": "gce_truncated",
+    "noise_kwargs": {"warmup": 0.5, "k": 0.3},
+    "save_strategy": "steps",
+    "save_steps": 1,
+    "eval_dataset": token_dataset(7, seed=1),
+}
+
+
+def train() -> dict:
+    """Train and, for `resume`, go on from a checkpoint inside the first epoch."""
+    checkpoint = None
+    if task == "resume":
+        make_trainer(folder, token_dataset(rows), **SETTINGS, callbacks=[StopAt(1)]).train()
+        checkpoint = str(folder / "checkpoint-1")
+    trainer = make_trainer(folder, token_dataset(rows), **SETTINGS)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    return {
+        "weights": flat_weights(trainer.model),
+        "report": str(trainer.example_report().to_dict()),
+        "seen": trainer.example_report()["seen"][:],
+        "survey_rows": len(trainer.survey().log_probs),
+        "evaluated_rows": len(trainer.predict(trainer.eval_dataset).predictions),
+    }
+
+
+if task == "gradient":
+    result = {"gradient": gradient(folder, token_dataset(rows), gradient_accumulation_steps=2)}
+else:
+    result = train()
+state = PartialState()
+folder.mkdir(parents=True, exist_ok=True)
+torch.save({**result, "world_size": state.num_processes}, folder / f"rank{state.process_index}.pt")
+state.destroy_process_group()

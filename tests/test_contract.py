@@ -1,0 +1,201 @@
+"""The contract that every method passes: one row a method, one test a promise."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from conftest import flat_weights, make_trainer, tiny_model, token_dataset
+from safetensors import safe_open
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, TrainerCallback, pipeline
+
+from hf_noisy import METHODS
+from hf_noisy.state import STATE_NAME
+
+EVERY_METHOD = pytest.mark.parametrize("method", sorted(METHODS))
+
+
+@EVERY_METHOD
+def test_a_batch_of_one(tmp_path, method):
+    trainer = make_trainer(tmp_path, rows=3, noise_method=method, per_device_train_batch_size=1)
+    assert np.isfinite(trainer.train().training_loss)
+
+
+@EVERY_METHOD
+def test_a_batch_in_which_every_label_abstains(tmp_path, method):
+    trainer = make_trainer(
+        tmp_path, token_dataset(8, [-1] * 7 + [1]), noise_method=method, per_device_train_batch_size=2
+    )
+    assert np.isfinite(trainer.train().training_loss)
+    assert torch.isfinite(flat_weights(trainer.model)).all()
+
+
+@EVERY_METHOD
+def test_soft_labels(tmp_path, method):
+    soft = np.random.default_rng(0).dirichlet(np.ones(3), size=12).astype(np.float32)
+    soft[::4] = 0
+    trainer = make_trainer(tmp_path, token_dataset(12, soft.tolist()), noise_method=method)
+    assert np.isfinite(trainer.train().training_loss)
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("classes", [2, 20])
+def test_few_and_many_classes(tmp_path, method, classes):
+    dataset = token_dataset(40, classes=classes)
+    trainer = make_trainer(tmp_path, dataset, model=tiny_model(classes), noise_method=method)
+    assert np.isfinite(trainer.train().training_loss)
+
+
+@EVERY_METHOD
+def test_bfloat16_autocast(tmp_path, method):
+    trainer = make_trainer(tmp_path, rows=8, noise_method=method, bf16=True)
+    assert np.isfinite(trainer.train().training_loss)
+
+
+@EVERY_METHOD
+def test_a_checkpoint_is_a_model_that_auto_model_and_pipeline_load(tmp_path, method):
+    trainer = make_trainer(tmp_path, noise_method=method, save_strategy="epoch", num_train_epochs=1)
+    trainer.train()
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "checkpoint-5")
+    assert torch.equal(flat_weights(model), flat_weights(trainer.model))
+
+
+class StopAt(TrainerCallback):
+    """Ends the training after a step, as a preempted node would, but at a checkpoint."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = state.global_step == self.step
+
+
+def run(folder, method, *, stop_at=None, resume=None):
+    """20 rows in 5 steps an epoch, 3 epochs, a checkpoint every second step and dropout in the model."""
+    trainer = make_trainer(
+        folder,
+        model=tiny_model(dropout=0.3),
+        noise_method=method,
+        num_train_epochs=3,
+        save_strategy="steps",
+        save_steps=1,
+        callbacks=[StopAt(stop_at)] if stop_at else [],
+    )
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+def same(left, right) -> bool:
+    logs = [
+        [
+            {k: v for k, v in entry.items() if k in ("loss", "step", "grad_norm", "kept_share")}
+            for entry in t.state.log_history[:-1]
+        ]
+        for t in (left, right)
+    ]
+    return (
+        torch.equal(flat_weights(left.model), flat_weights(right.model))
+        and str(left.example_report().to_dict()) == str(right.example_report().to_dict())
+        and logs[0] == logs[1]
+    )
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("step", [7, 10], ids=["in the middle of an epoch", "at its end"])
+def test_a_resumed_run_is_the_unbroken_run_to_the_bit(tmp_path, method, step):
+    whole = run(tmp_path / "whole", method)
+    run(tmp_path / "broken", method, stop_at=step)
+    resumed = run(tmp_path / "broken", method, resume=str(tmp_path / "broken" / f"checkpoint-{step}"))
+    assert resumed.state.global_step == 15
+    assert same(whole, resumed)
+
+
+@EVERY_METHOD
+def test_without_its_state_a_resumed_run_differs(tmp_path, method, caplog):
+    whole = run(tmp_path / "whole", method)
+    run(tmp_path / "broken", method, stop_at=7)
+    checkpoint = tmp_path / "broken" / "checkpoint-7"
+    (checkpoint / STATE_NAME).unlink()
+    resumed = run(tmp_path / "broken", method, resume=str(checkpoint))
+    assert not same(whole, resumed)
+
+
+def test_truncated_gce_without_its_state_trains_other_weights(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 3, 20).tolist()
+    kwargs = {"noise_method": "gce_truncated", "noise_kwargs": {"warmup": 0.25, "every": 1.0, "k": 0.34}}
+
+    def train(folder, **more):
+        trainer = make_trainer(
+            folder,
+            token_dataset(20, labels),
+            **kwargs,
+            num_train_epochs=4,
+            save_strategy="steps",
+            save_steps=1,
+            **more,
+        )
+        trainer.train(resume_from_checkpoint=str(folder / "checkpoint-12") if not more else None)
+        return trainer
+
+    train(tmp_path, callbacks=[StopAt(12)])
+    shutil.copytree(tmp_path, tmp_path / "copy", ignore=shutil.ignore_patterns("copy"))
+    kept = train(tmp_path)
+    (tmp_path / "copy" / "checkpoint-12" / STATE_NAME).unlink()
+    dropped = train(tmp_path / "copy")
+    assert 0 < np.mean(kept.example_report()["kept"][:]) < 1
+    assert kept.example_report()["kept"][:] != dropped.example_report()["kept"][:]
+    assert not torch.equal(flat_weights(kept.model), flat_weights(dropped.model))
+
+
+def test_the_state_file_names_what_it_belongs_to(tmp_path):
+    run(tmp_path, "gce_truncated", stop_at=7)
+    with safe_open(tmp_path / "checkpoint-7" / STATE_NAME, framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["methods"] == "ExampleDynamics+TruncatedGCE"
+    assert metadata["rows"] == "20"
+    assert metadata["epoch"] == "1"
+    assert load_file(tmp_path / "checkpoint-7" / STATE_NAME)["1.TruncatedGCE.kept"].shape == (20,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noise_method": "mae"}, "criterion"),
+        ({"noise_method": "gce_truncated"}, "methods"),
+        ({"rows": 16}, "rows"),
+        ({"dataset": token_dataset(20, [1] * 20)}, "labels"),
+    ],
+)
+def test_another_runs_checkpoint_is_refused_by_name(tmp_path, change, message):
+    settings = {"noise_method": "gce", "save_strategy": "steps", "save_steps": 2, "rows": 20}
+    make_trainer(tmp_path, **settings).train()
+    with pytest.raises(ValueError, match=f"written with {message}"):
+        make_trainer(tmp_path, **{**settings, **change}).train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+
+
+def test_a_plain_trainers_checkpoint_resumes_with_a_word_about_it(tmp_path, monkeypatch):
+    from hf_noisy import trainer as module
+
+    said = []
+    monkeypatch.setattr(module.logger, "warning", said.append)
+    run(tmp_path, "ce", stop_at=7)
+    (tmp_path / "checkpoint-7" / STATE_NAME).unlink()
+    run(tmp_path, "ce", resume=str(tmp_path / "checkpoint-7"))
+    assert "plain Trainer's checkpoint" in said[0]
+
+
+@pytest.mark.slow
+def test_the_saved_folder_feeds_a_pipeline_with_class_names(tmp_path):
+    from hf_noisy.reviews import small_encoder
+
+    model, tokenizer = small_encoder(["a good day", "a bad day"] * 20, ["negative", "positive"], seed=0)
+    rows = tokenizer(["a good day", "a bad day"] * 10, truncation=True)
+    dataset = [{k: rows[k][i] for k in rows} | {"labels": (i + 1) % 2} for i in range(20)]
+    trainer = make_trainer(tmp_path, dataset, model=model, processing_class=tokenizer)
+    trainer.train()
+    trainer.save_model(str(tmp_path))
+    found = pipeline("text-classification", model=str(tmp_path))("a good day")
+    assert found[0]["label"] in {"negative", "positive"}

@@ -1,0 +1,70 @@
+"""Two processes on one machine (gloo) do what one does; each test asserts that there really are two."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import gradient, relative_difference, token_dataset
+
+pytestmark = pytest.mark.slow
+WORKER = Path(__file__).with_name("distributed_worker.py")
+
+
+def two_ranks(folder: Path, *words: str) -> list[dict]:
+    """Run the worker on two ranks; what each wrote."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={port}"]
+    done = subprocess.run(
+        [*command, str(WORKER), str(folder), *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = [torch.load(folder / f"rank{rank}.pt", weights_only=False) for rank in (0, 1)]
+    assert [result["world_size"] for result in results] == [2, 2]
+    return results
+
+
+@pytest.mark.parametrize("rows", [16, 14, 5], ids=["even", "repeated rows", "one rank repeats only"])
+def test_two_ranks_take_the_gradient_of_one_large_batch(tmp_path, rows):
+    expected = gradient(tmp_path, token_dataset(rows), per_device_train_batch_size=rows)
+    for result in two_ranks(tmp_path, "gradient", str(rows)):
+        assert relative_difference(result["gradient"], expected) < 1e-6
+
+
+def test_both_ranks_hold_the_same_weights_memory_and_report(tmp_path):
+    first, second = two_ranks(tmp_path, "train", "14")
+    assert torch.equal(first["weights"], second["weights"])
+    assert first["report"] == second["report"]
+    assert first["seen"] == [2] * 14
+    assert first["survey_rows"] == 14
+    assert first["evaluated_rows"] == 7
+
+
+def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch(tmp_path):
+    whole = two_ranks(tmp_path / "whole", "train", "14")
+    resumed = two_ranks(tmp_path / "broken", "resume", "14")
+    for one, other in zip(whole, resumed, strict=True):
+        assert torch.equal(one["weights"], other["weights"])
+        assert one["report"] == other["report"]
+
+
+def test_copies_that_do_not_know_of_each_other_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    from types import SimpleNamespace
+
+    from hf_noisy.launching import check_launched
+
+    with pytest.raises(RuntimeError, match="WORLD_SIZE=2.*--use_cpu True"):
+        check_launched(SimpleNamespace(world_size=1))
