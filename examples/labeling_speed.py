@@ -1,11 +1,16 @@
 """How many rows a second do labeling functions label: Snorkel's PandasLFApplier against apply_labeling_functions?
 
-    python examples/labeling_speed.py --rows 50000 --rounds 3
+    python examples/labeling_speed.py --rows 50000 --rounds 5
 
 Both sides run the same 10 Snorkel labeling functions over the same generated texts, in one process, in turns, so that a
 busy machine slows both. The votes must be equal. Printed on two shared CPU cores:
 
-TODO
+    round 1: PandasLFApplier 4,653 rows/s, apply_labeling_functions 120,088 rows/s, 25.8 times
+    round 2: PandasLFApplier 4,393 rows/s, apply_labeling_functions 129,125 rows/s, 29.4 times
+    round 3: PandasLFApplier 4,604 rows/s, apply_labeling_functions 132,104 rows/s, 28.7 times
+    round 4: PandasLFApplier 4,795 rows/s, apply_labeling_functions 91,410 rows/s, 19.1 times
+    round 5: PandasLFApplier 4,346 rows/s, apply_labeling_functions 132,001 rows/s, 30.4 times
+    ratio: median 28.7, from 19.1 to 30.4; votes equal
 """
 
 import argparse
@@ -49,7 +54,7 @@ def generate_texts(rows: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
     disable_progress_bars()

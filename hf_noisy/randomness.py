@@ -22,7 +22,7 @@ def forked_generators() -> Iterator[None]:
     """
     python, numpy = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # it warns when it has to guess
             yield
     finally:
         random.setstate(python)

@@ -409,7 +409,7 @@ def _sentence(text: str) -> str:
 def small_encoder(
     texts: Sequence[str], class_names: Sequence[str] = CLASS_NAMES, seed: int = 0, max_length: int = 48
 ) -> "tuple[BertForSequenceClassification, PreTrainedTokenizerFast]":
-    """Build a word tokenizer from `texts` and a BERT of two layers, 128 wide, at random: no download.
+    """Build a word tokenizer from `texts` and a BERT of two layers, 64 wide, at random: no download.
 
     The random weights depend on `seed` alone; the global torch generator is left as it was.
 

@@ -6,9 +6,7 @@ an all-zero row abstains: no source spoke of that example.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 
 from hf_noisy.domains import nearest
+from hf_noisy.randomness import forked_generators
 
 if TYPE_CHECKING:
     import pandas
@@ -363,11 +362,11 @@ def _vote_on_batch(
 
 
 def _votes_of_one(function: LabelingFunction, points: list[SimpleNamespace], indices: list[int]) -> list[int]:
+    call = _without_wrappers(function)
     votes: list[int] = []
     try:
-        votes.extend(
-            map(_without_wrappers(function), points)
-        )  # keeps the votes before a failure, so their number tells its row
+        for point in points:
+            votes.append(call(point))  # in a loop: the number of votes before a failure tells its row
     except Exception as error:
         row = indices[len(votes)]
         raise ValueError(
@@ -398,7 +397,7 @@ def _checked_vote(vote: object, row: int, function: LabelingFunction) -> int:
 
 
 def _fit_label_model(votes: np.ndarray, num_classes: int, seed: int, epochs: int, learning_rate: float) -> LabelModel:
-    with _global_generators_left_alone():
+    with forked_generators():
         from snorkel.labeling.model import LabelModel  # inside: importing it draws from numpy's global generator
 
         model = LabelModel(cardinality=num_classes, verbose=False)
@@ -421,17 +420,6 @@ def _posterior(model: LabelModel, votes: np.ndarray) -> np.ndarray:
         log_joint[voted] += table[votes[voted, source]]
     joint = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
     return (joint / joint.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-@contextmanager
-def _global_generators_left_alone() -> Iterator[None]:
-    python, legacy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # named: fork_rng warns when it has to guess
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(legacy)
 
 
 def _on_the_first_rank(compute: Callable[[], Result]) -> Result:

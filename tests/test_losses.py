@@ -247,7 +247,7 @@ def targets_of_every_form(logits: Tensor) -> dict[str, Tensor]:
 
 
 @given(logits=logits_of_any_size())
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(deadline=None, derandomize=True, max_examples=25)
 @pytest.mark.slow
 def test_whatever_the_logits_loss_and_gradient_are_finite(logits):
     for criterion in CRITERIA:
@@ -259,7 +259,7 @@ def test_whatever_the_logits_loss_and_gradient_are_finite(logits):
 
 
 @given(logits=logits_of_any_size())
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(deadline=None, derandomize=True, max_examples=25)
 @pytest.mark.slow
 def test_an_abstained_row_costs_exactly_nothing_and_teaches_nothing(logits):
     rows, classes = logits.shape

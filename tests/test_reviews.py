@@ -44,6 +44,7 @@ def test_different_seeds_write_different_reviews():
     assert generate_reviews(200, 7)[:]["text"] != generate_reviews(200, 8)[:]["text"]
 
 
+@pytest.mark.slow  # the first to import transformers
 def test_no_global_random_generator_is_drawn_from():
     states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     generate_reviews(50, 3)
@@ -73,6 +74,7 @@ def test_train_and_test_share_few_texts():
     assert len(set(train)) >= 2_990
 
 
+@pytest.mark.slow  # imports snorkel and textblob
 def test_there_are_rules_of_every_kind():
     names = [rule.name for rule in labeling_functions()]
     assert len(names) == len(set(names)) >= 8

@@ -109,6 +109,12 @@ def test_a_function_that_raises_is_named_with_its_row(num_proc):
         apply_labeling_functions(comments(), [lf_link, function], batch_size=4, num_proc=num_proc)
 
 
+def test_a_function_that_runs_out_of_an_iterator_is_named_too():
+    function = function_of("lf_next", lambda x: next(1 for word in x.text.split() if word == "song"))
+    with pytest.raises(ValueError, match="'lf_next' failed on row 0: StopIteration"):
+        apply_labeling_functions(comments(), [function])
+
+
 def test_the_error_of_a_function_is_kept_as_the_cause():
     with pytest.raises(ValueError, match="failed on row 0") as caught:
         apply_labeling_functions(comments(), [function_of("lf_typo", lambda x: x.txet)])
