@@ -23,7 +23,7 @@ def check_fraction(name: str, value: float, domain: str) -> float:
     below = value <= 1 if domain.endswith("]") else value < 1
     if above and below and not math.isnan(value):
         return float(value)
-    hint = f" Did you mean {value / 100:g}?" if 1 < value < 100 else ""
+    hint = f" Did you mean {value / 100:g}?" if 2 <= value < 100 else ""
     raise ValueError(f"{name}={value!r}: expected a number in {domain}.{hint}")
 
 

@@ -193,7 +193,7 @@ def _table_of_rows(path: Path, rows: Any) -> Table:
 
 
 def _read_parquet(path: Path) -> Table:
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow.parquet
     from datasets import Dataset
 
     try:

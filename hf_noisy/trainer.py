@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
 
@@ -21,28 +20,18 @@ from hf_noisy import model_card
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
-from hf_noisy.labels import (
-    INDEX,
-    VOTES,
-    check_head,
-    check_tokenized,
-    covered_share,
-    label_dataset,
-    label_evaluation,
-    one_hot,
-    read_votes,
-)
-from hf_noisy.losses import Criterion, CrossEntropy
+from hf_noisy.labelled_trainer import REAL, LabelledTrainer
+from hf_noisy.labels import INDEX, one_hot
+from hf_noisy.losses import Criterion
 from hf_noisy.methods import build_methods, choose_criterion
 from hf_noisy.randomness import forked_generators
 from hf_noisy.state import STATE_NAME, fingerprint, load_state, save_state
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey, concatenate_views
 
 logger = logging.get_logger(__name__)
-_REAL = "real"  # (batch,) False where a distributed sampler repeats a row to fill its last batch
 
 
-class NoisyTrainer(Trainer):
+class NoisyTrainer(LabelledTrainer):
     """Trains each example on the target and with the weight that its methods choose; else it is a `Trainer`.
 
     Labels may be class ids, class names, a `ClassLabel`, or soft rows; -1, -100, an empty name and an all-zero row
@@ -68,9 +57,6 @@ class NoisyTrainer(Trainer):
     ```
     """
 
-    model: Any  # a `PreTrainedModel` for sequence classification
-    _signature_columns: Any
-
     def __init__(
         self,
         model: nn.Module | None = None,
@@ -82,82 +68,20 @@ class NoisyTrainer(Trainer):
         criterion: Criterion | None = None,
         **trainer_arguments: Any,
     ) -> None:
-        args = args if args is not None else NoisyTrainingArguments(output_dir="tmp_trainer")
-        _check_arguments(args, trainer_arguments)
-        if args.data_seed is None:
-            args.data_seed = args.seed  # or a stray reseed would reorder the data
-        self.labels = np.empty(0, dtype=np.int64)  # (rows,) or (rows, classes): the training labels, checked
-        self._votes: Tensor | None = None
         self._criterion_argument = criterion
-        self._class_names: list[str] | None = None
         self._named_callbacks: list[NoiseCallback] = []
         self._dynamics = ExampleDynamics()
         self._begun_epoch = -1
-        self._updates_per_epoch, self._rows_per_epoch, self._micro_step = 1, 0, 0
-        self._evaluated_share = 1.0  # of the rows being evaluated: those that have a label
         self._context: Context | None = None
         super().__init__(
             model,
-            args,
+            args if args is not None else NoisyTrainingArguments(output_dir="tmp_trainer"),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             callbacks=[*(callbacks or []), _EpochBegin(self)],
             **trainer_arguments,
         )
-        self.label_names = ["labels"]
-        self.model_accepts_loss_kwargs = True
-        self.loss_is_scaled_for_ga = True
-        check_head(self.model.config)
-        self._label_datasets()
         self._build_methods()
-
-    # ---- data ---------------------------------------------------------------------------------------------------
-
-    def _label_datasets(self) -> None:
-        """Check the labels and votes of the datasets that were passed, and number the training rows."""
-        config = self.model.config
-        if self.train_dataset is not None:
-            if self.args.remove_unused_columns:  # else the collator may tokenize
-                check_tokenized(self.train_dataset, self.model.main_input_name)
-            labelled = label_dataset(self.train_dataset, config, where="train_dataset", with_index=True)
-            labelled.check_covered("train_dataset")
-            self._votes = read_votes(labelled.dataset, config.num_labels, where="train_dataset")
-            self._class_names = labelled.class_names
-            self._name_classes(self.model)
-            self.labels, self.train_dataset = labelled.labels, labelled.dataset
-        if isinstance(self.eval_dataset, dict):
-            self.eval_dataset = {
-                name: label_evaluation(dataset, config, where=f"eval_dataset[{name!r}]")
-                for name, dataset in self.eval_dataset.items()
-            }
-        elif self.eval_dataset is not None:
-            self.eval_dataset = label_evaluation(self.eval_dataset, config, where="eval_dataset")
-
-    def _name_classes(self, model: Any) -> None:
-        """Give the model the class names that the labels brought."""
-        if self._class_names is not None:
-            model.config.id2label = dict(enumerate(self._class_names))
-            model.config.label2id = {name: k for k, name in enumerate(self._class_names)}
-
-    def call_model_init(self, trial: Any = None) -> nn.Module:
-        model: Any = super().call_model_init(trial)
-        self._name_classes(model)
-        return model
-
-    def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        if INDEX not in self._signature_columns:
-            self._signature_columns.append(INDEX)
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
-        if eval_dataset is not None and not isinstance(eval_dataset, str):
-            eval_dataset = label_evaluation(eval_dataset, self.model.config, where="eval_dataset")
-        return super().get_eval_dataloader(eval_dataset)
-
-    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
-        if test_dataset is not self.train_dataset:
-            test_dataset = label_evaluation(test_dataset, self.model.config, where="test_dataset")
-        return super().get_test_dataloader(test_dataset)
 
     # ---- methods ------------------------------------------------------------------------------------------------
 
@@ -183,16 +107,13 @@ class NoisyTrainer(Trainer):
 
     def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
         values = super().set_initial_training_values(args, dataloader)
-        self._updates_per_epoch, max_steps = values[1], values[-1]
-        repeated = len(dataloader) * self._train_batch_size * args.world_size - len(self.labels)
-        own_sampler = not 0 <= repeated < self._train_batch_size * args.world_size  # then no row is a filler
-        self._rows_per_epoch = sys.maxsize if own_sampler else len(self.labels)
+        max_steps = values[-1]
         self._build_methods()
         self._context = Context(
             rows=len(self.labels),
             classes=self.model.config.num_labels,
             labels=torch.from_numpy(self.labels),
-            votes=self._votes,
+            votes=self.votes,
             criterion=self.criterion,
             epochs=max_steps / self._updates_per_epoch,
             seed=args.seed,
@@ -267,31 +188,6 @@ class NoisyTrainer(Trainer):
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
-    def _gather(self, values: Tensor) -> Tensor:
-        """(batch, ...) of this process -> (batch of all processes, ...)."""
-        return self.accelerator.gather(values) if self.args.world_size > 1 else values
-
-    def get_batch_samples(
-        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
-    ) -> tuple[list[Any], Tensor]:
-        """The batches of one step, and the number of distinct rows in it over all processes."""
-        samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        self._micro_step = 0
-        if self.args.world_size == 1:
-            return samples, self._get_num_items_in_batch(samples, device)
-        done = self.state.global_step % self._updates_per_epoch * self.args.gradient_accumulation_steps
-        rows = torch.zeros((), dtype=torch.int64, device=device)
-        for position, inputs in enumerate(samples, start=done):
-            size = len(inputs["labels"])
-            first = (position * self.args.world_size + self.args.process_index) * self._train_batch_size
-            inputs[_REAL] = torch.arange(first, first + size) < self._rows_per_epoch
-            rows += inputs[_REAL].sum()
-        return samples, self._gather(rows.reshape(1)).sum()
-
-    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
-        """Rows, not labels: the parent counts a soft label once for each class."""
-        return torch.tensor(sum(len(inputs["labels"]) for inputs in batch_samples), device=device)
-
     def compute_loss(
         self,
         model: nn.Module,
@@ -300,7 +196,7 @@ class NoisyTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         inputs = dict(inputs)
-        labels, index, real = inputs.pop("labels"), inputs.pop(INDEX, None), inputs.pop(_REAL, None)
+        labels, index, real = inputs.pop("labels"), inputs.pop(INDEX, None), inputs.pop(REAL, None)
         if not model.training:
             return self._evaluation_loss(model, inputs, labels, return_outputs)
         if index is None:
@@ -355,28 +251,9 @@ class NoisyTrainer(Trainer):
                 total = total + (penalty * present).sum()  # a scalar counts once a row
         return total
 
-    # ---- evaluation ---------------------------------------------------------------------------------------------
-
-    def _evaluation_loss(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, return_outputs: bool) -> Any:
-        """Plain cross-entropy; no state is touched. Its mean over all rows is the mean over those with a label."""
-        logits = model(**inputs).logits
-        losses = CrossEntropy()(logits.float().log_softmax(-1), one_hot(labels, logits.shape[-1]))
-        loss = losses.mean() / self._evaluated_share
-        return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
-
-    def prediction_step(
-        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        inputs = {name: value for name, value in inputs.items() if name not in (INDEX, VOTES)}
-        if "labels" in inputs:
-            return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        with torch.no_grad(), self.compute_loss_context_manager():
-            return None, model(**self._prepare_inputs(inputs)).logits.detach(), None
-
-    def evaluation_loop(self, dataloader: DataLoader, *args: Any, **kwargs: Any) -> EvalLoopOutput:
-        self._evaluated_share = covered_share(dataloader.dataset)
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         with self._deployed():
-            return super().evaluation_loop(dataloader, *args, **kwargs)
+            return super().evaluation_loop(*args, **kwargs)
 
     # ---- logs and files -----------------------------------------------------------------------------------------
 
@@ -431,18 +308,3 @@ class _EpochBegin(TrainerCallback):
 
     def on_epoch_begin(self, *args: Any, **kwargs: Any) -> None:
         self.trainer.begin_epoch()
-
-
-def _check_arguments(args: TrainingArguments, trainer_arguments: dict[str, Any]) -> None:
-    if args.label_smoothing_factor:
-        raise ValueError(
-            f"label_smoothing_factor={args.label_smoothing_factor}: not used here. Name the method instead: "
-            f'noise_method="label_smoothing", noise_kwargs={{"epsilon": {args.label_smoothing_factor}}}.'
-        )
-    if trainer_arguments.get("compute_loss_func") is not None:
-        raise ValueError("compute_loss_func: it sees neither the example nor its weight. Pass criterion=... instead.")
-    if args.world_size > 1 and args.train_sampling_strategy == "batch_rebalance":
-        raise ValueError(
-            'train_sampling_strategy="batch_rebalance": processes get batches of different sizes, which memory cannot '
-            'be kept for. Use "group_by_length" or "random".'
-        )

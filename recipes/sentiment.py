@@ -243,7 +243,9 @@ def train(
 
     def tokens(split: datasets.Dataset) -> datasets.Dataset:
         return split.select_columns(["text", "labels"]).map(
-            lambda batch: tokenizer(batch["text"], truncation=True, max_length=min(recipe.max_length, tokenizer.model_max_length)),
+            lambda batch: tokenizer(
+                batch["text"], truncation=True, max_length=min(recipe.max_length, tokenizer.model_max_length)
+            ),
             batched=True,
             remove_columns="text",
             load_from_cache_file=False,

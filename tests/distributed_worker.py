@@ -16,8 +16,6 @@ torch.set_num_threads(1)
 SETTINGS = {
     "noise_method": "gce_truncated",
     "noise_kwargs": {"warmup": 0.5, "k": 0.3},
-    "save_strategy": "steps",
-    "save_steps": 1,
     "eval_dataset": token_dataset(7, seed=1),
 }
 

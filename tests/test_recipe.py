@@ -19,7 +19,9 @@ SHARED = ROOT.parent / "shared" / "data"
 SMALL = ["--max_train_rows", "64", "--num_train_epochs", "1", "--disable_tqdm", "True"]
 
 
-def run(*words: object, launcher: tuple[str, ...] = (sys.executable,), check: bool = True) -> subprocess.CompletedProcess:
+def run(
+    *words: object, launcher: tuple[str, ...] = (sys.executable,), check: bool = True
+) -> subprocess.CompletedProcess:
     command = [*launcher, str(RECIPE), *map(str, words)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=400, check=False)
@@ -61,7 +63,9 @@ def test_a_progress_bar_is_shown(tmp_path):
 
 
 def test_a_csv_with_one_column_of_labels_and_a_config_file(tmp_path):
-    rows = [f"{word} thing number {i},{label}" for i in range(30) for word, label in (("nice", "good"), ("poor", "bad"))]
+    rows = [
+        f"{word} thing number {i},{label}" for i in range(30) for word, label in (("nice", "good"), ("poor", "bad"))
+    ]
     csv = tmp_path / "labels.csv"
     csv.write_text("review,stars\n" + "\n".join(rows) + "\n")
     config = tmp_path / "config.yaml"
