@@ -18,6 +18,7 @@ On two processes of a machine without a GPU (both flags are needed):
 
 from __future__ import annotations
 
+import copy
 import json
 import statistics
 from dataclasses import dataclass, field, replace
@@ -53,8 +54,9 @@ from hf_noisy.review_rules import labeling_functions
 from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
 from hf_noisy.weak import covered, votes_of
 
-REVIEWS = {"train": 3000, "valid": 500, "test": 1500}  # rows of the embedded corpus
-SPLITS = len(REVIEWS)  # each split of each seed has its own generator seed
+REVIEWS = {"train": 3000, "valid": 500, "test": 1500, "unlabeled": 6000}  # rows of the embedded corpus
+SPLITS = 10  # generator seeds set aside for the splits of one seed
+PRETRAINING_EPOCHS = 8  # of the small encoder as a masked language model; without it robust losses may not start
 
 Table = dict[str, dict[str, float]]  # row -> metric -> value
 
@@ -101,7 +103,8 @@ class SentimentArguments(NoisyTrainingArguments):
 class Data:
     """The splits of one seed, and what their votes say."""
 
-    corpus: Corpus
+    class_names: tuple[str, ...]
+    texts: list[str]  # without labels: what the small encoder and its tokenizer are trained on
     weak: (
         datasets.Dataset
     )  # training rows with the majority vote of their sources, ties at random; uncovered rows left out
@@ -114,6 +117,7 @@ def main() -> None:
     recipe, args = parse_arguments([RecipeArguments, SentimentArguments], description=__doc__)
     check_launched(args)
     datasets.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()  # those of training are shown
     seeds = recipe.seeds or [args.seed]
     tables: dict[int, Table] = {}
     for position, seed in enumerate(seeds):
@@ -129,13 +133,17 @@ def main() -> None:
 def run(recipe: RecipeArguments, args: SentimentArguments) -> Table:
     """Everything for one seed: row of the table -> metric -> value."""
     data, table = prepare(recipe, args.seed)
-    weak_row = "cross-entropy on weak labels"
-    table[weak_row] = train(recipe, baseline(args), data, data.weak, title=weak_row)
-    table["robust"] = train(recipe, args, data, data.weak, title=f"{args.noise_method} on weak labels", save=True)
-    if len(data.gold):
-        gold_row = "cross-entropy on gold labels"
-        table[gold_row] = train(recipe, baseline(args), data, data.gold, title=gold_row)
-    table[f"{args.noise_method} on weak labels"] = table.pop("robust")
+    model, tokenizer = encoder(recipe, args.seed, data)
+    rows = {
+        "cross-entropy on weak labels": (baseline(args, "ce-weak"), data.weak),
+        f"{args.noise_method} on weak labels": (args, data.weak),
+        "cross-entropy on gold labels": (baseline(args, "ce-gold"), data.gold),
+    }
+    for title, (settings, labeled) in rows.items():
+        if len(labeled):
+            say(f"\n{title}: {len(labeled)} rows, seed {args.seed}")
+            save = settings is args
+            table[title] = train(recipe, settings, copy.deepcopy(model), tokenizer, labeled, data, save=save)
     return table
 
 
@@ -143,6 +151,10 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
     """Votes to labels; the rows of the table that need no training."""
     corpus = reviews(seed) if recipe.dataset is None else load(recipe.dataset, recipe)
     train, valid, test = split(corpus, recipe, seed)
+    texts = train["text"][:]
+    if recipe.dataset is None:  # 6,000 more that nobody labeled, or as large a part of them as of train
+        unlabeled = REVIEWS["unlabeled"] * len(train) // REVIEWS["train"]
+        texts = texts + generate_reviews(unlabeled, SPLITS * seed + 3)["text"][:]
     classes, votes, test_votes = corpus.num_classes, votes_of(train), votes_of(test)
     labels = hard_labels(majority_vote(votes, classes), seed=seed)
     gold, test_gold = np.array(train["gold"][:]), np.array(test["gold"][:])
@@ -150,7 +162,8 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
     table: Table = {"weak labels": {"coverage": float((labels >= 0).mean())}}
     if measured.any():
         table["weak labels"]["error"] = float((labels != gold)[measured].mean())
-    say(summarize_votes(votes, gold=gold).to_string(float_format="{:.3f}".format))
+    names = [rule.name for rule in labeling_functions()] if recipe.dataset is None else None
+    say(summarize_votes(votes, names=names, gold=gold).to_string(float_format="{:.3f}".format))
 
     commonest = int(np.bincount(labels[labels >= 0], minlength=classes).argmax())  # for test rows without a vote
     if not (test_gold >= 0).any():
@@ -163,7 +176,8 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
             table["Snorkel's label model"] = score(model, test_gold, commonest)
 
     data = Data(
-        corpus,
+        corpus.class_names,
+        texts,
         weak=with_labels(train, labels),
         gold=with_labels(train, gold),
         valid=with_labels(valid, hard_labels(majority_vote(votes_of(valid), classes), seed=seed)),
@@ -175,8 +189,8 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
 def reviews(seed: int) -> Corpus:
     """The embedded corpus: other reviews for each seed, and always the same labeling functions."""
     splits = {
-        name: apply_labeling_functions(generate_reviews(rows, SPLITS * seed + position), labeling_functions())
-        for position, (name, rows) in enumerate(REVIEWS.items())
+        name: apply_labeling_functions(generate_reviews(REVIEWS[name], SPLITS * seed + position), labeling_functions())
+        for position, name in enumerate(("train", "valid", "test"))
     }
     return Corpus("reviews", tuple(CLASS_NAMES), **splits)
 
@@ -215,31 +229,29 @@ def score(probabilities: np.ndarray, gold: np.ndarray, otherwise: int) -> dict[s
     return compute_metrics(EvalPrediction(predictions=rows, label_ids=gold))
 
 
-def baseline(args: SentimentArguments) -> SentimentArguments:
-    """The same budget, every label believed, nothing saved."""
+def baseline(args: SentimentArguments, name: str) -> SentimentArguments:
+    """The same budget, every label believed; checkpoints, if `args` asks for them, in a folder of their own."""
     return replace(
         args,
         noise_method="ce",
         noise_kwargs=None,
         resume_from_checkpoint=None,
-        save_strategy="no",
-        load_best_model_at_end=False,
         push_to_hub=False,
+        output_dir=str(Path(args.output_dir, "baselines", name)),
     )
 
 
 def train(
     recipe: RecipeArguments,
     args: SentimentArguments,
-    data: Data,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     rows: datasets.Dataset,
+    data: Data,
     *,
-    title: str,
-    save: bool = False,
+    save: bool,
 ) -> dict[str, float]:
     """Fine-tune on `rows` and measure the last epoch (or what `load_best_model_at_end` chose on noisy validation)."""
-    say(f"\n{title}: {len(rows)} rows, seed {args.seed}")
-    model, tokenizer = encoder(recipe, args.seed, data)
 
     def tokens(split: datasets.Dataset) -> datasets.Dataset:
         return split.select_columns(["text", "labels"]).map(
@@ -262,19 +274,27 @@ def train(
     trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
     measured = trainer.predict(tokens(data.test)).metrics or {}
     if save:
-        trainer.evaluate()  # for the model card
+        trainer.evaluate()  # on noisy validation labels, for the model card
         trainer.save_model()
     return {name: measured[f"test_{name}"] for name in ("accuracy", "f1")}
 
 
 def encoder(recipe: RecipeArguments, seed: int, data: Data) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The same weights for every row of the table."""
-    names = data.corpus.class_names
+    """Where every training of this seed starts from."""
     if recipe.model_name_or_path is None:
-        return small_encoder(data.corpus.train["text"][:], names, seed=seed, max_length=min(recipe.max_length, 64))
+        say(f"\npretraining a small encoder on {len(data.texts)} texts")
+        return small_encoder(
+            data.texts,
+            data.class_names,
+            seed=seed,
+            max_length=min(recipe.max_length, 64),
+            pretraining_epochs=PRETRAINING_EPOCHS,
+        )
     set_seed(seed)  # of the new head
     model = AutoModelForSequenceClassification.from_pretrained(
-        recipe.model_name_or_path, id2label=dict(enumerate(names)), label2id={name: k for k, name in enumerate(names)}
+        recipe.model_name_or_path,
+        id2label=dict(enumerate(data.class_names)),
+        label2id={name: k for k, name in enumerate(data.class_names)},
     )
     return model, AutoTokenizer.from_pretrained(recipe.model_name_or_path)
 

@@ -1,0 +1,88 @@
+"""README keeps its word: its commands run, its Python runs, its table of methods is the code's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import make_trainer
+
+from hf_noisy import METHODS
+from hf_noisy.reviews import small_encoder
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.DOTALL)
+COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.strip().splitlines()]
+SETUP = [line for line in COMMANDS if line.startswith("pip install")]  # as they stand: .ci/run and CONTRIBUTING
+OTHERS = sorted({part for line in COMMANDS for part in line.split(" && ") if not part.startswith(("pip", "pytest"))})
+
+
+def test_the_two_commands_are_there_and_ci_runs_the_second():
+    assert SETUP == [
+        "pip install -c constraints.txt -e . && accelerate launch recipes/sentiment.py",
+        'pip install -c constraints.txt -e ".[test]" && pytest',
+    ]
+    script = (ROOT / ".ci" / "run").read_text()
+    assert all(part in script for part in SETUP[1].replace("pip install", "").split(" && "))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", OTHERS)
+def test_each_command_runs(tmp_path, command):
+    words = [word.replace("../shared", str(ROOT.parent / "shared")) for word in shlex.split(command)]
+    shared = [word for word in words if "shared" in word]
+    if any(not Path(word).exists() for word in shared):
+        pytest.skip("the real corpora are not beside this checkout (../shared/data)")
+    if "MODEL" in words:  # the reader's pretrained encoder
+        for part in small_encoder(["a good day", "a bad day"]):
+            part.save_pretrained(tmp_path / "model")
+        words[words.index("MODEL")] = str(tmp_path / "model")
+    if "recipes/sentiment.py" in words:
+        words += ["--max_train_rows", "64", "--num_train_epochs", "1", "--output_dir", str(tmp_path)]
+    if "examples/labeling_speed.py" in words:
+        words += ["--rows", "500", "--rounds", "1"]
+    if "--multi_gpu" in words:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            words[2:2] = ["--main_process_port", str(free.getsockname()[1])]
+    program = str(Path(sys.executable).parent / words[0])
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [program, *words[1:]], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_method_of_your_own_runs(tmp_path):
+    (code,) = (block for kind, block in BLOCKS if kind == "python" and "TrustByAverage" in block)
+    namespace: dict = {}
+    exec(code, namespace)
+    method = namespace["TrustByAverage"]()
+    make_trainer(tmp_path, callbacks=[method], noise_method="gce").train()
+    assert (method.sums.values[:, 1] == 2).all()
+    assert 0 < method.sums.values[:, 0].mean() < 2
+
+
+def test_the_other_python_blocks_are_python_and_import_what_exists():
+    for kind, block in BLOCKS:
+        if kind == "python":
+            compile(block, "README.md", "exec")
+            for line in block.splitlines():
+                if line.startswith(("from hf_noisy", "import ")):
+                    exec(line, {})
+
+
+def test_the_table_of_methods_is_the_codes():
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|.*\|(.*)\|.*\|$", TEXT, flags=re.MULTILINE)
+    named = {name: parameters for names, parameters in rows for name in re.findall(r"`(\w+)`", names)}
+    assert set(METHODS) <= set(named)
+    for name, method in METHODS.items():
+        written = set(re.findall(r"(\w+)=", named[name]))
+        assert written == set(method.parameters), name
