@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import TrainingArguments
 
 from hf_noisy.methods import build_methods, choose_criterion
+
+_EXPECTED = """expected a JSON object, such as '{"q": 0.5}'"""
 
 
 @dataclass
@@ -38,12 +41,17 @@ class NoisyTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.noise_kwargs, str):
+            try:
+                self.noise_kwargs = json.loads(self.noise_kwargs)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"noise_kwargs={self.noise_kwargs!r}: {_EXPECTED} ({error}).") from error
+        if self.noise_kwargs is not None and not isinstance(self.noise_kwargs, dict):
+            raise ValueError(f"noise_kwargs={self.noise_kwargs!r}: {_EXPECTED}.")
         super().__post_init__()
         choose_criterion(None, build_methods(self.noise_method, self.method_parameters))
 
     @property
     def method_parameters(self) -> dict[str, Any]:
         """`noise_kwargs` as a dictionary."""
-        if isinstance(self.noise_kwargs, str):
-            raise ValueError(f"""noise_kwargs={self.noise_kwargs!r}: expected a JSON object, such as '{{"q": 0.5}}'.""")
-        return self.noise_kwargs or {}
+        return self.noise_kwargs if isinstance(self.noise_kwargs, dict) else {}

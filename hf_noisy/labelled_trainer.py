@@ -18,7 +18,7 @@ from hf_noisy.labels import (
     VOTES,
     check_head,
     check_tokenized,
-    covered_share,
+    class_count,
     label_dataset,
     label_evaluation,
     one_hot,
@@ -55,8 +55,11 @@ class LabelledTrainer(Trainer):
         self.labels = np.empty(0, dtype=np.int64)  # (rows,) or (rows, classes): the training labels, checked
         self.votes: Tensor | None = None  # (rows, sources) of the training set, where it has them
         self._class_names: list[str] | None = None
-        self._updates_per_epoch, self._rows_per_epoch, self._micro_step = 1, 0, 0
-        self._evaluated_share = 1.0  # of the rows being evaluated: those that have a label
+        self._labelled_dataset: Any = None  # what `self.labels` and the row numbers belong to
+        self._epoch: int | None = None  # None before the first one of this training
+        self._updates_per_epoch, self._rows_per_epoch = 1, 0
+        self._batches_done, self._micro_step = 0, 0  # in this epoch, in this step
+        self._evaluated: Tensor | None = None  # (sum of losses, rows with a label) of the evaluation that is under way
         super().__init__(model, args, train_dataset=train_dataset, eval_dataset=eval_dataset, **trainer_arguments)
         self.label_names = ["labels"]
         self.model_accepts_loss_kwargs = True
@@ -68,16 +71,9 @@ class LabelledTrainer(Trainer):
 
     def _label_datasets(self) -> None:
         """Check the labels and votes of the datasets that were passed, and number the training rows."""
-        config = self.model.config
         if self.train_dataset is not None:
-            if self.args.remove_unused_columns:  # else the collator may tokenize
-                check_tokenized(self.train_dataset, self.model.main_input_name)
-            labelled = label_dataset(self.train_dataset, config, where="train_dataset", with_index=True)
-            labelled.check_covered("train_dataset")
-            self.votes = read_votes(labelled.dataset, config.num_labels, where="train_dataset")
-            self._class_names = labelled.class_names
-            self._name_classes(self.model)
-            self.labels, self.train_dataset = labelled.labels, labelled.dataset
+            self._label_training_set()
+        config = self.model.config
         if isinstance(self.eval_dataset, dict):
             self.eval_dataset = {
                 name: label_evaluation(dataset, config, where=f"eval_dataset[{name!r}]")
@@ -85,6 +81,17 @@ class LabelledTrainer(Trainer):
             }
         elif self.eval_dataset is not None:
             self.eval_dataset = label_evaluation(self.eval_dataset, config, where="eval_dataset")
+
+    def _label_training_set(self) -> None:
+        config, where = self.model.config, "train_dataset"
+        if self.args.remove_unused_columns:  # else the collator may tokenize
+            check_tokenized(self.train_dataset, self.model.main_input_name)
+        labelled = label_dataset(self.train_dataset, config, where=where, with_index=True)
+        labelled.check_covered(where)
+        self.votes = read_votes(self.train_dataset, class_count(config), where=where)
+        self._class_names = labelled.class_names
+        self._name_classes(self.model)
+        self.labels, self.train_dataset, self._labelled_dataset = labelled.labels, labelled.dataset, labelled.dataset
 
     def _name_classes(self, model: Any) -> None:
         """Give the model the class names that the labels brought."""
@@ -102,6 +109,11 @@ class LabelledTrainer(Trainer):
         if INDEX not in self._signature_columns:
             self._signature_columns.append(INDEX)
 
+    def get_train_dataloader(self) -> DataLoader:
+        if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
+            self._label_training_set()  # replaced since the trainer was made
+        return super().get_train_dataloader()
+
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         if eval_dataset is not None and not isinstance(eval_dataset, str):
             eval_dataset = label_evaluation(eval_dataset, self.model.config, where="eval_dataset")
@@ -116,11 +128,20 @@ class LabelledTrainer(Trainer):
 
     def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
         values = super().set_initial_training_values(args, dataloader)
-        self._updates_per_epoch = values[1]
+        self._epoch, self._updates_per_epoch = None, values[1]
         repeated = len(dataloader) * self._train_batch_size * args.world_size - len(self.labels)
         own_sampler = not 0 <= repeated < self._train_batch_size * args.world_size  # then no row is a filler
         self._rows_per_epoch = sys.maxsize if own_sampler else len(self.labels)
         return values
+
+    def _start_epoch(self) -> None:
+        """Know the epoch and how many of its batches a resumed training skips."""
+        if self._epoch is not None:
+            self._epoch, self._batches_done = self._epoch + 1, 0
+            return
+        self._epoch, updates = divmod(self.state.global_step, self._updates_per_epoch)
+        skipped = 0 if self.args.ignore_data_skip else updates * self.args.gradient_accumulation_steps
+        self._batches_done = skipped
 
     def _gather(self, values: Tensor) -> Tensor:
         """(batch, ...) of this process -> (batch of all processes, ...)."""
@@ -131,29 +152,35 @@ class LabelledTrainer(Trainer):
     ) -> tuple[list[Any], Tensor]:
         """The batches of one step, and the number of distinct rows in it over all processes."""
         samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        self._micro_step = 0
+        done, self._micro_step = self._batches_done, 0
+        self._batches_done += len(samples)
         if self.args.world_size == 1:
             return samples, self._get_num_items_in_batch(samples, device)
-        done = self.state.global_step % self._updates_per_epoch * self.args.gradient_accumulation_steps
         rows = torch.zeros((), dtype=torch.int64, device=device)
         for position, inputs in enumerate(samples, start=done):
             size = len(inputs["labels"])
             first = (position * self.args.world_size + self.args.process_index) * self._train_batch_size
-            inputs[REAL] = torch.arange(first, first + size) < self._rows_per_epoch
+            inputs[REAL] = torch.arange(first, first + size, device=device) < self._rows_per_epoch
             rows += inputs[REAL].sum()
         return samples, self._gather(rows.reshape(1)).sum()
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
         """Rows, not labels: the parent counts a soft label once for each class."""
-        return torch.tensor(sum(len(inputs["labels"]) for inputs in batch_samples), device=device)
+        rows = sum(len(inputs["labels"]) for inputs in batch_samples)
+        return torch.full((), rows, device=device)  # filled there: a copy would wait for the device
 
     # ---- evaluation ---------------------------------------------------------------------------------------------
 
     def _evaluation_loss(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, return_outputs: bool) -> Any:
-        """Plain cross-entropy; no state is touched. Its mean over all rows is the mean over those with a label."""
+        """Plain cross-entropy over the rows that have a label; no state of training is touched."""
         logits = model(**inputs).logits
-        losses = CrossEntropy()(logits.float().log_softmax(-1), one_hot(labels, logits.shape[-1]))
-        loss = losses.mean() / self._evaluated_share
+        targets = one_hot(labels, logits.shape[-1])
+        losses = CrossEntropy()(logits.float().log_softmax(-1), targets)
+        facts = torch.stack([losses, (targets.sum(-1) > 0).to(losses.dtype)], -1)  # (batch, 2)
+        if self._evaluated is not None:
+            self._evaluated += self.accelerator.gather_for_metrics(facts).sum(0)  # leaves out rows that repeat
+        loss, rows = facts.sum(0)
+        loss = loss / rows.clamp_min(1)
         return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
 
     def prediction_step(
@@ -165,21 +192,51 @@ class LabelledTrainer(Trainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             return None, model(**self._prepare_inputs(inputs)).logits.detach(), None
 
-    def evaluation_loop(self, dataloader: DataLoader, *args: Any, **kwargs: Any) -> EvalLoopOutput:
-        self._evaluated_share = covered_share(dataloader.dataset)
-        return super().evaluation_loop(dataloader, *args, **kwargs)
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """As the parent's, but the loss is the mean over all rows with a label, not over the means of batches."""
+        self._evaluated = torch.zeros(2, device=self.args.device)
+        output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+        (loss, rows), self._evaluated = self._evaluated.tolist(), None
+        if output.metrics is not None and f"{metric_key_prefix}_loss" in output.metrics:
+            output.metrics[f"{metric_key_prefix}_loss"] = loss / rows if rows else float("nan")
+        return output
 
 
 def _check_arguments(args: TrainingArguments, trainer_arguments: dict[str, Any]) -> None:
+    if "tokenizer" in trainer_arguments:
+        raise TypeError("tokenizer=...: expected processing_class=..., as for the Trainer of Transformers 5.")
     if args.label_smoothing_factor:
         raise ValueError(
             f"label_smoothing_factor={args.label_smoothing_factor}: not used here. Name the method instead: "
             f'noise_method="label_smoothing", noise_kwargs={{"epsilon": {args.label_smoothing_factor}}}.'
         )
+    if args.label_names not in (None, ["labels"]):
+        raise ValueError(f"label_names={args.label_names}: expected the labels in the column 'labels'. Rename yours.")
     if trainer_arguments.get("compute_loss_func") is not None:
         raise ValueError("compute_loss_func: it sees neither the example nor its weight. Pass criterion=... instead.")
-    if args.world_size > 1 and args.train_sampling_strategy == "batch_rebalance":
+    if args.world_size > 1:
+        _check_sharding(args)
+
+
+def _check_sharding(args: TrainingArguments) -> None:
+    """Refuse what makes it unknown which process holds which row, or lets their batches differ in size."""
+    if args.train_sampling_strategy == "batch_rebalance":
         raise ValueError(
             'train_sampling_strategy="batch_rebalance": processes get batches of different sizes, which memory cannot '
             'be kept for. Use "group_by_length" or "random".'
         )
+    config: Any = args.accelerator_config
+    for name, needed in (("even_batches", True), ("split_batches", False), ("dispatch_batches", False)):
+        value = getattr(config, name)
+        if value is not None and value != needed:
+            raise ValueError(
+                f"accelerator_config {name}={value}: on several processes it hides which of them holds which row. "
+                f"Leave it at {needed}."
+            )

@@ -8,13 +8,16 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig
+from transformers.utils import logging
 
 from hf_noisy.domains import nearest
 
+logger = logging.get_logger(__name__)
 LABEL_COLUMNS = ("labels", "label", "label_ids")
 INDEX = "index"
 VOTES = "weak_labels"
@@ -47,6 +50,11 @@ class Labelled:
 def class_count(config: PretrainedConfig) -> int:
     """How many classes the model tells apart."""
     return int(config.num_labels or 0)
+
+
+def _unnamed(config: PretrainedConfig) -> bool:
+    """Whether the model's classes are still called LABEL_0, LABEL_1, ..."""
+    return config.id2label == {k: f"LABEL_{k}" for k in range(class_count(config))}
 
 
 def check_head(config: PretrainedConfig) -> None:
@@ -88,28 +96,24 @@ def label_dataset(dataset: Any, config: PretrainedConfig, *, where: str, with_in
             f"{where} has no label column: expected one of {', '.join(LABEL_COLUMNS)}, found {', '.join(columns)}. Rename "
             f"yours with dataset.rename_column(..., 'labels'); from votes, make them with hf_noisy.labels_from_votes."
         )
-    names: list[str] | None = None
     if isinstance(dataset, datasets.Dataset):
-        feature = dataset.features[column]
-        names = feature.names if isinstance(feature, datasets.ClassLabel) else None
         values = _read(dataset, column, class_count(config), where)
     else:
         values = _stack([dataset[row][column] for row in range(len(dataset))], class_count(config), where)
-    labels, found = encode_labels(values, config, where=where)
-    names = found or names
-    if names is not None and len(names) != config.num_labels:
-        raise ValueError(
-            f"{where}: {len(names)} classes ({', '.join(names[:10])}), but the model has num_labels={config.num_labels}. "
-            f"Load the model with num_labels={len(names)}."
-        )
-    own_names = config.id2label != {k: f"LABEL_{k}" for k in range(class_count(config))}
-    return Labelled(_with_labels(dataset, labels, with_index), labels, None if own_names else names)
+    labels, names = encode_labels(values, config, where=where, number_names=with_index)
+    if isinstance(dataset, datasets.Dataset) and isinstance(dataset.features[column], datasets.ClassLabel):
+        labels, names = _by_name(labels, dataset.features[column].names, config, where)
+    if with_index and len(np.unique(labels[labels >= 0] if labels.ndim == 1 else labels.argmax(-1))) == 1:
+        logger.warning(f"{where}: all labels are of one class. -1 abstains here: if it is a class of yours, recode it.")
+    return Labelled(_with_labels(dataset, labels, with_index), labels, names)
 
 
 def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> Any:
     """An evaluation set with its labels checked and encoded; one without labels, or a stream, as it is."""
     if isinstance(dataset, datasets.IterableDataset | torch.utils.data.IterableDataset):
         return dataset
+    if isinstance(dataset, datasets.Dataset) and INDEX in dataset.column_names:
+        dataset = dataset.remove_columns(INDEX)  # the user's own; kept, it would be taken for a row number
     if len(dataset) and not set(LABEL_COLUMNS) & set(_columns(dataset)):
         return dataset
     return label_dataset(dataset, config, where=where, with_index=False).dataset
@@ -125,17 +129,6 @@ def check_tokenized(dataset: Any, main_input_name: str) -> None:
         )
 
 
-def covered_share(dataset: Any) -> float:
-    """The share of rows that have a label, of a dataset that `label_dataset` gave; 1 where that is not known."""
-    if isinstance(dataset, _LabelledRows):
-        labels = dataset.labels
-    elif isinstance(dataset, datasets.Dataset) and "labels" in dataset.column_names:
-        labels = dataset.with_format("numpy")["labels"][:]
-    else:
-        return 1.0
-    return float(Labelled(dataset, labels, None).covered.mean())
-
-
 def read_votes(dataset: Any, classes: int, *, where: str) -> Tensor | None:
     """(rows, sources) int16 votes of the column `weak_labels`, checked; None where there is none."""
     if VOTES not in _columns(dataset):
@@ -147,7 +140,9 @@ def read_votes(dataset: Any, classes: int, *, where: str) -> Tensor | None:
     return torch.from_numpy(check_votes(votes, classes, where=where))
 
 
-def encode_labels(values: np.ndarray, config: PretrainedConfig, *, where: str) -> tuple[np.ndarray, list[str] | None]:
+def encode_labels(
+    values: np.ndarray, config: PretrainedConfig, *, where: str, number_names: bool = True
+) -> tuple[np.ndarray, list[str] | None]:
     """Class ids, names, or soft rows -> (rows,) int64 with -100 for abstained, or (rows, classes) float32.
 
     Args:
@@ -155,6 +150,8 @@ def encode_labels(values: np.ndarray, config: PretrainedConfig, *, where: str) -
             order; an empty one abstains), or (rows, classes) probabilities (an all-zero row abstains).
         config: of the model.
         where: what the dataset is called in errors.
+        number_names: whether names that the model does not know may be numbered; not in an evaluation set, whose
+            numbers would be a guess.
 
     Returns:
         The labels, and the class names where strings were numbered here.
@@ -165,7 +162,7 @@ def encode_labels(values: np.ndarray, config: PretrainedConfig, *, where: str) -
     classes, names = class_count(config), None
     values = np.asarray(values)
     if values.dtype.kind in "UO" and values.ndim == 1:
-        values, names = _encode_strings(values, config, where)
+        values, names = _encode_strings(values, config, where, number_names)
     check = _check_soft if values.ndim == 2 else _check_hard
     return check(values, classes, where), names
 
@@ -205,29 +202,55 @@ def _columns(dataset: Any) -> list[str]:
 
 
 def _read(dataset: datasets.Dataset, column: str, classes: int, where: str) -> np.ndarray:
-    if isinstance(dataset.features[column], datasets.Value | datasets.ClassLabel):
+    """A column as it is stored, whatever its format or transform shows."""
+    stored = dataset.with_format("arrow")[:][column].combine_chunks()
+    kind = stored.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
         return np.asarray(dataset.with_format("numpy")[column][:])
-    rows = dataset.with_format("arrow")[:][column].combine_chunks()
-    lengths = np.asarray(pc.list_value_length(rows))
-    if (lengths != lengths[0]).any():
-        return _stack(rows.to_pylist(), classes, where)
-    return np.asarray(rows.flatten()).reshape(len(rows), -1)
+    lengths = np.asarray(pc.list_value_length(stored).fill_null(-1))
+    if (lengths != classes).any() or not pa.types.is_floating(kind.value_type) or stored.flatten().null_count:
+        return _stack(stored.to_pylist(), classes, where)
+    return np.asarray(stored.flatten()).reshape(len(stored), -1)
 
 
 def _stack(values: list[Any], classes: int, where: str) -> np.ndarray:
-    """Labels of a list-like dataset; where some are rows and some are ids, the ids become rows."""
-    arrays = [np.asarray("" if value is None else value) for value in values]
-    if {array.ndim for array in arrays} == {0, 1}:
+    """Labels of a list-like dataset; where some are rows, ids become rows and a missing label a row of zeros."""
+    arrays = [np.asarray(-1 if value is None else value) for value in values]
+    if any(array.ndim == 1 for array in arrays):
         arrays = [np.asarray(one_hot(torch.tensor(int(a)), classes)) if a.ndim == 0 else a for a in arrays]
-    if len({array.shape for array in arrays}) > 1:
-        row = next(row for row, array in enumerate(arrays) if array.shape not in ((), (classes,)))
-        raise ValueError(
-            f"{where}, row {row}: label {values[row]}: expected a class id or {classes} probabilities, as in every row."
-        )
+    elif any(array.dtype.kind == "U" for array in arrays):
+        arrays = [np.asarray("" if value is None else value) for value in values]
+    for row, array in enumerate(arrays):
+        if array.shape != arrays[0].shape or array.shape == (1,) or array.ndim > 1:
+            fix = "Unwrap the list." if array.shape == (1,) else "Give every row a label of one form."
+            raise ValueError(
+                f"{where}, row {row}: label {values[row]}: expected a class id or {classes} probabilities. {fix}"
+            )
     return np.stack(arrays)
 
 
-def _encode_strings(values: np.ndarray, config: PretrainedConfig, where: str) -> tuple[np.ndarray, list[str] | None]:
+def _by_name(
+    labels: np.ndarray, names: list[str], config: PretrainedConfig, where: str
+) -> tuple[np.ndarray, list[str] | None]:
+    """Ids of a `ClassLabel` -> ids of the model's classes of those names; and the names, where the model has none."""
+    if len(names) != config.num_labels:
+        raise ValueError(
+            f"{where}: {len(names)} classes ({', '.join(names[:10])}), but the model has num_labels={config.num_labels}. "
+            f"Load the model with num_labels={len(names)}."
+        )
+    if _unnamed(config):
+        return labels, names
+    known = config.label2id or {}
+    if set(names) != set(known):
+        logger.warning(f"{where}: classes {names} are taken for the model's {list(known)} in that order.")
+        return labels, None
+    ids = np.array([int(known[name]) for name in names])
+    return np.where(labels < 0, labels, ids[labels.clip(0)]), None
+
+
+def _encode_strings(
+    values: np.ndarray, config: PretrainedConfig, where: str, number_names: bool
+) -> tuple[np.ndarray, list[str] | None]:
     missing = np.array([value is None or value == "" for value in values])
     texts = np.array(["" if gone else value for value, gone in zip(values, missing, strict=True)], dtype=object)
     for row in np.flatnonzero([not isinstance(text, str) for text in texts]):
@@ -238,7 +261,7 @@ def _encode_strings(values: np.ndarray, config: PretrainedConfig, where: str) ->
     known: dict[str, int] = {name: int(k) for name, k in (config.label2id or {}).items()}
     if set(found) <= set(known):
         names = None
-    elif len(found) == config.num_labels and set(known) == {f"LABEL_{k}" for k in range(class_count(config))}:
+    elif number_names and len(found) == config.num_labels and _unnamed(config):
         names, known = found, {name: k for k, name in enumerate(found)}
     else:
         unknown = next(name for name in found if name not in known)
@@ -279,7 +302,12 @@ def _check_soft(values: np.ndarray, classes: int, where: str) -> np.ndarray:
     total = labels.sum(-1)
     _refuse(~np.isfinite(labels).all(axis=1), values, where, "finite probabilities; an all-zero row abstains")
     _refuse((labels < 0).any(axis=1), values, where, "probabilities of at least 0")
-    _refuse((total != 0) & (abs(total - 1) > 1e-3), values, where, "probabilities that sum to 1, or to 0 to abstain")
+    _refuse(
+        (total != 0) & (abs(total - 1) > 1e-3),
+        values,
+        where,
+        "probabilities that sum to 1, or to 0 to abstain (several classes at once, multi-label, are not supported)",
+    )
     return labels
 
 
@@ -293,14 +321,21 @@ def _refuse(bad: Any, values: np.ndarray, where: str, expected: str) -> None:
 def _with_labels(dataset: Any, labels: np.ndarray, with_index: bool) -> Any:
     if not isinstance(dataset, datasets.Dataset) or dataset.format["type"] == "custom":
         return _LabelledRows(dataset, labels, with_index)
-    dataset = dataset.with_format(dataset.format["type"], **dataset.format["format_kwargs"])
+    shown = dataset.format["columns"]  # what the user's format shows; the rest stays hidden
+    dataset = dataset.with_format(dataset.format["type"], **dataset.format["format_kwargs"]).select_columns(shown)
     columns: dict[str, np.ndarray] = {"labels": labels}
     if with_index:
         columns[INDEX] = np.arange(len(labels))
     dataset = dataset.remove_columns(sorted({*LABEL_COLUMNS, *columns} & set(dataset.column_names)))
     for name, column in columns.items():
-        dataset = dataset.add_column(name, column if column.ndim == 1 else list(column))
+        dataset = dataset.add_column(name, column if column.ndim == 1 else _soft_column(column))
     return dataset
+
+
+def _soft_column(labels: np.ndarray) -> pa.Array:
+    """(rows, classes) as a column of lists, without a Python object a row."""
+    offsets = np.arange(0, labels.size + 1, labels.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, labels.ravel())
 
 
 class _LabelledRows(torch.utils.data.Dataset):

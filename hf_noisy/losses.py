@@ -39,6 +39,9 @@ class Criterion(ABC):
     tensor([0.1733, 0.0000])
     """
 
+    def __repr__(self) -> str:  # stable, since a checkpoint names the criterion that it was trained with
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in sorted(vars(self).items()))})"
+
     @abstractmethod
     def per_class(self, log_probs: Tensor) -> Tensor:
         """(..., classes) finite log-probabilities -> (..., classes) what the example costs if that class is its label."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from huggingface_hub import ModelCard, ModelCardData
+from transformers.utils import logging
 
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.methods import METHODS, split_names
@@ -17,7 +18,9 @@ from hf_noisy.methods import METHODS, split_names
 if TYPE_CHECKING:
     from hf_noisy.trainer import NoisyTrainer
 
+logger = logging.get_logger(__name__)
 _TAGS = ["hf_noisy", "noisy-labels", "text-classification"]
+_GENERATED = ("- hf_noisy", "generated_from_trainer")  # what may be written over
 _PACKAGES = ("hf_noisy", "transformers", "torch", "datasets", "accelerate")
 _ARGUMENTS = (
     "num_train_epochs",
@@ -57,8 +60,12 @@ def write(trainer: NoisyTrainer, folder: str | os.PathLike[str], **fields: Any) 
         f"## Metrics\n\n{_metrics(trainer)}",
         f"## How to reproduce\n\n{_reproduce(trainer)}",
     ]
+    path = Path(folder) / "README.md"
+    if path.exists() and not any(mark in path.read_text(encoding="utf-8") for mark in _GENERATED):
+        logger.warning(f"{path} was not written by a trainer and is left as it is; the model card is not saved.")
+        return
     card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
-    card.save(Path(folder) / "README.md")
+    card.save(path)
 
 
 def _names(trainer: NoisyTrainer) -> list[str]:

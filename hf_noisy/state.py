@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -31,7 +32,7 @@ def save_state(folder: str | Path, callbacks: Sequence[NoiseCallback], identity:
         epoch: the last epoch that has begun.
     """
     tensors = {
-        _key(position, callback, name): tensor.detach().cpu().contiguous()
+        _key(position, callback, name): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for position, callback in enumerate(callbacks)
         for name, tensor in callback.state_dict().items()
     }

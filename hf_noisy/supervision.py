@@ -98,6 +98,14 @@ class Supervision:
         """The same with every weight multiplied by `factor`, (batch,) or (networks, batch)."""
         return replace(self, weights=self.weights * factor)
 
+    def checked(self, changed: Supervision, by: str) -> Supervision:
+        """`changed`, if it has the shapes of this one; else an error that names the callback."""
+        for name in ("targets", "weights"):
+            found, expected = getattr(changed, name).shape, getattr(self, name).shape
+            if found != expected:
+                raise ValueError(f"{by}.supervise gives {name} of shape {tuple(found)}: expected {tuple(expected)}.")
+        return changed
+
 
 @dataclass(frozen=True)
 class Survey:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -68,6 +69,8 @@ class NoisyTrainer(LabelledTrainer):
         criterion: Criterion | None = None,
         **trainer_arguments: Any,
     ) -> None:
+        if criterion is not None and not isinstance(criterion, Criterion):
+            raise TypeError(f"criterion={criterion!r}: expected a Criterion. Derive a class from hf_noisy.Criterion.")
         self._criterion_argument = criterion
         self._named_callbacks: list[NoiseCallback] = []
         self._dynamics = ExampleDynamics()
@@ -113,7 +116,7 @@ class NoisyTrainer(LabelledTrainer):
             rows=len(self.labels),
             classes=self.model.config.num_labels,
             labels=torch.from_numpy(self.labels),
-            votes=self.votes,
+            votes=None if self.votes is None else self.votes.to(args.device),
             criterion=self.criterion,
             epochs=max_steps / self._updates_per_epoch,
             seed=args.seed,
@@ -126,7 +129,8 @@ class NoisyTrainer(LabelledTrainer):
 
     def begin_epoch(self) -> None:
         """Let the methods look at all examples, unless they did before the checkpoint from which this epoch goes on."""
-        epoch = self.state.global_step // self._updates_per_epoch
+        self._start_epoch()
+        epoch = self._epoch or 0
         if epoch == self._begun_epoch:
             return
         surveys: list[Survey] = []
@@ -218,15 +222,16 @@ class NoisyTrainer(LabelledTrainer):
     def _batch(self, index: Tensor, labels: Tensor, real: Tensor | None) -> Batch:
         context = self._context
         assert context is not None  # train() has begun
-        epoch = self.state.global_step / self._updates_per_epoch
+        updates = math.ceil(self._batches_done / self.args.gradient_accumulation_steps) - 1  # before this one
+        epoch = (self._epoch or 0) + updates / self._updates_per_epoch
         everywhere = index if real is None else self._gather(torch.where(real, index, context.rows))
         self._micro_step += 1
         return Batch(
             index=index,
             given=one_hot(labels, context.classes),
-            votes=None if context.votes is None else context.votes.to(index.device)[index],
+            votes=None if context.votes is None else context.votes[index],
             epoch=epoch,
-            progress=epoch / context.epochs,
+            progress=self.state.global_step / self.state.max_steps,
             key=(context.seed, self.state.global_step, self._micro_step),
             everywhere=everywhere,
             gather=self._gather,
@@ -241,7 +246,7 @@ class NoisyTrainer(LabelledTrainer):
         seen = Predictions(predictions.clean_log_probs.detach())
         with torch.no_grad():
             for callback in self.noise_callbacks:
-                supervision = callback.supervise(supervision, seen, batch)
+                supervision = supervision.checked(callback.supervise(supervision, seen, batch), type(callback).__name__)
         losses = self.criterion(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean(1)
         present = torch.ones_like(batch.index) if real is None else real
         total = (losses * supervision.weights * present).sum()

@@ -1,7 +1,8 @@
-"""What test_distributed.py starts on two ranks: `distributed_worker.py FOLDER gradient|train|resume ROWS`."""
+"""What test_distributed.py starts on two ranks: `distributed_worker.py FOLDER gradient|train|resume ROWS [ACCELERATOR_CONFIG]`."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ torch.set_num_threads(1)
 SETTINGS = {
     "noise_method": "gce_truncated",
     "noise_kwargs": {"warmup": 0.5, "k": 0.3},
-    "eval_dataset": token_dataset(7, seed=1),
+    "eval_dataset": token_dataset(7, [0, 1, -1, 2, -1, 0, 1], seed=1),
+    "accelerator_config": json.loads(sys.argv[4]) if len(sys.argv) > 4 else None,
 }
 
 
@@ -33,6 +35,7 @@ def train() -> dict:
         "report": str(trainer.example_report().to_dict()),
         "seen": trainer.example_report()["seen"][:],
         "survey_rows": len(trainer.survey().log_probs),
+        "eval_loss": trainer.evaluate()["eval_loss"],
         "evaluated_rows": len(trainer.predict(trainer.eval_dataset).predictions),
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import datasets
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from conftest import make_trainer, tiny_model, token_dataset, token_rows
 from hf_noisy import (
     GeneralizedCrossEntropy,
     MeanAbsoluteError,
+    NoiseCallback,
     NoisyTrainer,
     NoisyTrainingArguments,
     TruncatedGCE,
@@ -36,8 +39,10 @@ DATASETS = {
     ),
     "ragged soft rows": (
         with_labels([0.5, 0.5], [1.0]),
-        r"row 0: label \[0.5, 0.5\]: expected a class id or 3 probabilities",
+        r"row 1: label \[1.0\]: expected a class id or 3",
     ),
+    "ids wrapped in lists": (with_labels([0], [1]), r"row 0: label \[0\]: .*Unwrap the list"),
+    "several classes at once": (with_labels([1.0, 0.0, 1.0]), "row 0: .*multi-label, are not supported"),
     "a regression target": (with_labels(0.5, 1.0), "row 0: label 0.5: .*regression"),
     "unknown class name": (with_labels("a", "b", "c", "d"), "row 0: label 'a'.*4 names.*num_labels=4"),
     "too few class names": (with_labels("a", "b"), "2 names, the model num_labels=3"),
@@ -102,7 +107,12 @@ METHODS = {
         "'p' is no parameter of gce",
     ),
     "parameters without a method": ({"noise_kwargs": {"q": 0.5}}, "no parameter of no noise_method"),
-    "no JSON object": ({"noise_method": "gce", "noise_kwargs": "q=0.5"}, "expected a JSON object"),
+    "no JSON object": (
+        {"noise_method": "gce", "noise_kwargs": "q=0.5"},
+        "noise_kwargs='q=0.5': expected a JSON object",
+    ),
+    "malformed JSON": ({"noise_method": "gce", "noise_kwargs": "{q: 0.5}"}, "noise_kwargs='{q: 0.5}': expected a JSON"),
+    "a JSON list": ({"noise_method": "gce", "noise_kwargs": "[1]"}, r"noise_kwargs=\[1\]: expected a JSON object"),
     "q out of its domain": ({"noise_method": "gce", "noise_kwargs": {"q": 2}}, "q=2"),
     "q zero": ({"noise_method": "gce", "noise_kwargs": {"q": 0}}, "q=0"),
     "noise rate in percent": (
@@ -165,6 +175,31 @@ def test_a_model_that_is_no_sequence_classifier(tmp_path):
     )
     with pytest.raises(ValueError, match=r"logits of shape \(4, 6, 3\)"):
         make_trainer(tmp_path, model=BertForTokenClassification(config)).train()
+
+
+def test_a_tokenizer_by_its_old_name(tmp_path):
+    args = NoisyTrainingArguments(str(tmp_path), use_cpu=True, report_to="none")
+    with pytest.raises(TypeError, match="expected processing_class="):
+        NoisyTrainer(tiny_model(), args, train_dataset=token_dataset(4), tokenizer=None)
+
+
+def test_a_criterion_that_is_none(tmp_path):
+    with pytest.raises(TypeError, match="expected a Criterion"):
+        make_trainer(tmp_path, criterion=torch.nn.functional.cross_entropy)
+
+
+def test_targets_of_another_shape_name_the_callback(tmp_path):
+    class Squeezed(NoiseCallback):
+        def supervise(self, supervision, predictions, batch):
+            return replace(supervision, targets=batch.given)
+
+    with pytest.raises(ValueError, match=r"Squeezed.supervise gives targets of shape \(4, 3\): expected \(1, 4, 3\)"):
+        make_trainer(tmp_path, callbacks=[Squeezed()]).train()
+
+
+def test_evaluation_names_that_nobody_numbered(tmp_path):
+    with pytest.raises(ValueError, match="eval_dataset, row 0: label 'a'"):
+        make_trainer(tmp_path, eval_dataset=with_labels("a", "b", "c"))
 
 
 def test_a_report_before_training(tmp_path):

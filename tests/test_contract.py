@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, TrainerCallback, pipeline
 
-from hf_noisy import METHODS
+from hf_noisy import METHODS, Criterion
 from hf_noisy.state import STATE_NAME
 
 EVERY_METHOD = pytest.mark.parametrize("method", sorted(METHODS))
@@ -170,6 +170,17 @@ def test_another_runs_checkpoint_is_refused_by_name(tmp_path, change, message):
     make_trainer(tmp_path, **settings).train()
     with pytest.raises(ValueError, match=f"written with {message}"):
         make_trainer(tmp_path, **{**settings, **change}).train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+
+
+def test_a_criterion_of_your_own_resumes(tmp_path):
+    class Squared(Criterion):
+        def per_class(self, log_probs):
+            return (1 - log_probs.exp()).square()
+
+    make_trainer(tmp_path, criterion=Squared(), callbacks=[StopAt(3)]).train()
+    resumed = make_trainer(tmp_path, criterion=Squared())
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
+    assert resumed.state.global_step == 10
 
 
 def test_a_plain_trainers_checkpoint_resumes_with_a_word_about_it(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,19 +11,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import gradient, relative_difference, token_dataset
+from conftest import gradient, make_trainer, relative_difference, token_dataset
 
 pytestmark = pytest.mark.slow
 WORKER = Path(__file__).with_name("distributed_worker.py")
 
 
-def two_ranks(folder: Path, *words: str) -> list[dict]:
-    """Run the worker on two ranks; what each wrote."""
+def start(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """Run the worker on two ranks."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={port}"]
-    done = subprocess.run(
+    return subprocess.run(
         [*command, str(WORKER), str(folder), *words],
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
@@ -30,6 +31,11 @@ def two_ranks(folder: Path, *words: str) -> list[dict]:
         timeout=300,
         check=False,
     )
+
+
+def two_ranks(folder: Path, *words: str) -> list[dict]:
+    """What the worker wrote on each of two ranks."""
+    done = start(folder, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     results = [torch.load(folder / f"rank{rank}.pt", weights_only=False) for rank in (0, 1)]
     assert [result["world_size"] for result in results] == [2, 2]
@@ -50,6 +56,11 @@ def test_both_ranks_hold_the_same_weights_memory_and_report(tmp_path):
     assert first["seen"] == [2] * 14
     assert first["survey_rows"] == 14
     assert first["evaluated_rows"] == 7
+    assert first["eval_loss"] == second["eval_loss"]
+    evaluation = token_dataset(7, [0, 1, -1, 2, -1, 0, 1], seed=1)
+    alone = make_trainer(tmp_path, eval_dataset=evaluation)
+    torch.nn.utils.vector_to_parameters(first["weights"], alone.model.parameters())
+    assert alone.evaluate()["eval_loss"] == pytest.approx(first["eval_loss"], rel=1e-5)
 
 
 def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch(tmp_path):
@@ -58,6 +69,13 @@ def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch(tmp_path):
     for one, other in zip(whole, resumed, strict=True):
         assert torch.equal(one["weights"], other["weights"])
         assert one["report"] == other["report"]
+
+
+@pytest.mark.parametrize("settings", [{"even_batches": False}, {"split_batches": True}, {"dispatch_batches": True}])
+def test_loaders_that_hide_which_process_holds_which_row_are_refused(tmp_path, settings):
+    done = start(tmp_path, "train", "14", json.dumps(settings))
+    assert done.returncode != 0
+    assert f"{next(iter(settings))}=" in done.stderr
 
 
 def test_copies_that_do_not_know_of_each_other_are_refused(tmp_path, monkeypatch):

@@ -124,6 +124,64 @@ def test_names_of_the_model_win_over_sorted_order(tmp_path):
     assert trainer.labels.tolist() == [1, 0] * 3
 
 
+def test_class_labels_in_another_order_are_mapped_by_name(tmp_path):
+    model = tiny_model(2, id2label={0: "neg", 1: "pos"}, label2id={"neg": 0, "pos": 1})
+    swapped = token_dataset(4, [0, 1, -1, 0]).cast_column("labels", datasets.ClassLabel(names=["pos", "neg"]))
+    trainer = make_trainer(tmp_path, swapped, model=model, eval_dataset=swapped)
+    assert trainer.labels.tolist() == [1, 0, -100, 1]
+    assert trainer.eval_dataset["labels"][:] == [1, 0, -100, 1]
+
+
+def test_a_training_set_that_is_replaced_is_labelled_again(tmp_path):
+    trainer = make_trainer(tmp_path, rows=8)
+    trainer.train_dataset = token_dataset(12, seed=1)
+    trainer.train()
+    assert trainer.example_report()["seen"][:] == [2] * 12
+
+
+def test_a_missing_label_among_soft_rows_abstains(tmp_path):
+    trainer = make_trainer(tmp_path, token_dataset(3, [[1.0, 0.0, 0.0], None, [0.0, 0.5, 0.5]]))
+    assert trainer.labels.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0.5, 0.5]]
+
+
+def test_votes_reach_the_methods_by_row(tmp_path):
+    votes = np.random.default_rng(0).integers(-1, 3, size=(8, 2))
+
+    class Watch(NoiseCallback):
+        def supervise(self, supervision, predictions, batch):
+            assert batch.votes.tolist() == votes[batch.index].tolist()
+            return supervision
+
+    make_trainer(tmp_path, token_dataset(8).add_column("weak_labels", votes.tolist()), callbacks=[Watch()]).train()
+
+
+def test_a_format_that_hides_columns_hides_them_still(tmp_path):
+    dataset = token_dataset(8).add_column("note", ["x"] * 8)
+    dataset.set_format("torch", columns=["input_ids", "attention_mask", "labels"])
+    trainer = make_trainer(tmp_path, dataset, remove_unused_columns=False)
+    trainer.train()
+    assert "note" not in trainer.train_dataset.column_names
+
+
+def test_every_row_has_its_own_memory_however_rows_are_ordered_and_loaded(tmp_path):
+    rows = token_dataset(30).shuffle(seed=1).filter(lambda row: row["input_ids"][1] % 3 > 0)
+    for settings in ({"train_sampling_strategy": "group_by_length"}, {"dataloader_num_workers": 2}):
+        trainer = make_trainer(tmp_path, rows, model=tiny_model(), learning_rate=0.0, num_train_epochs=1, **settings)
+        trainer.train()
+        expected = -(trainer.survey().log_probs * trainer.survey().given).sum(-1)
+        assert np.allclose(trainer.example_report()["loss"][:], expected, atol=1e-5)
+
+
+def test_an_epoch_that_ends_early_is_followed_by_the_next(tmp_path):
+    class EndsEarly(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            control.should_epoch_stop = state.global_step == 2
+
+    recorder = Recorder()
+    make_trainer(tmp_path, rows=16, callbacks=[recorder, EndsEarly()], num_train_epochs=3).train()
+    assert [event for event in recorder.events if "begin" in event] == [f"begin_epoch {k}" for k in range(3)]
+
+
 def test_class_names_survive_model_init(tmp_path):
     trainer = make_trainer(tmp_path, token_dataset(20, ["c", "b", "a", "c"] * 5), model_init=lambda: tiny_model())
     trainer.train()
@@ -488,6 +546,13 @@ def test_every_save_writes_a_card_with_method_parameters_and_metrics(tmp_path):
         assert "eval_accuracy" in card
         assert "Zhang and Sabuncu" in card
         assert str(tmp_path) not in card
+
+
+def test_a_readme_of_yours_is_not_written_over(tmp_path):
+    (tmp_path / "README.md").write_text("my project")
+    trainer = make_trainer(tmp_path)
+    trainer.save_model()
+    assert (tmp_path / "README.md").read_text() == "my project"
 
 
 def test_pushing_to_the_hub_sends_our_card(tmp_path, monkeypatch):
