@@ -5,7 +5,6 @@ on it for reasons that can be named - negation, contrast, irony, a quoted opinio
 flipped. Each review carries its reason, so that an audit can be checked.
 """
 
-import math
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,6 @@ CLASS_NAMES = ("negative", "positive")
 SPECIAL_TOKENS = {  # the first ids of the tokenizer
     "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]",
 }  # fmt: skip
-PRETRAINING_BATCH, PRETRAINING_RATE, MASKED = 32, 1e-3, 0.2  # texts, peak learning rate, share of words hidden
 
 Slots = Mapping[str, Sequence[str]]
 
@@ -415,20 +413,17 @@ def small_encoder(
     class_names: Sequence[str] = CLASS_NAMES,
     seed: int = 0,
     max_length: int = 48,
-    pretraining_epochs: int = 0,
 ) -> "tuple[BertForSequenceClassification, PreTrainedTokenizerFast]":
-    """Build a word tokenizer from `texts` and a BERT of two layers, 64 wide: no download.
+    """Build a word tokenizer from `texts` and a BERT of two layers, 64 wide, at random: no download.
 
-    The weights depend on `texts` and `seed` alone; the global torch generator is left as it was. From random weights the
-    losses that ignore unlikely labels (MAE, NCE + RCE) at times never leave the larger class; after eight epochs as a
-    masked language model on 6,000 texts MAE did on both of the seeds that were tried.
+    The random weights depend on `seed` alone; the global torch generator is left as it was. From them, losses that
+    ignore unlikely labels altogether (MAE, NCE + RCE) at times never leave the larger class.
 
     Args:
-        texts: what the tokenizer and the pretraining may learn from. No labels are needed.
+        texts: what the tokenizer may learn its words from. Labels are not looked at.
         class_names: one name a class, in the order of the labels.
-        seed: of the random weights, and of the pretraining's order and masks.
+        seed: of the random weights.
         max_length: in tokens, [CLS] and [SEP] included; longer texts are cut.
-        pretraining_epochs: passes over `texts` as a masked language model; 0 leaves the weights random.
 
     Example:
         >>> model, tokenizer = small_encoder(["The soup was cold.", "We stayed."])
@@ -446,39 +441,7 @@ def small_encoder(
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = BertForSequenceClassification(config)
-        _pretrain(model, tokenizer, list(texts), pretraining_epochs)
-    return model, tokenizer
-
-
-def _pretrain(
-    model: "BertForSequenceClassification", tokenizer: "PreTrainedTokenizerFast", texts: list[str], epochs: int
-) -> None:
-    """Train the encoder inside `model` to guess hidden words. Draws from the global torch generator."""
-    import torch
-    from transformers import BertForMaskedLM, get_linear_schedule_with_warmup
-
-    guesser = BertForMaskedLM(model.config)
-    guesser.bert = model.bert  # one encoder under two heads
-    guesser.tie_weights()
-    guesser.train()
-    steps = epochs * math.ceil(len(texts) / PRETRAINING_BATCH)
-    optimizer = torch.optim.AdamW(guesser.parameters(), lr=PRETRAINING_RATE)
-    schedule = get_linear_schedule_with_warmup(optimizer, steps // 10, steps)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(texts)).split(PRETRAINING_BATCH):
-            batch = tokenizer([texts[row] for row in rows], padding=True, truncation=True, return_tensors="pt")
-            words = batch["input_ids"]
-            hidden = (torch.rand(words.shape) < MASKED) & (words >= len(SPECIAL_TOKENS))
-            if not hidden.any():
-                continue
-            batch["input_ids"] = words.masked_fill(hidden, tokenizer.mask_token_id)
-            vectors = guesser.bert(**batch).last_hidden_state[hidden]  # the head is slow: spare it the visible words
-            torch.nn.functional.cross_entropy(guesser.cls(vectors), words[hidden]).backward()
-            torch.nn.utils.clip_grad_norm_(guesser.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
+        return BertForSequenceClassification(config), tokenizer
 
 
 def _word_tokenizer(texts: Sequence[str], max_length: int) -> "PreTrainedTokenizerFast":

@@ -54,9 +54,8 @@ from hf_noisy.review_rules import labeling_functions
 from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
 from hf_noisy.weak import covered, votes_of
 
-REVIEWS = {"train": 3000, "valid": 500, "test": 1500, "unlabeled": 6000}  # rows of the embedded corpus
+REVIEWS = {"train": 6000, "valid": 500, "test": 1500}  # rows of the embedded corpus
 SPLITS = 10  # generator seeds set aside for the splits of one seed
-PRETRAINING_EPOCHS = 8  # of the small encoder as a masked language model; without it robust losses may not start
 
 Table = dict[str, dict[str, float]]  # row -> metric -> value
 
@@ -89,9 +88,9 @@ class SentimentArguments(NoisyTrainingArguments):
 
     output_dir: str = field(default="output/sentiment")
     noise_method: str | None = field(default="gce")
-    num_train_epochs: float = field(default=10)  # from scratch; 3 or 4 do for a pretrained encoder
+    num_train_epochs: float = field(default=8)  # from scratch; 3 or 4 do for a pretrained encoder
     per_device_train_batch_size: int = field(default=32)
-    learning_rate: float = field(default=5e-4)  # from scratch; 1e-4 for a pretrained encoder of this size
+    learning_rate: float = field(default=1e-3)  # from scratch; 1e-4 for a pretrained encoder of this size
     warmup_steps: float = field(default=0.1)
     save_strategy: str = field(default="no")  # the robust model is saved at the end
     report_to: str = field(default="none")
@@ -104,7 +103,6 @@ class Data:
     """The splits of one seed, and what their votes say."""
 
     class_names: tuple[str, ...]
-    texts: list[str]  # without labels: what the small encoder and its tokenizer are trained on
     weak: (
         datasets.Dataset
     )  # training rows with the majority vote of their sources, ties at random; uncovered rows left out
@@ -151,10 +149,6 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
     """Votes to labels; the rows of the table that need no training."""
     corpus = reviews(seed) if recipe.dataset is None else load(recipe.dataset, recipe)
     train, valid, test = split(corpus, recipe, seed)
-    texts = train["text"][:]
-    if recipe.dataset is None:  # 6,000 more that nobody labeled, or as large a part of them as of train
-        unlabeled = REVIEWS["unlabeled"] * len(train) // REVIEWS["train"]
-        texts = texts + generate_reviews(unlabeled, SPLITS * seed + 3)["text"][:]
     classes, votes, test_votes = corpus.num_classes, votes_of(train), votes_of(test)
     labels = hard_labels(majority_vote(votes, classes), seed=seed)
     gold, test_gold = np.array(train["gold"][:]), np.array(test["gold"][:])
@@ -177,7 +171,6 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
 
     data = Data(
         corpus.class_names,
-        texts,
         weak=with_labels(train, labels),
         gold=with_labels(train, gold),
         valid=with_labels(valid, hard_labels(majority_vote(votes_of(valid), classes), seed=seed)),
@@ -189,8 +182,8 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
 def reviews(seed: int) -> Corpus:
     """The embedded corpus: other reviews for each seed, and always the same labeling functions."""
     splits = {
-        name: apply_labeling_functions(generate_reviews(REVIEWS[name], SPLITS * seed + position), labeling_functions())
-        for position, name in enumerate(("train", "valid", "test"))
+        name: apply_labeling_functions(generate_reviews(rows, SPLITS * seed + position), labeling_functions())
+        for position, (name, rows) in enumerate(REVIEWS.items())
     }
     return Corpus("reviews", tuple(CLASS_NAMES), **splits)
 
@@ -271,7 +264,8 @@ def train(
         processing_class=tokenizer,
         compute_metrics=compute_metrics,
     )
-    trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
+    resume = args.resume_from_checkpoint  # a folder, or True for the last checkpoint in the output folder
+    trainer.train(resume_from_checkpoint=True if resume in ("True", "true") else resume)
     measured = trainer.predict(tokens(data.test)).metrics or {}
     if save:
         trainer.evaluate()  # on noisy validation labels, for the model card
@@ -282,14 +276,7 @@ def train(
 def encoder(recipe: RecipeArguments, seed: int, data: Data) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Where every training of this seed starts from."""
     if recipe.model_name_or_path is None:
-        say(f"\npretraining a small encoder on {len(data.texts)} texts")
-        return small_encoder(
-            data.texts,
-            data.class_names,
-            seed=seed,
-            max_length=min(recipe.max_length, 64),
-            pretraining_epochs=PRETRAINING_EPOCHS,
-        )
+        return small_encoder(data.weak["text"][:], data.class_names, seed=seed, max_length=min(recipe.max_length, 64))
     set_seed(seed)  # of the new head
     model = AutoModelForSequenceClassification.from_pretrained(
         recipe.model_name_or_path,
