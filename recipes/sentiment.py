@@ -304,7 +304,20 @@ def render(tables: dict[int, Table]) -> str:
     first = next(iter(tables.values()))
     weak = f"weak labels: coverage {cell('weak labels', 'coverage')}, error {cell('weak labels', 'error') or 'unknown'}"
     lines = [f"| {row} | {cell(row, 'accuracy')} | {cell(row, 'f1')} |" for row in first if row != "weak labels"]
-    return "\n".join(["", weak, "", "| | test accuracy | macro-F1 |", "|---|---|---|", *lines])
+    return "\n".join(["", weak, "", "| | test accuracy | macro-F1 |", "|---|---|---|", *lines, "", margin(tables)])
+
+
+def margin(tables: dict[int, Table]) -> str:
+    """What the robust method gained over cross-entropy on the same labels, seed by seed."""
+    gains = []
+    for table in tables.values():
+        plain = table["cross-entropy on weak labels"]["accuracy"]
+        (robust,) = [
+            v["accuracy"] for row, v in table.items() if row.endswith(" on weak labels") and "cross" not in row
+        ]
+        gains.append(robust - plain)
+    spread = f"; mean {statistics.mean(gains):+.3f} ± {statistics.stdev(gains):.3f}" if len(gains) > 1 else ""
+    return f"gain over cross-entropy on weak labels: {', '.join(f'{gain:+.3f}' for gain in gains)}{spread}"
 
 
 if __name__ == "__main__":

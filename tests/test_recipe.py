@@ -48,6 +48,7 @@ def test_it_prints_the_table_and_saves_a_model_that_a_pipeline_loads(tmp_path):
     assert all(row in done.stdout for row in rows)
     assert "coverage" in done.stdout
     assert "±" in done.stdout
+    assert "gain over cross-entropy on weak labels: " in done.stdout
     table = json.loads((tmp_path / "results.json").read_text())
     assert set(table) == {"0", "1"}
     assert 0 < table["0"]["weak labels"]["error"] < 1
