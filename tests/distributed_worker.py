@@ -11,24 +11,20 @@ from accelerate import PartialState
 from conftest import flat_weights, gradient, make_trainer, token_dataset
 from test_contract import StopAt
 
-folder, task, rows = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-torch.set_num_threads(1)
 
-SETTINGS = {
-    "noise_method": "gce_truncated",
-    "noise_kwargs": {"warmup": 0.5, "k": 0.3},
-    "eval_dataset": token_dataset(7, [0, 1, -1, 2, -1, 0, 1], seed=1),
-    "accelerator_config": json.loads(sys.argv[4]) if len(sys.argv) > 4 else None,
-}
-
-
-def train() -> dict:
-    """Train and, for `resume`, go on from a checkpoint inside the first epoch."""
+def train(folder: Path, rows: int, *, resume: bool, accelerator_config: dict | None) -> dict:
+    """Train and, with `resume`, go on from a checkpoint inside the first epoch."""
+    settings = {
+        "noise_method": "gce_truncated",
+        "noise_kwargs": {"warmup": 0.5, "k": 0.3},
+        "eval_dataset": token_dataset(7, [0, 1, -1, 2, -1, 0, 1], seed=1),
+        "accelerator_config": accelerator_config,
+    }
     checkpoint = None
-    if task == "resume":
-        make_trainer(folder, token_dataset(rows), **SETTINGS, callbacks=[StopAt(1)]).train()
+    if resume:
+        make_trainer(folder, token_dataset(rows), **settings, callbacks=[StopAt(1)]).train()
         checkpoint = str(folder / "checkpoint-1")
-    trainer = make_trainer(folder, token_dataset(rows), **SETTINGS)
+    trainer = make_trainer(folder, token_dataset(rows), **settings)
     trainer.train(resume_from_checkpoint=checkpoint)
     return {
         "weights": flat_weights(trainer.model),
@@ -40,11 +36,19 @@ def train() -> dict:
     }
 
 
-if task == "gradient":
-    result = {"gradient": gradient(folder, token_dataset(rows), gradient_accumulation_steps=2)}
-else:
-    result = train()
-state = PartialState()
-folder.mkdir(parents=True, exist_ok=True)
-torch.save({**result, "world_size": state.num_processes}, folder / f"rank{state.process_index}.pt")
-state.destroy_process_group()
+def main() -> None:
+    folder, task, rows = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    torch.set_num_threads(1)
+    if task == "gradient":
+        result = {"gradient": gradient(folder, token_dataset(rows), gradient_accumulation_steps=2)}
+    else:
+        config = json.loads(sys.argv[4]) if len(sys.argv) > 4 else None
+        result = train(folder, rows, resume=task == "resume", accelerator_config=config)
+    state = PartialState()
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({**result, "world_size": state.num_processes}, folder / f"rank{state.process_index}.pt")
+    state.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
