@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 
-ROUNDS = 7
+ROUNDS = 5
 TIMER = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
 IMPORTS = {"transformers.Trainer": "from transformers import Trainer", "hf_noisy": "import hf_noisy"}
 
