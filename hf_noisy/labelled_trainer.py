@@ -149,13 +149,13 @@ class LabelledTrainer(Trainer):
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
-    ) -> tuple[list[Any], Tensor]:
+    ) -> tuple[list[Any], Any]:
         """The batches of one step, and the number of distinct rows in it over all processes."""
-        samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        samples, rows = super().get_batch_samples(epoch_iterator, num_batches, device)
         done, self._micro_step = self._batches_done, 0
         self._batches_done += len(samples)
         if self.args.world_size == 1:
-            return samples, self._get_num_items_in_batch(samples, device)
+            return samples, rows
         rows = torch.zeros((), dtype=torch.int64, device=device)
         for position, inputs in enumerate(samples, start=done):
             size = len(inputs["labels"])

@@ -36,7 +36,7 @@ class Labelled:
     @property
     def covered(self) -> np.ndarray:
         """(rows,) True where the row has a label."""
-        return self.labels >= 0 if self.labels.ndim == 1 else self.labels.sum(-1) > 0
+        return has_label(self.labels)
 
     def check_covered(self, where: str) -> None:
         """Refuse to train where no row has a label."""
@@ -45,6 +45,11 @@ class Labelled:
                 f"{where}: all {len(self.labels)} rows abstain: expected at least one label. Check the labeling functions "
                 "or the label column."
             )
+
+
+def has_label(labels: Any) -> Any:
+    """(rows,) ids or (rows, classes) soft labels, array or tensor -> (rows,) True where the row has a label."""
+    return labels >= 0 if labels.ndim == 1 else labels.sum(-1) > 0
 
 
 def class_count(config: PretrainedConfig) -> int:
@@ -203,7 +208,8 @@ def _columns(dataset: Any) -> list[str]:
 
 def _read(dataset: datasets.Dataset, column: str, classes: int, where: str) -> np.ndarray:
     """A column as it is stored, whatever its format or transform shows."""
-    stored = dataset.with_format("arrow")[:][column].combine_chunks()
+    dataset = dataset.with_format("arrow").select_columns([column])  # the others may be large
+    stored = dataset[:][column].combine_chunks()
     kind = stored.type
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
         return np.asarray(dataset.with_format("numpy")[column][:])

@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from transformers.utils import logging
 
 from hf_noisy.arguments import NoisyTrainingArguments
+from hf_noisy.labels import has_label
 from hf_noisy.methods import METHODS, split_names
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _labels(trainer: NoisyTrainer) -> str:
         return "No training set was given."
     labels = trainer.labels
     soft = labels.ndim == 2
-    covered = labels.sum(-1) > 0 if soft else labels >= 0
+    covered = has_label(labels)
     counts = labels.sum(0) if soft else np.bincount(labels[covered], minlength=trainer.model.config.num_labels)
     classes = [f"| {trainer.model.config.id2label[k]} | {count:.0f} |" for k, count in enumerate(counts)]
     return "\n".join(

@@ -103,9 +103,7 @@ class Data:
     """The splits of one seed, and what their votes say."""
 
     class_names: tuple[str, ...]
-    weak: (
-        datasets.Dataset
-    )  # training rows with the majority vote of their sources, ties at random; uncovered rows left out
+    weak: datasets.Dataset  # training rows with their majority vote, ties at random; uncovered rows left out
     gold: datasets.Dataset  # training rows with their gold labels: for the ceiling only
     valid: datasets.Dataset  # labels as wrong as those of training; what a checkpoint may be chosen by
     test: datasets.Dataset  # gold labels

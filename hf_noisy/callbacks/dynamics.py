@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.labels import has_label
 from hf_noisy.memory import Memory
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision
 
@@ -26,8 +27,7 @@ class ExampleDynamics(NoiseCallback):
     """
 
     def setup(self, context: Context) -> None:
-        labels = context.labels
-        self.covered = (labels >= 0 if labels.ndim == 1 else labels.sum(-1) > 0).cpu()  # (rows,)
+        self.covered = has_label(context.labels).cpu()  # (rows,)
         self.sums = Memory(context.rows, (_PROBS + context.classes,), device=context.device)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
