@@ -40,22 +40,19 @@ from hf_noisy import (
     Corpus,
     NoisyTrainer,
     NoisyTrainingArguments,
-    apply_labeling_functions,
     compute_metrics,
     hard_labels,
-    hold_out,
     label_model_probabilities,
     load_corpus,
     majority_vote,
     summarize_votes,
 )
+from hf_noisy.embedded import embedded_corpus
 from hf_noisy.launching import check_launched, parse_arguments
 from hf_noisy.review_rules import labeling_functions
-from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
+from hf_noisy.reviews import small_encoder
+from hf_noisy.splits import split_corpus, tokenize, with_labels
 from hf_noisy.weak import covered, votes_of
-
-REVIEWS = {"train": 6000, "valid": 500, "test": 1500}  # rows of the embedded corpus
-SPLITS = 10  # generator seeds set aside for the splits of one seed
 
 Table = dict[str, dict[str, float]]  # row -> metric -> value
 
@@ -145,8 +142,8 @@ def run(recipe: RecipeArguments, args: SentimentArguments) -> Table:
 
 def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
     """Votes to labels; the rows of the table that need no training."""
-    corpus = reviews(seed) if recipe.dataset is None else load(recipe.dataset, recipe)
-    train, valid, test = split(corpus, recipe, seed)
+    corpus = embedded_corpus(seed) if recipe.dataset is None else load(recipe.dataset, recipe)
+    train, valid, test = split_corpus(corpus, seed, max_train_rows=recipe.max_train_rows)
     classes, votes, test_votes = corpus.num_classes, votes_of(train), votes_of(test)
     labels = hard_labels(majority_vote(votes, classes), seed=seed)
     gold, test_gold = np.array(train["gold"][:]), np.array(test["gold"][:])
@@ -177,15 +174,6 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
     return data, table
 
 
-def reviews(seed: int) -> Corpus:
-    """The embedded corpus: other reviews for each seed, and always the same labeling functions."""
-    splits = {
-        name: apply_labeling_functions(generate_reviews(rows, SPLITS * seed + position), labeling_functions())
-        for position, (name, rows) in enumerate(REVIEWS.items())
-    }
-    return Corpus("reviews", tuple(CLASS_NAMES), **splits)
-
-
 def load(source: str, recipe: RecipeArguments) -> Corpus:
     return load_corpus(
         source,
@@ -194,24 +182,6 @@ def load(source: str, recipe: RecipeArguments) -> Corpus:
         votes_columns=recipe.votes_columns,
         gold_column=recipe.gold_column,
     )
-
-
-def split(corpus: Corpus, recipe: RecipeArguments, seed: int) -> tuple[datasets.Dataset, ...]:
-    """Train, validation and test rows; validation rows come from train where the corpus has none with votes."""
-    train, valid, test = corpus.train, corpus.valid, corpus.test
-    if test is None:
-        train, test = hold_out(train, 0.2, seed)
-    if recipe.max_train_rows is not None and len(train) > recipe.max_train_rows:
-        _, train = hold_out(train, recipe.max_train_rows / len(train), seed)
-    if valid is None or not covered(votes_of(valid)).any():
-        train, valid = hold_out(train, 0.1, seed)
-    return train, valid, test
-
-
-def with_labels(rows: datasets.Dataset, labels: np.ndarray) -> datasets.Dataset:
-    """Rows that have a label, with it."""
-    known = np.flatnonzero(labels >= 0)
-    return rows.select(known).add_column("labels", labels[known])
 
 
 def score(probabilities: np.ndarray, gold: np.ndarray, otherwise: int) -> dict[str, float]:
@@ -245,14 +215,7 @@ def train(
     """Fine-tune on `rows` and measure the last epoch (or what `load_best_model_at_end` chose on noisy validation)."""
 
     def tokens(split: datasets.Dataset) -> datasets.Dataset:
-        return split.select_columns(["text", "labels"]).map(
-            lambda batch: tokenizer(
-                batch["text"], truncation=True, max_length=min(recipe.max_length, tokenizer.model_max_length)
-            ),
-            batched=True,
-            remove_columns="text",
-            load_from_cache_file=False,
-        )
+        return tokenize(split.select_columns(["text", "labels"]), tokenizer, recipe.max_length)
 
     trainer = NoisyTrainer(
         model,

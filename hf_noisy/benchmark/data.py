@@ -1,0 +1,125 @@
+"""The rows of one corpus, seed and noise, with their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_noisy.benchmark.settings import Run, Settings
+from hf_noisy.corpus import Corpus, load_corpus
+from hf_noisy.embedded import embedded_corpus
+from hf_noisy.noise import inject
+from hf_noisy.splits import split_corpus, with_labels
+from hf_noisy.weak import hard_labels, majority_vote, votes_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+EMBEDDED = "reviews"  # the name that stands for the corpus of the package
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split: texts, votes, the label that a method is given, and the gold one for measuring."""
+
+    dataset: Dataset  # columns: id, text, weak_labels, gold
+    labels: np.ndarray  # (rows,) majority vote, ties by lot; -1 where every source abstains
+    gold: np.ndarray  # (rows,) -1 where unknown
+
+    @property
+    def votes(self) -> np.ndarray:
+        """(rows, sources), -1 abstains."""
+        return votes_of(self.dataset)
+
+    def labelled(self, labels: np.ndarray) -> Dataset:
+        """Text, votes and label of the rows that have one."""
+        return with_labels(self.dataset.select_columns(["text", "weak_labels"]), labels)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the runs of one corpus and seed share."""
+
+    class_names: tuple[str, ...]
+    train: Rows
+    valid: Rows  # given labels, as wrong as those of train
+    test: Rows  # ordered by length, which spares padding
+    clean: Rows  # validation rows that may have gold labels: those of the corpus where it has some
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+
+def load(source: str, seed: int, columns: dict[str, Any]) -> Corpus:
+    """The corpus of a run."""
+    return embedded_corpus(seed) if source == EMBEDDED else load_corpus(source, **columns)
+
+
+def prepare(run: Run, settings: Settings, columns: dict[str, Any]) -> Data:
+    """Splits and labels of a run; the same for all methods of its corpus and seed."""
+    corpus = load(run.source, run.seed, columns)
+    if corpus.test is not None:
+        corpus = replace(corpus, test=measurable(corpus.test))
+    splits = split_corpus(
+        corpus, run.seed, max_train_rows=settings.max_train_rows, max_test_rows=settings.max_test_rows
+    )
+    clean = corpus.valid if corpus.valid is not None else splits[1]
+    train, valid, test, clean = (
+        _rows(
+            measurable(split) if split is splits[2] else split,
+            corpus.num_classes,
+            run.seed,
+            settings,
+            purpose,
+            shortest_first=purpose > 0,
+        )
+        for purpose, split in enumerate((*splits, clean))
+    )
+    return Data(corpus.class_names, train, valid, test, clean)
+
+
+def measurable(test: Dataset) -> Dataset:
+    """The rows whose gold label is known."""
+    return test.select(np.flatnonzero(np.array(test["gold"][:]) >= 0))
+
+
+def _rows(split: Dataset, classes: int, seed: int, settings: Settings, purpose: int, *, shortest_first: bool) -> Rows:
+    if shortest_first:
+        split = split.select(np.argsort([len(text) for text in split["text"]], kind="stable"))
+    gold = np.array(split["gold"][:])
+    if settings.noise is None:
+        return Rows(split, hard_labels(majority_vote(votes_of(split), classes), seed=seed), gold)
+    noisy = inject(
+        settings.noise,
+        gold,
+        classes,
+        seed=1000 * seed + purpose,
+        features=lambda: _features(split),
+        probabilities=lambda: _weak_probabilities(split, gold, classes),
+    ).labels
+    votes = [[int(label)] for label in noisy]
+    return Rows(split.remove_columns("weak_labels").add_column("weak_labels", votes), noisy, gold)
+
+
+def _features(split: Dataset) -> np.ndarray:
+    """(rows, 64) of the words of each text: what instance-dependent noise depends on, whatever the encoder."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    return HashingVectorizer(n_features=64, norm=None).transform(split["text"][:]).toarray()
+
+
+def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.ndarray:
+    """(rows, classes) out of two folds of a Naive Bayes on words: it errs where words mislead."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+
+    words, known = TfidfVectorizer().fit_transform(split["text"][:]), gold >= 0
+    even = np.arange(len(gold)) % 2 == 0
+    probabilities = np.zeros((len(gold), classes))
+    for fold in (even, ~even):
+        model = MultinomialNB().fit(words[~fold & known], gold[~fold & known])
+        probabilities[np.ix_(fold, model.classes_)] = model.predict_proba(words[fold])
+    return probabilities

@@ -1,0 +1,219 @@
+"""Runs every run that a file of results does not hold yet, each in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hf_noisy.benchmark.data import load, prepare
+from hf_noisy.benchmark.results import append, identity, open_results, to_line
+from hf_noisy.benchmark.rows import run_row
+from hf_noisy.benchmark.settings import Run, Settings, plan
+
+PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.accuracy_f1"]
+
+
+def run_benchmark(
+    sources: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    output: str | Path,
+    settings: Settings,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    processes: int = 1,
+    say: Callable[[str], None] = print,
+) -> list[str]:
+    """Measures the fixed rows and `methods` on each corpus with each seed, and appends a line a run to `output`.
+
+    What `output` already holds is not run again, so an interrupted benchmark goes on where it stopped. Every run is a
+    process of its own: its peak memory is its own, and if it dies, the others go on.
+
+    Args:
+        sources: folders, files or names of corpora (`load_corpus`), or "reviews", the one of the package.
+        methods: names of `METHODS`, with parameters as in "gce:q=0.5".
+        seeds: of the splits, the head, dropout and the order of rows.
+        output: a file of JSON lines.
+        settings: the budget, the same for all.
+        columns: how to read plain files (`load_corpus`).
+        processes: how many runs go on at once; each takes its share of the cores.
+        say: what to do with a line of progress.
+
+    Returns:
+        The runs that failed, each with its error; they wrote nothing.
+
+    Raises:
+        ValueError, FileNotFoundError: what cannot be run, before the first run.
+        ImportError: cleanlab is not installed.
+    """
+    columns = dict(columns or {})
+    runs = plan(sources, methods, seeds)
+    if processes < 1:
+        raise ValueError(f"processes={processes}: expected at least 1.")
+    if find_spec("cleanlab") is None:
+        raise ImportError("the row `cleanlab` needs the package of that name: pip install hf_noisy[benchmark]")
+    for source in sources:
+        _check_corpus(source, settings, columns)
+    output = Path(output)
+    lines = open_results(output)
+    done = {identity(line) for line in lines}
+    todo = [run for run in runs if _identity(run, settings) not in done]
+    say(f"{len(runs) - len(todo)} of {len(runs)} runs are in {output}")
+    if not todo:
+        return []
+    ledger = _Ledger(output, lines, settings, todo, processes, say)
+    with ThreadPoolExecutor(processes) as threads:
+        futures = {threads.submit(_in_a_process, run, settings, columns, processes): run for run in todo}
+        _collect(futures, ledger)
+    return ledger.failures()
+
+
+def _collect(futures: dict[Future[dict[str, Any]], Run], ledger: _Ledger) -> None:
+    waiting = set(futures)
+    try:
+        while waiting:
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                error = future.exception()
+                if error is None:
+                    ledger.finished(futures[future], future.result())
+                else:
+                    ledger.failed(futures[future], error)
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def execute(run: Run, settings: Settings, columns: Mapping[str, Any], threads: int) -> dict[str, Any]:
+    """One run, from its corpus to its line of results; `cost` is still to come."""
+    import datasets
+    import torch
+    from transformers.utils import logging
+
+    torch.set_num_threads(threads)
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    data = prepare(run, settings, dict(columns))
+    outcome = run_row(run, settings, data)
+    return to_line(run, settings, outcome, data, peak_memory_mb())
+
+
+def peak_memory_mb() -> float:
+    """The most that this process has held: on its accelerator, or where it has none in memory.
+
+    On a CPU the interpreter and its libraries are part of it.
+    """
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _in_a_process(run: Run, settings: Settings, columns: dict[str, Any], processes: int) -> dict[str, Any]:
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    context = multiprocessing.get_context("forkserver")  # each run starts with the libraries loaded and nothing else
+    context.set_forkserver_preload(PRELOADED)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(execute, run, settings, columns, threads).result()
+
+
+def _identity(run: Run, settings: Settings) -> str:
+    return identity(
+        {
+            "dataset": run.dataset,
+            "method": run.method,
+            "params": dict(run.params),
+            "seed": run.seed,
+            "settings": settings.record(),
+        }
+    )
+
+
+def _check_corpus(source: str, settings: Settings, columns: dict[str, Any]) -> None:
+    corpus = load(source, 0, columns)
+    rows = corpus.test if corpus.test is not None else corpus.train
+    if max(rows["gold"][:]) < 0:
+        raise ValueError(f"{source}: no gold label in the test rows: nothing can be measured. Name a gold_column.")
+    if settings.noise is not None and max(corpus.train["gold"][:]) < 0:
+        raise ValueError(f"{source}: no gold label in the training rows, which noise={settings.noise!r} starts from.")
+
+
+def spent(line: Mapping[str, Any]) -> float:
+    """Seconds by which costs are compared: an accelerator is not busy when its processor is."""
+    return line["processor_seconds"] if line["versions"]["device"] == "cpu" else line["train_seconds"]
+
+
+class _Ledger:
+    """Writes lines as soon as the cost of their `ce` is known, and says how far things are."""
+
+    def __init__(
+        self,
+        output: Path,
+        lines: Sequence[Mapping[str, Any]],
+        settings: Settings,
+        todo: Sequence[Run],
+        processes: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self.output, self.processes, self.say = output, processes, say
+        record = settings.record()
+        self.unit = {
+            (line["dataset"], line["seed"]): spent(line)
+            for line in lines
+            if line["method"] == "ce" and line["settings"] == record
+        }
+        self.held: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        self.left = list(todo)
+        self.total = len(todo)
+        self.errors: dict[str, str] = {}
+        self.began = time.perf_counter()
+        self.done_weight = 0.0
+
+    def finished(self, run: Run, line: dict[str, Any]) -> None:
+        group = (run.dataset, run.seed)
+        if run.method == "ce":
+            self.unit[group] = spent(line)
+        self.held.setdefault(group, []).append(line)
+        if group in self.unit:
+            ready = self.held.pop(group)
+            for line_ in ready:
+                line_["cost"] = round(spent(line_) / self.unit[group], 4)
+            append(self.output, ready)
+        accuracy = line["accuracy_chosen"]
+        found = "cannot be measured here" if accuracy is None else f"accuracy {accuracy:.3f}"
+        self._progress(run, f"{found}, {line['train_seconds']:.0f} s")
+
+    def failed(self, run: Run, error: BaseException) -> None:
+        self.errors[str(run)] = f"{type(error).__name__}: {error}"
+        self._progress(run, f"FAILED: {self.errors[str(run)]}")
+
+    def failures(self) -> list[str]:
+        """All that was not written: what failed, and what has no cost since its `ce` failed."""
+        for lines in self.held.values():
+            for line in lines:
+                name = f"{line['dataset']} {line['method']} seed {line['seed']}"
+                self.errors[name] = "not written: `ce` on the same rows failed, so that its cost is unknown"
+        return [f"{name}: {error}" for name, error in self.errors.items()]
+
+    def _progress(self, run: Run, text: str) -> None:
+        self.left.remove(run)
+        self.done_weight += run.weight
+        spent = time.perf_counter() - self.began
+        left = sum(other.weight for other in self.left)
+        end = ""
+        if self.done_weight and left:
+            minutes = spent * left / self.done_weight / 60
+            end = f"; about {minutes:.0f} min left" if minutes >= 1 else "; under a minute left"
+        self.say(f"[{self.total - len(self.left)}/{self.total}] {run}: {text}{end}")

@@ -1,0 +1,160 @@
+"""What is equal for all rows of a table, and what one run is."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_noisy.domains import nearest
+from hf_noisy.methods import METHODS, build_methods, choose_criterion, split_names
+from hf_noisy.noise import check_spec
+
+FIXED = ("majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab")  # always written
+READS_GOLD = ("gold", "clean_valid")  # of training or validation rows
+FOLDS = 5  # of cleanlab's out-of-fold probabilities, its own default
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The budget, the same for every method.
+
+    Args:
+        model: name or folder of a pretrained encoder; None is a small one, trained from scratch.
+        epochs: of each training; every one of them is measured.
+        max_length: tokens of a text; the rest is cut.
+        batch_size: rows of a step.
+        learning_rates: a grid; each method takes what is best for it on noisy validation labels.
+        max_train_rows: train on a random part of this size; None is all.
+        max_test_rows: measure on a random part of this size, the same in all runs; None is all.
+        noise: what to do to gold labels in place of the given ones, as in "symmetric:0.2" (`hf_noisy.noise.inject`).
+        bf16: train and evaluate under bfloat16 autocast.
+
+    Raises:
+        ValueError: a number outside its domain, or a noise that is not known.
+    """
+
+    model: str | None = None
+    epochs: int = 3
+    max_length: int = 128
+    batch_size: int = 32
+    learning_rates: tuple[float, ...] = (1e-4,)
+    max_train_rows: int | None = None
+    max_test_rows: int | None = None
+    noise: str | None = None
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "max_length", "batch_size", "max_train_rows", "max_test_rows"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name}={value!r}: expected a whole number of at least 1.")
+        if not self.learning_rates or not all(0 < rate < math.inf for rate in self.learning_rates):
+            raise ValueError(f"learning_rates={self.learning_rates}: expected one or more numbers above 0.")
+        if self.noise is not None:
+            check_spec(self.noise)
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in each line of results; a folder is named by its last two parts, wherever it lies."""
+        model = self.model
+        if model is not None and Path(model).is_dir():
+            model = "/".join(Path(model).resolve().parts[-2:])
+        return json.loads(json.dumps({**asdict(self), "model": model}))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One line of results: a method on one corpus with one seed."""
+
+    source: str  # folder, file or name of the corpus
+    method: str
+    seed: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def dataset(self) -> str:
+        """The corpus's name: of a folder or file its last part."""
+        return dataset_name(self.source)
+
+    @property
+    def reads_gold(self) -> bool:
+        """Whether gold labels of training or validation rows are learned from."""
+        return self.method in READS_GOLD
+
+    @property
+    def weight(self) -> int:
+        """About how many trainings of `ce` it takes."""
+        return {"majority_vote": 0, "label_model": 0, "cleanlab": FOLDS}.get(self.method, 1)
+
+    def __str__(self) -> str:
+        given = "".join(f" {key}={value}" for key, value in self.params.items())
+        return f"{self.dataset} {self.method}{given} seed {self.seed}"
+
+
+def dataset_name(source: str) -> str:
+    """What a corpus is called in the results.
+
+    >>> dataset_name("corpora/youtube/"), dataset_name("comments.csv"), dataset_name("owner/name")
+    ('youtube', 'comments', 'name')
+    """
+    path = Path(source)
+    return path.stem if path.suffix in (".csv", ".json", ".jsonl", ".parquet") else path.name
+
+
+def parse_method(spec: str) -> tuple[str, dict[str, Any]]:
+    """`"gce:q=0.5"` -> the name and all its parameters, with the defaults of those that are not given.
+
+    >>> parse_method("gce:q=0.5"), parse_method("ce")
+    (('gce', {'q': 0.5}), ('ce', {}))
+
+    Raises:
+        ValueError: an unknown method or parameter (with the nearest name), or one outside its domain.
+    """
+    method, _, given = spec.partition(":")
+    if method in FIXED and given:
+        raise ValueError(f"{spec!r}: {method} takes no parameters.")
+    if method in FIXED:
+        return method, {}
+    unknown = [name for name in method.split("+") if name.strip() not in METHODS]
+    if unknown:
+        raise ValueError(f"unknown method {unknown[0]!r}. {nearest(unknown[0], [*METHODS, *FIXED])}")
+    kwargs = dict(_parameter(spec, pair) for pair in given.split(",") if pair)
+    choose_criterion(None, build_methods(method, kwargs))  # raises for what it does not take
+    names = split_names(method)
+    defaults = {key: value for name in names for key, value in METHODS[name].parameters.items()}
+    return method, json.loads(json.dumps({**defaults, **kwargs}))
+
+
+def _parameter(spec: str, pair: str) -> tuple[str, Any]:
+    key, equals, value = pair.partition("=")
+    if not equals:
+        raise ValueError(f"{spec!r}: {pair!r} is no parameter: expected name=value, as in 'gce:q=0.5'.")
+    try:
+        return key.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return key.strip(), value.strip()
+
+
+def plan(sources: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+    """All runs, in the order in which they start: seed by seed, corpus by corpus, cross-entropy first.
+
+    Raises:
+        ValueError: no seed or corpus, one named twice, an unknown method.
+    """
+    names = [dataset_name(source) for source in sources]
+    for what, values in (("seeds", list(seeds)), ("corpora", names)):
+        if not values:
+            raise ValueError(f"{what}: expected at least one.")
+        if len(set(values)) < len(values):
+            raise ValueError(f"{what}: {', '.join(map(str, values))}: expected each once.")
+    variants = [parse_method(spec) for spec in ("ce", *FIXED, *methods)]
+    distinct = {json.dumps(variant): variant for variant in variants}
+    return [
+        Run(source, method, seed, params)
+        for seed in seeds
+        for source in sources
+        for method, params in distinct.values()
+    ]

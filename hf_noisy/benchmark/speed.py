@@ -1,0 +1,242 @@
+"""What a step of each method costs in time and memory, as a multiple of the Trainer of Transformers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from transformers import (
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.utils import logging
+
+from hf_noisy.arguments import NoisyTrainingArguments
+from hf_noisy.benchmark.schedule import PRELOADED, peak_memory_mb
+from hf_noisy.benchmark.settings import parse_method
+from hf_noisy.reviews import small_encoder
+from hf_noisy.trainer import NoisyTrainer
+
+STOCK, FLOOR = "Trainer", "forward and backward"
+CLASSES = 4
+WARM_UP = 3  # steps that are not counted
+_DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """One side against the stock Trainer."""
+
+    name: str
+    ratio: float  # median over rounds of its step over the mean of the stock steps before and after
+    low: float  # 95 % bootstrap interval of that median
+    high: float
+    seconds: float  # median step
+    memory_ratio: float  # of peak memory
+
+
+def measure_speed(
+    methods: Sequence[str],
+    model: str | None = None,
+    *,
+    rows: int = 32,
+    length: int = 64,
+    rounds: int = 40,
+    bf16: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[StepCost]:
+    """Trains on the same batches with each method and with the stock Trainer, step by step in turns.
+
+    Both sides run whole `train()` loops in processes of their own, of which one at a time does a step: from the end of
+    a step to the end of the next, with data, clipping, optimizer and callbacks. What a method does between epochs is
+    not in it. The floor is a bare forward and backward of one network on the same batches.
+
+    Args:
+        methods: as in "gce" or "gce:q=0.5".
+        model: name or folder of an encoder; None is a small one.
+        rows, length: of a batch, in texts and tokens.
+        rounds: counted steps of each method.
+        bf16: under bfloat16 autocast.
+        say: what to do with a line of progress.
+
+    Raises:
+        ValueError: an unknown method, or no round.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds={rounds}: expected at least 1.")
+    for spec in methods:
+        parse_method(spec)
+    batches = Batches(model, rows, length, rounds + WARM_UP + 2, bf16)
+    costs = []
+    for name in (FLOOR, *methods):
+        cost = _against_stock(name, batches, rounds)
+        say(f"{name}: {cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}]")
+        costs.append(cost)
+    return costs
+
+
+def render_speed(costs: Sequence[StepCost], title: str) -> str:
+    """The table in markdown."""
+    lines = [
+        f"| {cost.name} | {cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}] | {cost.memory_ratio:.2f} |"
+        for cost in costs
+    ]
+    head = ["| against `Trainer` | step time, median ratio [95 %] | peak memory, ratio |", "|---|---|---|"]
+    return "\n".join([title, "", *head, *lines, ""])
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The work, equal for both sides."""
+
+    model: str | None
+    rows: int
+    length: int
+    steps: int
+    bf16: bool
+
+    def encoder(self) -> PreTrainedModel:
+        """The network, with a head for four classes."""
+        set_seed(0)
+        if self.model is None:
+            return small_encoder(["a b c"], [str(k) for k in range(CLASSES)], max_length=max(self.length, 16))[0]
+        return AutoModelForSequenceClassification.from_pretrained(self.model, num_labels=CLASSES)
+
+    def dataset(self, vocabulary: int) -> Dataset:
+        """Random tokens and labels, all of one length."""
+        draw = np.random.default_rng(0)
+        ids = draw.integers(0, vocabulary, (self.steps * self.rows, self.length))
+        labels = draw.integers(0, CLASSES, len(ids))
+        columns = {"input_ids": ids, "attention_mask": np.ones_like(ids), "labels": labels}
+        return Dataset.from_dict({name: values.tolist() for name, values in columns.items()})
+
+
+def _against_stock(name: str, batches: Batches, rounds: int) -> StepCost:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    stock, other = _Side(context, STOCK, batches), _Side(context, name, batches)
+    try:
+        for side in (stock, other) * WARM_UP:
+            side.step()
+        before, ratios, seconds = stock.step(), [], []
+        for _ in range(rounds):
+            taken, after = other.step(), stock.step()
+            ratios.append(taken / ((before + after) / 2))
+            seconds.append(taken)
+            before = after
+        memory = other.finish() / stock.finish()
+    finally:
+        stock.process.kill()
+        other.process.kill()
+    draws = np.random.default_rng(0).choice(ratios, (_DRAWS, rounds))
+    low, high = np.percentile(np.median(draws, axis=1), (2.5, 97.5))
+    return StepCost(name, float(np.median(ratios)), float(low), float(high), float(np.median(seconds)), memory)
+
+
+class _Side:
+    """A process that does a step when it is told to."""
+
+    def __init__(self, context: BaseContext, name: str, batches: Batches) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process: Any = context.Process(target=_compete, args=(theirs, name, batches), daemon=True)  # type: ignore[attr-defined]
+        self.process.start()
+        theirs.close()
+
+    def step(self) -> float:
+        """Seconds of one step."""
+        return self._ask("step")
+
+    def finish(self) -> float:
+        """Peak memory in MiB."""
+        return self._ask("finish")
+
+    def _ask(self, what: str) -> float:
+        self.connection.send(what)
+        return self.connection.recv()  # EOFError where it died; its own error stands above on stderr
+
+
+def _compete(connection: Connection, name: str, batches: Batches) -> None:
+    torch.set_num_threads(os.cpu_count() or 1)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    turns = Turns(connection)
+    (_floor if name == FLOOR else _train)(name, batches, turns)
+
+
+class Turns(TrainerCallback):
+    """Waits for its turn at the end of each step, and answers with the seconds since it was told to go on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.began: float | None = None
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.wait()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.wait()
+
+    def wait(self) -> None:
+        """Answer for the step that was asked for, then wait for the next question."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        if self.began is not None:
+            self.connection.send(time.perf_counter() - self.began)
+        if self.connection.recv() == "finish":
+            self.connection.send(peak_memory_mb())
+            self.connection.recv()  # until we are killed
+        self.began = time.perf_counter()
+
+
+def _train(name: str, batches: Batches, turns: Turns) -> None:
+    model = batches.encoder()
+    with tempfile.TemporaryDirectory() as folder:
+        common: dict[str, Any] = {
+            "output_dir": folder,
+            "num_train_epochs": 1,
+            "per_device_train_batch_size": batches.rows,
+            "learning_rate": 1e-5,
+            "bf16": batches.bf16,
+            "use_cpu": not torch.accelerator.is_available(),
+            "train_sampling_strategy": "sequential",
+            "save_strategy": "no",
+            "report_to": "none",
+            "disable_tqdm": True,
+            "dataloader_pin_memory": False,
+        }
+        dataset = batches.dataset(model.config.vocab_size)
+        if name == STOCK:
+            Trainer(model, TrainingArguments(**common), train_dataset=dataset, callbacks=[turns]).train()
+        else:
+            method, params = parse_method(name)
+            args = NoisyTrainingArguments(**common, noise_method=method, noise_kwargs=params)
+            NoisyTrainer(model, args, train_dataset=dataset, callbacks=[turns]).train()
+
+
+def _floor(name: str, batches: Batches, turns: Turns) -> None:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model: Any = batches.encoder()
+    model.to(device).train()
+    rows = batches.dataset(model.config.vocab_size).with_format("torch")
+    turns.wait()
+    for start in range(0, len(rows), batches.rows):
+        batch = {key: value.to(device) for key, value in rows[start : start + batches.rows].items()}
+        with torch.autocast(device, torch.bfloat16, enabled=batches.bf16):
+            loss = model(**batch).loss
+        loss.backward()
+        model.zero_grad()
+        turns.wait()

@@ -1,0 +1,167 @@
+"""One training, measured at the end of every epoch."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PrinterCallback, TrainerCallback, set_seed
+
+from hf_noisy.arguments import NoisyTrainingArguments
+from hf_noisy.benchmark.data import Data
+from hf_noisy.benchmark.settings import Settings
+from hf_noisy.randomness import forked_generators
+from hf_noisy.reviews import small_encoder
+from hf_noisy.splits import tokenize
+from hf_noisy.trainer import NoisyTrainer
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass
+class Fit:
+    """What one training gave, epoch by epoch."""
+
+    scores: list[float]  # accuracy on the labels of `valid`; empty without
+    predictions: list[np.ndarray]  # (rows,) classes of `test`
+    probabilities: np.ndarray  # (rows, classes) of `test`, by the last epoch
+    seconds: np.ndarray  # of training by the wall and by the processor, without what measuring took
+    estimated_noise_rate: float | None  # where the method logs one
+
+
+class Bench:
+    """Where every training of one corpus and seed starts from: the same weights, tokens and order of rows."""
+
+    def __init__(self, settings: Settings, data: Data, seed: int) -> None:
+        self.settings, self.data, self.seed = settings, data, seed
+        self.model, self.tokenizer = load_encoder(settings, data, seed)
+        self.start = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def fit(
+        self,
+        rows: Dataset,
+        *,
+        learning_rate: float,
+        test: Dataset,
+        valid: Dataset | None = None,
+        method: str = "ce",
+        params: Mapping[str, Any] | None = None,
+        passes: int = 1,
+    ) -> Fit:
+        """Trains a copy of the encoder and looks at it `settings.epochs` times.
+
+        Args:
+            rows: columns text, labels and, where there are any, weak_labels.
+            learning_rate: at its height; it warms up over a tenth of the steps and falls to 0.
+            test: column text; what to predict.
+            valid: columns text and labels; what to score.
+            method, params: `noise_method` and its parameters.
+            passes: over `rows` in what counts as one epoch.
+        """
+        settings = self.settings
+        with tempfile.TemporaryDirectory() as folder:
+            args = NoisyTrainingArguments(
+                output_dir=folder,
+                noise_method=method,
+                noise_kwargs=dict(params or {}),
+                num_train_epochs=settings.epochs * passes,
+                per_device_train_batch_size=settings.batch_size,
+                per_device_eval_batch_size=128,
+                learning_rate=learning_rate,
+                warmup_steps=0.1,
+                bf16=settings.bf16,
+                use_cpu=not torch.accelerator.is_available(),  # else bf16 asks for an accelerator
+                seed=self.seed,
+                data_seed=self.seed,
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                logging_steps=50,
+                dataloader_pin_memory=False,
+            )
+            set_seed(self.seed)
+            self.model.load_state_dict(self.start)
+            scores = EpochScores(passes)
+            trainer = NoisyTrainer(
+                self.model,
+                args,
+                train_dataset=self.tokens(rows),
+                processing_class=self.tokenizer,
+                callbacks=[scores],
+            )
+            trainer.remove_callback(PrinterCallback)
+            scores.watch(trainer, self.tokens(test), None if valid is None else self.tokens(valid))
+            began = clocks()
+            trainer.train()
+            seconds = clocks() - began - scores.seconds
+        return Fit(scores.valid, scores.predictions, scores.probabilities, seconds, _logged_rate(trainer))
+
+    def tokens(self, rows: Dataset) -> Dataset:
+        """`rows` without their text."""
+        kept = [name for name in ("text", "labels", "weak_labels") if name in rows.column_names]
+        return tokenize(rows.select_columns(kept), self.tokenizer, self.settings.max_length)
+
+
+class EpochScores(TrainerCallback):
+    """Looks at validation and test rows after every `passes` epochs, and draws no random number of training's."""
+
+    def __init__(self, passes: int = 1) -> None:
+        self.passes = passes
+        self.valid: list[float] = []
+        self.predictions: list[np.ndarray] = []
+        self.seconds = np.zeros(2)  # of the clocks
+
+    def watch(self, trainer: NoisyTrainer, test: Dataset, valid: Dataset | None) -> None:
+        """Say what to look at, before training."""
+        self.trainer, self.test_rows, self.valid_rows = trainer, test, valid
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if round(state.epoch) % self.passes:
+            return
+        began = clocks()
+        with forked_generators():
+            if self.valid_rows is not None:
+                found = self.logits(self.valid_rows).argmax(-1)
+                self.valid.append(float((found == np.array(self.valid_rows["labels"][:])).mean()))
+            logits = self.logits(self.test_rows)
+        self.predictions.append(logits.argmax(-1))
+        shifted = np.exp(logits - logits.max(-1, keepdims=True))
+        self.probabilities = shifted / shifted.sum(-1, keepdims=True)
+        self.seconds += clocks() - began
+
+    def logits(self, rows: Dataset) -> Any:
+        """(rows, classes)"""
+        return self.trainer.predict(
+            rows.remove_columns("labels") if "labels" in rows.column_names else rows
+        ).predictions
+
+
+def clocks() -> np.ndarray:
+    """Seconds by the wall, and by the processor for all threads of this process."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def load_encoder(settings: Settings, data: Data, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The encoder with a head that `seed` alone decides."""
+    if settings.model is None:
+        texts = data.train.dataset["text"][:]
+        return small_encoder(texts, data.class_names, seed=seed, max_length=min(settings.max_length, 64))
+    set_seed(seed)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        settings.model,
+        id2label=dict(enumerate(data.class_names)),
+        label2id={name: k for k, name in enumerate(data.class_names)},
+    )
+    return model, AutoTokenizer.from_pretrained(settings.model)
+
+
+def _logged_rate(trainer: NoisyTrainer) -> float | None:
+    rates = [log["estimated_noise_rate"] for log in trainer.state.log_history if "estimated_noise_rate" in log]
+    return rates[-1] if rates else None

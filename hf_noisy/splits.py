@@ -1,0 +1,63 @@
+"""A corpus as one training needs it: splits that never mix, labels from votes, tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_noisy.corpus import Corpus, hold_out
+from hf_noisy.weak import covered, votes_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+
+def split_corpus(
+    corpus: Corpus, seed: int, *, max_train_rows: int | None = None, max_test_rows: int | None = None
+) -> tuple[Dataset, Dataset, Dataset]:
+    """Training, validation and test rows, no row in two of them.
+
+    Where a corpus has no test rows, a fifth of train is set aside; where no validation row has a vote, a tenth of
+    train is, with its given labels, so that a checkpoint can be chosen without gold.
+
+    Args:
+        corpus: as `load_corpus` gives it.
+        seed: of what is set aside and of the training rows that are kept.
+        max_train_rows: train on a random part of this size, counted after a tenth was set aside.
+        max_test_rows: measure on a random part of this size, the same for every seed.
+
+    Raises:
+        ValueError: fewer than one row asked for.
+    """
+    for name, rows in (("max_train_rows", max_train_rows), ("max_test_rows", max_test_rows)):
+        if rows is not None and rows < 1:
+            raise ValueError(f"{name}={rows}: expected at least 1, or None for all.")
+    train, valid, test = corpus.train, corpus.valid, corpus.test
+    if test is None:
+        train, test = hold_out(train, 0.2, seed)
+    if valid is None or not covered(votes_of(valid)).any():
+        train, valid = hold_out(train, 0.1, seed)
+    return _part(train, max_train_rows, seed), valid, _part(test, max_test_rows, 0)
+
+
+def with_labels(rows: Dataset, labels: np.ndarray) -> Dataset:
+    """The rows that have a label (>= 0), with it in a column `labels`."""
+    known = np.flatnonzero(labels >= 0)
+    return rows.select(known).add_column("labels", labels[known])
+
+
+def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:
+    """Tokens in the place of `text`; longer texts are cut to `max_length` or to what the tokenizer allows."""
+    length = min(max_length, tokenizer.model_max_length)
+    return rows.map(
+        lambda batch: tokenizer(batch["text"], truncation=True, max_length=length),
+        batched=True,
+        remove_columns="text",
+        load_from_cache_file=False,
+    )
+
+
+def _part(rows: Dataset, size: int | None, seed: int) -> Dataset:
+    return rows if size is None or len(rows) <= size else hold_out(rows, size / len(rows), seed)[1]
