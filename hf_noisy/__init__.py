@@ -1,7 +1,14 @@
 """Train Hugging Face text classifiers on labels you cannot trust."""
 
 from hf_noisy.arguments import NoisyTrainingArguments
-from hf_noisy.callbacks import NoiseCallback, TruncatedGCE
+from hf_noisy.callbacks import (
+    CoTeaching,
+    CoTeachingPlus,
+    EarlyLearningRegularization,
+    JoCoR,
+    NoiseCallback,
+    TruncatedGCE,
+)
 from hf_noisy.corpus import Corpus, hold_out, load_corpus
 from hf_noisy.losses import (
     ActivePassive,
@@ -34,11 +41,15 @@ __all__ = [
     "ActivePassive",
     "Batch",
     "Bootstrapping",
+    "CoTeaching",
+    "CoTeachingPlus",
     "Context",
     "Corpus",
     "Criterion",
     "CrossEntropy",
+    "EarlyLearningRegularization",
     "GeneralizedCrossEntropy",
+    "JoCoR",
     "LabelSmoothing",
     "MeanAbsoluteError",
     "Memory",

@@ -8,7 +8,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from hf_noisy.methods import build_methods, choose_criterion
+from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.methods import build_methods, check_roles, choose_criterion
 
 _EXPECTED = """expected a JSON object, such as '{"q": 0.5}'"""
 
@@ -22,6 +23,8 @@ class NoisyTrainingArguments(TrainingArguments):
             `callbacks` alone.
         noise_kwargs: the method's parameters, as a dictionary or as JSON. Where several methods are named,
             `{"gce": {"q": 0.5}}` says whose they are.
+        save_all_networks: of a method that trains several, `save_model` writes the best into the folder and the others
+            below it; by default the best alone.
 
     Raises:
         ValueError: an unknown method or parameter, or one outside its domain.
@@ -40,6 +43,10 @@ class NoisyTrainingArguments(TrainingArguments):
         default=None, metadata={"help": """The method's parameters as JSON, such as '{"q": 0.5}'."""}
     )
 
+    save_all_networks: bool = field(
+        default=False, metadata={"help": "Let save_model write every network of a method that trains several."}
+    )
+
     def __post_init__(self) -> None:
         if isinstance(self.noise_kwargs, str):
             try:
@@ -49,7 +56,9 @@ class NoisyTrainingArguments(TrainingArguments):
         if self.noise_kwargs is not None and not isinstance(self.noise_kwargs, dict):
             raise ValueError(f"noise_kwargs={self.noise_kwargs!r}: {_EXPECTED}.")
         super().__post_init__()
-        choose_criterion(None, build_methods(self.noise_method, self.method_parameters))
+        built = build_methods(self.noise_method, self.method_parameters)
+        choose_criterion(None, built)
+        check_roles([part for part in built if isinstance(part, NoiseCallback)])
 
     @property
     def method_parameters(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from hf_noisy.labels import (
     read_votes,
 )
 from hf_noisy.losses import CrossEntropy
+from hf_noisy.networks import network_logits
 
 REAL = "real"  # (batch,) False where a distributed sampler repeats a row to fill its last batch
 
@@ -59,7 +60,7 @@ class LabelledTrainer(Trainer):
         self._epoch: int | None = None  # None before the first one of this training
         self._updates_per_epoch, self._rows_per_epoch = 1, 0
         self._batches_done, self._micro_step = 0, 0  # in this epoch, in this step
-        self._evaluated: Tensor | None = None  # (sum of losses, rows with a label) of the evaluation that is under way
+        self._evaluated: Tensor | None = None  # sum of losses, rows with a label, rows that each network has right
         super().__init__(model, args, train_dataset=train_dataset, eval_dataset=eval_dataset, **trainer_arguments)
         self.label_names = ["labels"]
         self.model_accepts_loss_kwargs = True
@@ -173,13 +174,16 @@ class LabelledTrainer(Trainer):
 
     def _evaluation_loss(self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, return_outputs: bool) -> Any:
         """Plain cross-entropy over the rows that have a label; no state of training is touched."""
-        logits = model(**inputs).logits
+        outputs = model(**inputs)
+        logits = outputs.logits
         targets = one_hot(labels, logits.shape[-1])
         losses = CrossEntropy()(logits.float().log_softmax(-1), targets)
-        facts = torch.stack([losses, (targets.sum(-1) > 0).to(losses.dtype)], -1)  # (batch, 2)
+        covered = (targets.sum(-1) > 0).to(losses.dtype)
+        right = (network_logits(outputs).argmax(-1) == targets.argmax(-1)) * covered  # (networks, batch)
+        facts = torch.stack([losses, covered, *right], -1)  # (batch, 2 + networks)
         if self._evaluated is not None:
-            self._evaluated += self.accelerator.gather_for_metrics(facts).sum(0)  # leaves out rows that repeat
-        loss, rows = facts.sum(0)
+            self._evaluated = self._evaluated + self.accelerator.gather_for_metrics(facts).sum(0)  # no row twice
+        loss, rows = facts[:, :2].sum(0)
         loss = loss / rows.clamp_min(1)
         return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
 
@@ -201,12 +205,17 @@ class LabelledTrainer(Trainer):
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
         """As the parent's, but the loss is the mean over all rows with a label, not over the means of batches."""
-        self._evaluated = torch.zeros(2, device=self.args.device)
+        self._evaluated = torch.zeros((), device=self.args.device)
         output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
-        (loss, rows), self._evaluated = self._evaluated.tolist(), None
+        facts, self._evaluated = self._evaluated, None
+        loss, rows, *right = facts.tolist() if facts.ndim else (0.0, 0.0)  # without labels nothing was added
+        self._note_evaluation(right, metric_key_prefix)
         if output.metrics is not None and f"{metric_key_prefix}_loss" in output.metrics:
             output.metrics[f"{metric_key_prefix}_loss"] = loss / rows if rows else float("nan")
         return output
+
+    def _note_evaluation(self, right: list[float], prefix: str) -> None:
+        """How many rows each network had right; empty where there were no labels."""
 
 
 def _check_arguments(args: TrainingArguments, trainer_arguments: dict[str, Any]) -> None:

@@ -145,6 +145,24 @@ def read_votes(dataset: Any, classes: int, *, where: str) -> Tensor | None:
     return torch.from_numpy(check_votes(votes, classes, where=where))
 
 
+def read_gold(dataset: Any, column: str, config: PretrainedConfig) -> np.ndarray:
+    """(rows,) int64 true classes of `column`, negative where unknown, as `encode_labels` reads them.
+
+    Raises:
+        ValueError: no such column, or what `encode_labels` raises.
+    """
+    columns = _columns(dataset)
+    if column not in columns:
+        raise ValueError(f"gold_column={column!r}: train_dataset has no such column. {nearest(column, columns)}")
+    values = np.array(
+        [row[column] for row in dataset] if not isinstance(dataset, datasets.Dataset) else dataset[column][:]
+    )
+    gold, _ = encode_labels(values, config, where=f"train_dataset, gold_column {column!r}", number_names=False)
+    if gold.ndim != 1:
+        raise ValueError(f"gold_column={column!r}: holds vectors: expected one class a row, -1 where unknown.")
+    return gold
+
+
 def encode_labels(
     values: np.ndarray, config: PretrainedConfig, *, where: str, number_names: bool = True
 ) -> tuple[np.ndarray, list[str] | None]:

@@ -9,6 +9,10 @@ from functools import partial
 from typing import Any
 
 from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.callbacks.co_teaching import CoTeaching
+from hf_noisy.callbacks.co_teaching_plus import CoTeachingPlus
+from hf_noisy.callbacks.elr import EarlyLearningRegularization
+from hf_noisy.callbacks.jocor import JoCoR
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
 from hf_noisy.domains import nearest
 from hf_noisy.losses import (
@@ -72,6 +76,26 @@ METHODS: dict[str, Method] = {
     "nce_mae": Method(partial(ActivePassive, passive="mae"), "pairs a normalised active loss with MAE", _MA),
     "bootstrap_soft": Method(partial(Bootstrapping, kind="soft"), "mixes the label with the prediction", _REED),
     "bootstrap_hard": Method(partial(Bootstrapping, kind="hard"), "mixes the label with the predicted class", _REED),
+    "co_teaching": Method(
+        CoTeaching,
+        "is taught to one network if the other finds it easy",
+        "Han et al., Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels, NeurIPS 2018",
+    ),
+    "co_teaching_plus": Method(
+        CoTeachingPlus,
+        "is taught to one network if the other finds it easy and the two disagree on it",
+        "Yu et al., How does Disagreement Help Generalization against Label Corruption?, ICML 2019",
+    ),
+    "jocor": Method(
+        JoCoR,
+        "is taught to two networks if both fit its label and each other",
+        "Wei et al., Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization, CVPR 2020",
+    ),
+    "elr": Method(
+        EarlyLearningRegularization,
+        "is held to the average of its earlier predictions",
+        "Liu et al., Early-Learning Regularization Prevents Memorization of Noisy Labels, NeurIPS 2020",
+    ),
 }
 
 
@@ -143,6 +167,21 @@ def choose_criterion(explicit: Criterion | None, built: Sequence[Criterion | Noi
             "noise_method, or use one callback that brings its own."
         )
     return found[0] if found else CrossEntropy()
+
+
+def check_roles(callbacks: Sequence[NoiseCallback]) -> None:
+    """Refuse two callbacks that would each undo what the other decides.
+
+    Raises:
+        ValueError: two of one role.
+    """
+    taken: dict[str, NoiseCallback] = {}
+    for callback in callbacks:
+        if callback.role is not None and callback.role in taken:
+            pair = f"{type(taken[callback.role]).__name__} and {type(callback).__name__}"
+            raise ValueError(f"{pair}: both are a {callback.role}. Expected one: leave one of them out.")
+        if callback.role is not None:
+            taken[callback.role] = callback
 
 
 def _unknown_parameter(key: str, names: Sequence[str]) -> None:

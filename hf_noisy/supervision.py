@@ -34,6 +34,7 @@ class Context:
 
     rows: int  # training examples
     classes: int
+    networks: int
     labels: Tensor  # (rows,) int64 with -100 for abstained; or (rows, classes) float32 with zero rows for abstained
     votes: Tensor | None  # (rows, sources) int16, -1 abstains
     criterion: Criterion
@@ -73,13 +74,14 @@ class Predictions:
 
     @classmethod
     def from_logits(cls, logits: Tensor, views: int, rows: int) -> Predictions:
-        """(views x rows, classes), view by view; another shape raises."""
-        if logits.ndim != 2 or len(logits) != views * rows:
+        """(views x rows, classes), view by view, or one such table a network; another shape raises."""
+        if logits.ndim not in (2, 3) or logits.shape[-2] != views * rows:
             raise ValueError(
                 f"the model gives logits of shape {tuple(logits.shape)}: expected ({views * rows}, classes). Use a model "
                 "for sequence classification."
             )
-        return cls(logits.float().log_softmax(-1).view(1, views, rows, -1))
+        networks = len(logits) if logits.ndim == 3 else 1
+        return cls(logits.float().log_softmax(-1).view(networks, views, rows, -1))
 
     @property
     def probs(self) -> Tensor:
@@ -94,8 +96,8 @@ class Supervision:
     targets: Tensor  # (networks, batch, classes)
     weights: Tensor  # (networks, batch); never renormalised: the step divides by its number of rows
 
-    def weighted(self, factor: Tensor) -> Supervision:
-        """The same with every weight multiplied by `factor`, (batch,) or (networks, batch)."""
+    def weighted(self, factor: Tensor | float) -> Supervision:
+        """The same with every weight multiplied by `factor`: a number, (batch,) or (networks, batch)."""
         return replace(self, weights=self.weights * factor)
 
     def checked(self, changed: Supervision, by: str) -> Supervision:
@@ -111,8 +113,13 @@ class Supervision:
 class Survey:
     """All training examples at once, in row order, seen without dropout."""
 
-    log_probs: Tensor  # (rows, classes)
+    log_probs: Tensor  # (networks, rows, classes)
     given: Tensor  # (rows, classes), zero rows where abstained
+
+    @property
+    def probs(self) -> Tensor:
+        """(rows, classes) mean over networks."""
+        return self.log_probs.exp().mean(0)
 
 
 def concatenate_views(views: list[dict[str, Any]]) -> dict[str, Any]:

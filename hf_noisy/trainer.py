@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import datasets
@@ -14,17 +14,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 from transformers.utils import logging
 
 from hf_noisy import model_card
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
+from hf_noisy.callbacks.supervision_record import SupervisionRecord
 from hf_noisy.labelled_trainer import REAL, LabelledTrainer
-from hf_noisy.labels import INDEX, one_hot
+from hf_noisy.labels import INDEX, one_hot, read_gold
 from hf_noisy.losses import Criterion
-from hf_noisy.methods import build_methods, choose_criterion
+from hf_noisy.methods import build_methods, check_roles, choose_criterion
+from hf_noisy.networks import Peers, network_logits
 from hf_noisy.randomness import forked_generators
 from hf_noisy.state import STATE_NAME, fingerprint, load_state, save_state
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey, concatenate_views
@@ -44,6 +46,8 @@ class NoisyTrainer(LabelledTrainer):
     Args:
         model, args, train_dataset, eval_dataset, callbacks, ...: as for `Trainer`. `args` may name a method
             (`NoisyTrainingArguments`); `callbacks` may hold `NoiseCallback`s, which fold after the named ones.
+        gold_column: of `train_dataset`, true classes, -1 where unknown: for measuring only. Where a method chooses
+            examples, the precision and recall of its choice are logged.
         criterion: per-example loss; cross-entropy by default. Not together with a method that brings one.
 
     Raises:
@@ -67,6 +71,7 @@ class NoisyTrainer(LabelledTrainer):
         eval_dataset: Any = None,
         callbacks: Sequence[TrainerCallback] | None = None,
         criterion: Criterion | None = None,
+        gold_column: str | None = None,
         **trainer_arguments: Any,
     ) -> None:
         if criterion is not None and not isinstance(criterion, Criterion):
@@ -74,8 +79,12 @@ class NoisyTrainer(LabelledTrainer):
         self._criterion_argument = criterion
         self._named_callbacks: list[NoiseCallback] = []
         self._dynamics = ExampleDynamics()
+        self._record = SupervisionRecord()
+        self._gold_column = gold_column
         self._begun_epoch = -1
         self._context: Context | None = None
+        self._made = False
+        self._saving_checkpoint = False
         super().__init__(
             model,
             args if args is not None else NoisyTrainingArguments(output_dir="tmp_trainer"),
@@ -84,16 +93,25 @@ class NoisyTrainer(LabelledTrainer):
             callbacks=[*(callbacks or []), _EpochBegin(self)],
             **trainer_arguments,
         )
+        self._made = True
         self._build_methods()
+        self._make_networks()
+
+    def _label_training_set(self) -> None:
+        super()._label_training_set()
+        self._record.gold = None
+        if self._gold_column is not None:
+            self._record.gold = read_gold(self.train_dataset, self._gold_column, self.model.config)
 
     # ---- methods ------------------------------------------------------------------------------------------------
 
     @property
     def noise_callbacks(self) -> list[NoiseCallback]:
-        """In fold order: the dynamics, the named methods, those passed as `callbacks`."""
+        """In fold order: the dynamics, the named methods, those passed as `callbacks`, a record if there is any."""
         known = [self._dynamics, *self._named_callbacks]
         passed = [c for c in self.callback_handler.callbacks if isinstance(c, NoiseCallback) and c not in known]
-        return [*known, *passed]
+        methods = [*self._named_callbacks, *passed]
+        return [self._dynamics, *methods, *([self._record] if methods else [])]
 
     def _build_methods(self) -> None:
         """Build what `args` names; again before each training, since a hyperparameter search changes `args`."""
@@ -104,17 +122,51 @@ class NoisyTrainer(LabelledTrainer):
             named = build_methods(self.args.noise_method, self.args.method_parameters)
         self._named_callbacks = [part for part in named if isinstance(part, NoiseCallback)]
         criteria = [part for part in named if not isinstance(part, NoiseCallback)]
+        check_roles(self.noise_callbacks)
         self.criterion = choose_criterion(self._criterion_argument, [*criteria, *self.noise_callbacks])
         for callback in self._named_callbacks:
             self.add_callback(callback)
 
+    def call_model_init(self, trial: Any = None) -> nn.Module:
+        model: Any = super().call_model_init(trial)
+        if self._made:  # a new training, maybe with other arguments
+            self._build_methods()
+            model = self._networks_of(model)
+        return model
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        self._build_methods()  # before a checkpoint is loaded: callbacks may have been added since
+        self._make_networks()
+        return super().train(*args, **kwargs)
+
+    def _networks_of(self, model: Any) -> Any:
+        """`model`, and beside it as many others as the methods declare."""
+        count = max(callback.num_networks for callback in self.noise_callbacks)
+        if isinstance(model, Peers) and len(model.networks) == count:
+            return model
+        first: Any = model.networks[model.deployed] if isinstance(model, Peers) else model
+        return first if count == 1 else Peers(first, count, self.args.seed)
+
+    def _make_networks(self) -> None:
+        self._set_signature_columns_if_needed()  # those of the model that was given
+        model = self._networks_of(self.model)
+        if model is not self.model:
+            self.model = self.model_wrapped = self.callback_handler.model = model
+
+    @property
+    def deployed_model(self) -> Any:
+        """The classifier that `save_model` writes: of several networks the best on validation labels so far."""
+        return self.model.networks[self.model.deployed] if isinstance(self.model, Peers) else self.model
+
     def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
         values = super().set_initial_training_values(args, dataloader)
         max_steps = values[-1]
-        self._build_methods()
+        self._build_methods()  # a hyperparameter search has changed `args` by now
+        self._make_networks()
         self._context = Context(
             rows=len(self.labels),
             classes=self.model.config.num_labels,
+            networks=len(self.model.networks) if isinstance(self.model, Peers) else 1,
             labels=torch.from_numpy(self.labels),
             votes=None if self.votes is None else self.votes.to(args.device),
             criterion=self.criterion,
@@ -151,7 +203,8 @@ class NoisyTrainer(LabelledTrainer):
         Costs one forward over the training set; draws no random number that training would have drawn.
         """
         labels = one_hot(torch.from_numpy(self.labels), self.model.config.num_labels).to(self.args.device)
-        log_probs = torch.zeros_like(labels)
+        networks = len(self.model.networks) if isinstance(self.model, Peers) else 1
+        log_probs = labels.new_zeros((len(labels), networks, labels.shape[-1]))
         was_training = self.model.training
         self.model.eval()
         with forked_generators(), self._deployed():
@@ -160,10 +213,10 @@ class NoisyTrainer(LabelledTrainer):
                 index = inputs.pop(INDEX)
                 inputs.pop("labels")
                 with self.compute_loss_context_manager():
-                    logits = self.model(**inputs).logits
-                log_probs[self._gather(index)] = self._gather(logits.float().log_softmax(-1))
+                    logits = network_logits(self.model(**inputs))
+                log_probs[self._gather(index)] = self._gather(logits.float().log_softmax(-1).transpose(0, 1))
         self.model.train(was_training)
-        return Survey(log_probs, labels)
+        return Survey(log_probs.transpose(0, 1), labels)
 
     @contextlib.contextmanager
     def _deployed(self) -> Iterator[None]:
@@ -256,6 +309,16 @@ class NoisyTrainer(LabelledTrainer):
                 total = total + (penalty * present).sum()  # a scalar counts once a row
         return total
 
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        """Clip each network by its own norm, so that one network's spike does not shrink the others' steps."""
+        if not isinstance(self.model, Peers):
+            return super()._clip_grad_norm(model)
+        self.accelerator.unscale_gradients()
+        norms = [
+            nn.utils.clip_grad_norm_(network.parameters(), self.args.max_grad_norm) for network in self.model.networks
+        ]
+        return torch.stack(norms).norm()
+
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         with self._deployed():
             return super().evaluation_loop(*args, **kwargs)
@@ -268,11 +331,55 @@ class NoisyTrainer(LabelledTrainer):
                 logs.update({name: float(value) for name, value in callback.metrics().items()})
         super().log(logs, *args, **kwargs)
 
+    def _note_evaluation(self, right: list[float], prefix: str) -> None:
+        if isinstance(self.model, Peers) and right and prefix == "eval":
+            self.model.deployed = right.index(max(right))
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the deployable classifier: of several networks the best on validation labels so far.
+
+        `NoisyTrainingArguments(save_all_networks=True)` writes the others below it, as a checkpoint always does.
+        """
+        self._saving_checkpoint = _internal_call
+        super().save_model(output_dir, _internal_call)
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        folder = output_dir or self.args.output_dir or "."
         with self._deployed():
-            super()._save(output_dir, state_dict)
+            if isinstance(self.model, Peers):
+                self._save_networks(self.model, folder)
+            else:
+                super()._save(output_dir, state_dict)
         if self.args.should_save:
-            model_card.write(self, output_dir or self.args.output_dir or ".")
+            model_card.write(self, folder)
+
+    def _save_networks(self, peers: Peers, folder: str) -> None:
+        every = self._saving_checkpoint or (
+            isinstance(self.args, NoisyTrainingArguments) and self.args.save_all_networks
+        )
+        for number, network, place in peers.places(folder):
+            if number == peers.deployed or every:
+                self._with_model(network, super()._save, place)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if not isinstance(self.model, Peers):
+            return super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.model.find_deployed(resume_from_checkpoint)
+        for _, network, place in self.model.places(resume_from_checkpoint):
+            super()._load_from_checkpoint(place, network)
+
+    def _load_best_model(self) -> None:
+        if not isinstance(self.model, Peers):
+            return super()._load_best_model()
+        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
+    def _with_model(self, model: nn.Module, call: Callable[[str], None], folder: str) -> None:
+        """Let the parent take `model` for the one that it trains."""
+        peers, self.model = self.model, model
+        try:
+            call(folder)
+        finally:
+            self.model = peers
 
     def create_model_card(self, *args: Any, **fields: Any) -> None:
         if self.is_world_process_zero():

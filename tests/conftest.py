@@ -52,6 +52,7 @@ def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **argument
     """A NoisyTrainer on the tiny model; `arguments` go to the trainer where it knows them, else to its arguments."""
     own = {
         "criterion",
+        "gold_column",
         "callbacks",
         "eval_dataset",
         "compute_metrics",

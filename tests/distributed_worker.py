@@ -30,7 +30,7 @@ def train(folder: Path, rows: int, *, resume: bool, accelerator_config: dict | N
         "weights": flat_weights(trainer.model),
         "report": str(trainer.example_report().to_dict()),
         "seen": trainer.example_report()["seen"][:],
-        "survey_rows": len(trainer.survey().log_probs),
+        "survey_rows": len(trainer.survey().probs),
         "eval_loss": trainer.evaluate()["eval_loss"],
         "evaluated_rows": len(trainer.predict(trainer.eval_dataset).predictions),
     }

@@ -60,7 +60,7 @@ def test_a_checkpoint_is_a_model_that_auto_model_and_pipeline_load(tmp_path, met
     trainer = make_trainer(tmp_path, noise_method=method, save_strategy="epoch", num_train_epochs=1)
     trainer.train()
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "checkpoint-5")
-    assert torch.equal(flat_weights(model), flat_weights(trainer.model))
+    assert torch.equal(flat_weights(model), flat_weights(trainer.deployed_model))
 
 
 class StopAt(TrainerCallback):
@@ -150,7 +150,7 @@ def test_the_state_file_names_what_it_belongs_to(tmp_path):
     run(tmp_path, "gce_truncated", stop_at=7)
     with safe_open(tmp_path / "checkpoint-7" / STATE_NAME, framework="pt") as file:
         metadata = file.metadata()
-    assert metadata["methods"] == "ExampleDynamics+TruncatedGCE"
+    assert metadata["methods"] == "ExampleDynamics+TruncatedGCE+SupervisionRecord"
     assert metadata["rows"] == "20"
     assert metadata["epoch"] == "1"
     assert load_file(tmp_path / "checkpoint-7" / STATE_NAME)["1.TruncatedGCE.kept"].shape == (20,)

@@ -168,7 +168,7 @@ def test_every_row_has_its_own_memory_however_rows_are_ordered_and_loaded(tmp_pa
     for settings in ({"train_sampling_strategy": "group_by_length"}, {"dataloader_num_workers": 2}):
         trainer = make_trainer(tmp_path, rows, model=tiny_model(), learning_rate=0.0, num_train_epochs=1, **settings)
         trainer.train()
-        expected = -(trainer.survey().log_probs * trainer.survey().given).sum(-1)
+        expected = -(trainer.survey().log_probs[0] * trainer.survey().given).sum(-1)
         assert np.allclose(trainer.example_report()["loss"][:], expected, atol=1e-5)
 
 
@@ -279,7 +279,7 @@ def test_the_survey_is_in_row_order_and_disturbs_nothing(tmp_path):
     survey = trainer.survey()
     trainer.model.eval()
     rows = trainer.train_dataset.select_columns(["input_ids", "attention_mask"]).with_format("torch")[:]
-    assert torch.allclose(survey.log_probs, trainer.model(**rows).logits.log_softmax(-1), atol=1e-6)
+    assert torch.allclose(survey.log_probs[0], trainer.model(**rows).logits.log_softmax(-1), atol=1e-6)
     assert survey.given.argmax(-1).tolist() == trainer.labels.tolist()
 
 
@@ -390,7 +390,7 @@ def test_truncated_gce_leaves_out_what_the_model_does_not_believe(tmp_path):
     trainer.train()
     before = [entry["kept_share"] for entry in trainer.state.log_history if entry.get("epoch", 99) <= 10]
     assert set(before) == {1.0}
-    believed = (trainer.survey().given * trainer.survey().log_probs.exp()).sum(-1)
+    believed = (trainer.survey().given * trainer.survey().probs).sum(-1)
     kept = torch.tensor(trainer.example_report()["kept"][:])
     assert 0 < kept.float().mean() < 1 or believed.min() > 0.5
     assert believed[kept].mean() > believed[~kept].mean() if (~kept).any() else True
@@ -401,10 +401,10 @@ def test_truncated_gce_weighs_by_a_look_worked_by_hand():
 
     method = TruncatedGCE(k=0.5, warmup=0.0)
     labels = torch.tensor([0, 0, 1, -100])
-    method.setup(Context(4, 2, labels, None, method.criterion, 2, 0, torch.device("cpu")))
+    method.setup(Context(4, 2, 1, labels, None, method.criterion, 2, 0, torch.device("cpu")))
     log_probs = torch.tensor([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7], [0.9, 0.1]]).log()
     given = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    method.begin_epoch(0, lambda: Survey(log_probs, given))
+    method.begin_epoch(0, lambda: Survey(log_probs.unsqueeze(0), given))
     assert method.kept.values.tolist() == [True, False, True, False]
 
 

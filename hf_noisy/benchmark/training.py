@@ -158,6 +158,7 @@ def load_encoder(settings: Settings, data: Data, seed: int) -> tuple[PreTrainedM
         settings.model,
         id2label=dict(enumerate(data.class_names)),
         label2id={name: k for k, name in enumerate(data.class_names)},
+        ignore_mismatched_sizes=True,  # a head for other classes gives way to a new one
     )
     return model, AutoTokenizer.from_pretrained(settings.model)
 

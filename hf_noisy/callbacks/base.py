@@ -29,6 +29,8 @@ class NoiseCallback(TrainerCallback):
     """
 
     criterion: Criterion | None = None  # a method that needs a criterion of its own declares it here
+    role: str | None = None  # two callbacks of one role do not go together
+    num_networks: int = 1  # that learn together; the Trainer makes the others from the model that it was given
 
     def setup(self, context: Context) -> None:
         """Once, before checkpoint state is loaded: allocate memory. Called again if training starts over."""

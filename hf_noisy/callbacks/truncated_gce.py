@@ -61,7 +61,7 @@ class TruncatedGCE(NoiseCallback):
         if epoch < self.first_look or (epoch - self.first_look) % self.looks_every:
             return
         seen = survey()
-        label_probability = (seen.given * seen.log_probs.exp()).sum(-1)
+        label_probability = (seen.given * seen.probs).sum(-1)
         covered = seen.given.sum(-1) > 0
         kept = (label_probability > self.k) & covered
         if not kept.any():
@@ -73,9 +73,6 @@ class TruncatedGCE(NoiseCallback):
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         return supervision.weighted(self.kept.read(batch.index))
-
-    def metrics(self) -> dict[str, Tensor | float]:
-        return {"kept_share": self.kept.values.float().mean()}
 
     def report(self) -> dict[str, np.ndarray]:
         return {"kept": self.kept.values.cpu().numpy()}

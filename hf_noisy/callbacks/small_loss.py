@@ -1,0 +1,126 @@
+"""What co-teaching and its kin share: how many examples to drop, and which have small losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.utils import logging
+
+from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.domains import check_fraction
+from hf_noisy.memory import Memory
+from hf_noisy.selection import fit_loss_mixture, ramp, small_loss, small_loss_by_class
+from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
+
+logger = logging.get_logger(__name__)
+ForgetRate = float | Sequence[float] | Literal["auto"]
+_RAMP = 10 / 200  # of the epochs, Han et al. 2018: 10 of 200
+
+
+class SmallLoss(NoiseCallback):
+    """Two networks, each taught the part of a batch that seems clean; the base of `CoTeaching`, `CoTeachingPlus`, `JoCoR`.
+
+    The share dropped rises from 0 to `forget_rate` over the first `ramp_epochs`.
+
+    Args:
+        forget_rate: the share of wrong labels: a number in [0, 1), one for each class (examples are then ranked within
+            their given class), or "auto": before each epoch from the second on, the weight of the upper one of two
+            normals fitted to the losses that training met last. On clean labels that overestimates: the mixture
+            always finds an upper part.
+        ramp_epochs: epochs until the full rate, may be fractional; None is a twentieth of the training, as the papers'
+            10 of 200.
+
+    Raises:
+        ValueError, TypeError: a rate outside [0, 1), an unknown word, a negative ramp; before the first step a list of
+            rates for another number of classes.
+    """
+
+    num_networks = 2
+    role = "choice of small losses"
+
+    def __init__(self, forget_rate: ForgetRate = "auto", ramp_epochs: float | None = None) -> None:
+        self.forget_rate = _checked_rate(forget_rate)
+        if ramp_epochs is not None and not ramp_epochs >= 0:
+            raise ValueError(f"ramp_epochs={ramp_epochs!r}: expected a number of epochs, 0 or more, or None.")
+        self.ramp_epochs = ramp_epochs
+
+    def setup(self, context: Context) -> None:
+        self.criterion_used, self.seed = context.criterion, context.seed
+        self.ramp_length = _RAMP * context.epochs if self.ramp_epochs is None else self.ramp_epochs
+        self.losses = Memory(context.rows, fill=torch.nan, device=context.device)
+        if isinstance(self.forget_rate, tuple) and len(self.forget_rate) != context.classes:
+            raise ValueError(
+                f"forget_rate={list(self.forget_rate)}: expected {context.classes} rates, one for each class, or one "
+                "number."
+            )
+        rates = 0.0 if self.forget_rate == "auto" else self.forget_rate
+        self.rates = torch.as_tensor(rates, dtype=torch.float32).to(context.device)  # () or (classes,)
+        self.means = torch.full((2,), torch.nan)
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        if self.forget_rate != "auto" or epoch == 0:
+            return
+        losses = self.losses.values[~self.losses.values.isnan()].cpu().numpy().astype(np.float64)
+        mixture = fit_loss_mixture(losses, self.seed)
+        if mixture is None:
+            logger.warning(
+                f"{type(self).__name__}: before epoch {epoch} all losses are equal; forget_rate stays as it is."
+            )
+            return
+        self.rates.fill_(min(mixture.noise_rate, 0.99))
+        self.means = torch.tensor(mixture.means)
+
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        losses = self.criterion_used(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean(1)
+        self.losses.write(batch, torch.where(batch.covered, losses.mean(0), torch.nan))
+        candidates = (supervision.weights > 0).all(0)
+        kept = self.select(losses, candidates, predictions, batch)  # (networks, batch)
+        scale = candidates.sum() / kept.sum(-1, keepdim=True).clamp_min(1)  # a mean over the kept, divided once
+        return supervision.weighted(kept * scale)
+
+    def select(self, losses: Tensor, candidates: Tensor, predictions: Predictions, batch: Batch) -> Tensor:
+        """(networks, batch) whether each network learns from the example; `losses` likewise, `candidates` (batch,)."""
+        raise NotImplementedError
+
+    def small(self, losses: Tensor, candidates: Tensor, batch: Batch) -> Tensor:
+        """(batch,) which of the candidates have small losses."""
+        rates = self.rates * ramp(batch.epoch, self.ramp_length)
+        if rates.ndim:
+            return small_loss_by_class(losses, candidates, rates, batch.given.argmax(-1))
+        return small_loss(losses, candidates, rates)
+
+    def exchange(self, losses: Tensor, candidates: Tensor, batch: Batch) -> Tensor:
+        """(networks, batch) for each network what its peer finds easy; `losses` (networks, batch)."""
+        return torch.stack([self.small(peers, candidates, batch) for peers in losses.flip(0)])
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        logs: dict[str, Tensor | float] = {"forget_rate": self.rates.mean()}
+        if self.forget_rate == "auto" and not bool(self.means.isnan().any()):
+            logs |= {"mixture_mean_clean": self.means[0], "mixture_mean_noisy": self.means[1]}
+            logs["estimated_noise_rate"] = self.rates.mean()
+        return logs
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"losses": self.losses.state(), "rates": self.rates, "means": self.means}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.losses.load(state["losses"])
+        self.rates.copy_(state["rates"])
+        self.means.copy_(state["means"])
+
+
+def _checked_rate(forget_rate: ForgetRate) -> float | tuple[float, ...] | Literal["auto"]:
+    if isinstance(forget_rate, str):
+        if forget_rate != "auto":
+            raise ValueError(
+                f"forget_rate={forget_rate!r}: expected a number in [0, 1), one for each class, or 'auto'."
+            )
+        return "auto"
+    if isinstance(forget_rate, Sequence):
+        rates: Any = forget_rate
+        return tuple(check_fraction(f"forget_rate[{k}]", rate, "[0, 1)") for k, rate in enumerate(rates))
+    return check_fraction("forget_rate", forget_rate, "[0, 1)")

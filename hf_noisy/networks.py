@@ -1,0 +1,149 @@
+"""Several networks of one architecture as one module: one forward, one optimizer, one vote."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
+
+from hf_noisy.supervision import keyed_generator
+
+FOLDER = "network-{}"  # of a network that is not the one in a checkpoint's root
+
+
+@dataclass
+class PeersOutput(ModelOutput):
+    """What the networks say of the same rows."""
+
+    logits: Tensor | None = None  # training: (networks, rows, classes); evaluation: (rows, classes) of their vote
+    network_logits: Tensor | None = None  # evaluation: (networks, rows, classes)
+
+
+class Peers(nn.Module):
+    """Networks that see each example together, so that one may choose what another learns from it.
+
+    They start from the same weights but for the head, which each draws anew, and their dropout differs. In training
+    the logits are (networks, rows, classes). In evaluation they are the log of the networks' mean probability,
+    (rows, classes), as of one model, and `network_logits` holds those of each.
+
+    Args:
+        model: the first network, as it is; the others are copies of it.
+        count: of networks.
+        seed: of the other heads.
+    """
+
+    _keys_to_ignore_on_save = None
+
+    def __init__(self, model: PreTrainedModel, count: int, seed: int) -> None:
+        super().__init__()
+        others = [_with_new_head(copy.deepcopy(model), seed, number) for number in range(1, count)]
+        self.networks = nn.ModuleList([model, *others])
+        self.deployed = 0  # the network that a user gets: the best on validation labels, as far as is known
+
+    @property
+    def first(self) -> PreTrainedModel:
+        """The network that was given."""
+        return self.networks[0]  # type: ignore[return-value]
+
+    def forward(self, **inputs: Any) -> PeersOutput:
+        """One pass of every network over the same rows."""
+        logits = torch.stack([network(**inputs).logits for network in self.networks])
+        if self.training:
+            return PeersOutput(logits=logits)
+        vote = logits.float().log_softmax(-1).logsumexp(0) - math.log(len(logits))
+        return PeersOutput(logits=vote, network_logits=logits)
+
+    # ---- what the Trainer asks of a model -----------------------------------------------------------------------
+
+    @property
+    def config(self) -> Any:
+        return self.first.config
+
+    @property
+    def main_input_name(self) -> str:
+        return self.first.main_input_name
+
+    @property
+    def _no_split_modules(self) -> Any:
+        return self.first._no_split_modules
+
+    @property
+    def device(self) -> torch.device:
+        return self.first.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.first.dtype
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.first.get_input_embeddings()
+
+    def gradient_checkpointing_enable(self, *args: Any, **kwargs: Any) -> None:
+        for network in self.networks:
+            network.gradient_checkpointing_enable(*args, **kwargs)  # type: ignore[operator]
+
+    def gradient_checkpointing_disable(self) -> None:
+        for network in self.networks:
+            network.gradient_checkpointing_disable()  # type: ignore[operator]
+
+    def activation_checkpointing_enable(self, *args: Any, **kwargs: Any) -> None:
+        for network in self.networks:
+            network.activation_checkpointing_enable(*args, **kwargs)  # type: ignore[operator]
+
+    def floating_point_ops(self, inputs: dict[str, Any], exclude_embeddings: bool = True) -> int:
+        return sum(network.floating_point_ops(inputs, exclude_embeddings) for network in self.networks)  # type: ignore[operator]
+
+    # ---- files --------------------------------------------------------------------------------------------------
+
+    def places(self, folder: str) -> Iterator[tuple[int, Any, str]]:
+        """Number, network and folder of each: the deployed one in `folder` itself, the others below it."""
+        for number, network in enumerate(self.networks):
+            place = folder if number == self.deployed else os.path.join(folder, FOLDER.format(number))
+            yield number, network, place
+
+    def find_deployed(self, folder: str) -> None:
+        """Know which network lies in the root of a checkpoint: the one that has no folder of its own.
+
+        Raises:
+            ValueError: the checkpoint holds another number of networks.
+        """
+        below = [os.path.isdir(os.path.join(folder, FOLDER.format(number))) for number in range(len(self.networks))]
+        if sum(below) != len(self.networks) - 1:
+            raise ValueError(
+                f"{folder}: holds {sum(below) + 1} network(s), this run has {len(self.networks)}. Resume with the "
+                "method that wrote it, from a checkpoint and not from a folder that save_model() wrote."
+            )
+        self.deployed = below.index(False)
+
+
+def network_logits(outputs: Any) -> Tensor:
+    """(networks, rows, classes) of an evaluation's outputs, whatever the model."""
+    return outputs["network_logits"] if "network_logits" in outputs else outputs.logits.unsqueeze(0)
+
+
+def head_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
+    """The modules that a classifier has beside its encoder."""
+    for name, module in model.named_children():
+        if name != model.base_model_prefix:
+            yield from module.modules()
+
+
+@torch.no_grad()
+def _with_new_head(model: PreTrainedModel, seed: int, number: int) -> PreTrainedModel:
+    """`model` with a head drawn as its architecture draws one; the global generator is left as it was."""
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(keyed_generator(seed, "head", number).initial_seed())
+        for module in head_modules(model):
+            for parameter in module.parameters(recurse=False):
+                parameter._is_hf_initialized = False  # type: ignore[attr-defined]  # else it is left as it is
+            model._init_weights(module)
+    return model
