@@ -94,7 +94,7 @@ def label_dataset(dataset: Any, config: PretrainedConfig, *, where: str, with_in
         )
     if len(dataset) == 0:
         raise ValueError(f"{where} is empty: expected at least one row. Check the split's name and your filters.")
-    columns = _columns(dataset)
+    columns = columns_of(dataset)
     column = next((name for name in LABEL_COLUMNS if name in columns), None)
     if column is None:
         raise ValueError(
@@ -119,7 +119,7 @@ def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> A
         return dataset
     if isinstance(dataset, datasets.Dataset) and INDEX in dataset.column_names:
         dataset = dataset.remove_columns(INDEX)  # the user's own; kept, it would be taken for a row number
-    if len(dataset) and not set(LABEL_COLUMNS) & set(_columns(dataset)):
+    if len(dataset) and not set(LABEL_COLUMNS) & set(columns_of(dataset)):
         return dataset
     return label_dataset(dataset, config, where=where, with_index=False).dataset
 
@@ -136,7 +136,7 @@ def check_tokenized(dataset: Any, main_input_name: str) -> None:
 
 def read_votes(dataset: Any, classes: int, *, where: str) -> Tensor | None:
     """(rows, sources) int16 votes of the column `weak_labels`, checked; None where there is none."""
-    if VOTES not in _columns(dataset):
+    if VOTES not in columns_of(dataset):
         return None
     if isinstance(dataset, datasets.Dataset):
         votes = dataset.with_format("numpy")[VOTES][:]
@@ -145,21 +145,21 @@ def read_votes(dataset: Any, classes: int, *, where: str) -> Tensor | None:
     return torch.from_numpy(check_votes(votes, classes, where=where))
 
 
-def read_gold(dataset: Any, column: str, config: PretrainedConfig) -> np.ndarray:
-    """(rows,) int64 true classes of `column`, negative where unknown, as `encode_labels` reads them.
+def read_gold(dataset: Any, column: str, config: PretrainedConfig, *, where: str = "train_dataset") -> np.ndarray:
+    """(rows,) int64 classes of `column`, negative where unknown, as `encode_labels` reads them.
 
     Raises:
         ValueError: no such column, or what `encode_labels` raises.
     """
-    columns = _columns(dataset)
+    columns = columns_of(dataset)
     if column not in columns:
-        raise ValueError(f"gold_column={column!r}: train_dataset has no such column. {nearest(column, columns)}")
+        raise ValueError(f"gold_column={column!r}: {where} has no such column. {nearest(column, columns)}")
     values = np.array(
         [row[column] for row in dataset] if not isinstance(dataset, datasets.Dataset) else dataset[column][:]
     )
-    gold, _ = encode_labels(values, config, where=f"train_dataset, gold_column {column!r}", number_names=False)
+    gold, _ = encode_labels(values, config, where=f"{where}, column {column!r}", number_names=False)
     if gold.ndim != 1:
-        raise ValueError(f"gold_column={column!r}: holds vectors: expected one class a row, -1 where unknown.")
+        raise ValueError(f"{where}, column {column!r}: holds vectors: expected one class a row, -1 where unknown.")
     return gold
 
 
@@ -213,7 +213,8 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
     return targets.scatter_(-1, labels.clamp_min(0).unsqueeze(-1), (labels >= 0).float().unsqueeze(-1))
 
 
-def _columns(dataset: Any) -> list[str]:
+def columns_of(dataset: Any) -> list[str]:
+    """The columns of a `datasets.Dataset`, or the keys of the first row of anything else."""
     if isinstance(dataset, datasets.Dataset):
         return list(dataset.column_names)
     first = dataset[0]

@@ -29,6 +29,15 @@ def keyed_generator(*key: int | str, device: torch.device | str = "cpu") -> torc
 
 
 @dataclass(frozen=True)
+class CleanRows:
+    """Rows whose labels are trusted, beside the training set."""
+
+    labels: Tensor  # (rows, classes) one-hot or soft, as trusted
+    given: Tensor  # (rows, classes) the untrusted labels of the same rows; zero rows where there is none
+    survey: Callable[[], Tensor]  # -> (networks, rows, classes) log-probabilities, seen without dropout
+
+
+@dataclass(frozen=True)
 class Context:
     """What a method is told once, before the first step (and before its state is loaded from a checkpoint)."""
 
@@ -41,6 +50,7 @@ class Context:
     epochs: float  # of the whole training
     seed: int
     device: torch.device
+    clean: CleanRows | None = None  # where the trainer was given a `clean_dataset`
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
 from hf_noisy.callbacks.supervision_record import SupervisionRecord
 from hf_noisy.labelled_trainer import REAL, LabelledTrainer
-from hf_noisy.labels import INDEX, one_hot, read_gold
+from hf_noisy.labels import INDEX, columns_of, label_dataset, one_hot, read_gold
 from hf_noisy.losses import Criterion
 from hf_noisy.methods import build_methods, check_roles, choose_criterion
 from hf_noisy.networks import Peers, network_logits
 from hf_noisy.randomness import forked_generators
 from hf_noisy.state import STATE_NAME, fingerprint, load_state, save_state
-from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey, concatenate_views
+from hf_noisy.supervision import Batch, CleanRows, Context, Predictions, Supervision, Survey, concatenate_views
 
 logger = logging.get_logger(__name__)
 
@@ -48,6 +48,8 @@ class NoisyTrainer(LabelledTrainer):
             (`NoisyTrainingArguments`); `callbacks` may hold `NoiseCallback`s, which fold after the named ones.
         gold_column: of `train_dataset`, true classes, -1 where unknown: for measuring only. Where a method chooses
             examples, the precision and recall of its choice are logged.
+        clean_dataset: tokenized rows with trusted `labels` and, where known, the untrusted labels of the same rows in a
+            column `given`; for methods that read a clean subset.
         criterion: per-example loss; cross-entropy by default. Not together with a method that brings one.
 
     Raises:
@@ -72,6 +74,7 @@ class NoisyTrainer(LabelledTrainer):
         callbacks: Sequence[TrainerCallback] | None = None,
         criterion: Criterion | None = None,
         gold_column: str | None = None,
+        clean_dataset: Any = None,
         **trainer_arguments: Any,
     ) -> None:
         if criterion is not None and not isinstance(criterion, Criterion):
@@ -80,7 +83,7 @@ class NoisyTrainer(LabelledTrainer):
         self._named_callbacks: list[NoiseCallback] = []
         self._dynamics = ExampleDynamics()
         self._record = SupervisionRecord()
-        self._gold_column = gold_column
+        self._gold_column, self._clean_dataset = gold_column, clean_dataset
         self._begun_epoch = -1
         self._context: Context | None = None
         self._made = False
@@ -173,6 +176,7 @@ class NoisyTrainer(LabelledTrainer):
             epochs=max_steps / self._updates_per_epoch,
             seed=args.seed,
             device=args.device,
+            clean=self._clean_rows(),
         )
         self._begun_epoch = -1
         for callback in self.noise_callbacks:
@@ -196,19 +200,23 @@ class NoisyTrainer(LabelledTrainer):
             callback.begin_epoch(epoch, survey)
         self._begun_epoch = epoch
 
-    @torch.no_grad()
     def survey(self) -> Survey:
         """Log-probabilities and given labels of all training examples in row order, seen without dropout.
 
         Costs one forward over the training set; draws no random number that training would have drawn.
         """
         labels = one_hot(torch.from_numpy(self.labels), self.model.config.num_labels).to(self.args.device)
+        return Survey(self._look_at(self.get_test_dataloader(self.train_dataset), len(labels)), labels)
+
+    @torch.no_grad()
+    def _look_at(self, dataloader: DataLoader, rows: int) -> Tensor:
+        """(networks, rows, classes) log-probabilities of the rows that `dataloader` numbers."""
         networks = len(self.model.networks) if isinstance(self.model, Peers) else 1
-        log_probs = labels.new_zeros((len(labels), networks, labels.shape[-1]))
+        log_probs = torch.zeros(rows, networks, self.model.config.num_labels, device=self.args.device)
         was_training = self.model.training
         self.model.eval()
         with forked_generators(), self._deployed():
-            for inputs in self.get_test_dataloader(self.train_dataset):
+            for inputs in dataloader:
                 inputs = self._prepare_inputs(dict(inputs))
                 index = inputs.pop(INDEX)
                 inputs.pop("labels")
@@ -216,7 +224,21 @@ class NoisyTrainer(LabelledTrainer):
                     logits = network_logits(self.model(**inputs))
                 log_probs[self._gather(index)] = self._gather(logits.float().log_softmax(-1).transpose(0, 1))
         self.model.train(was_training)
-        return Survey(log_probs.transpose(0, 1), labels)
+        return log_probs.transpose(0, 1)
+
+    def _clean_rows(self) -> CleanRows | None:
+        if self._clean_dataset is None:
+            return None
+        config, where = self.model.config, "clean_dataset"
+        labelled = label_dataset(self._clean_dataset, config, where=where, with_index=True)
+        labelled.check_covered(where)
+        labels = one_hot(torch.from_numpy(labelled.labels), config.num_labels).to(self.args.device)
+        given = torch.zeros_like(labels)
+        if "given" in columns_of(self._clean_dataset):
+            untrusted = read_gold(self._clean_dataset, "given", config, where=where)
+            given = one_hot(torch.from_numpy(untrusted), config.num_labels).to(self.args.device)
+        loader = self.get_test_dataloader(labelled.dataset)
+        return CleanRows(labels, given, lambda: self._look_at(loader, len(labels)))
 
     @contextlib.contextmanager
     def _deployed(self) -> Iterator[None]:

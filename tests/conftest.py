@@ -53,6 +53,7 @@ def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **argument
     own = {
         "criterion",
         "gold_column",
+        "clean_dataset",
         "callbacks",
         "eval_dataset",
         "compute_metrics",

@@ -226,3 +226,32 @@ def test_the_model_card_is_the_deployed_networks(tmp_path):
     trainer.save_model(str(tmp_path))
     assert "Co-teaching" in (tmp_path / "README.md").read_text()
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["BertForSequenceClassification"]
+
+
+def test_clean_rows_are_looked_at_beside_the_training_set(tmp_path):
+    clean = token_dataset(9, seed=4).add_column("given", [2, -1, 0, 1, 1, 1, 2, 2, 0])
+    seen = []
+
+    class Look(Two):
+        def setup(self, context):
+            self.clean = context.clean
+
+        def begin_epoch(self, epoch, survey):
+            seen.append(self.clean.survey())
+
+    trainer = make_trainer(tmp_path, callbacks=[Look()], clean_dataset=clean)
+    trainer.train()
+    look = trainer.noise_callbacks[1].clean
+    assert look.labels.argmax(-1).tolist() == clean["labels"][:]
+    assert look.given.sum(-1).tolist() == [1, 0, 1, 1, 1, 1, 1, 1, 1]
+    assert seen[1].shape == (2, 9, 3)
+    inputs = {name: torch.tensor(clean[name][:]) for name in ("input_ids", "attention_mask")}
+    expected = network_logits(trainer.model.eval()(**inputs)).log_softmax(-1)
+    assert torch.allclose(look.survey(), expected, atol=1e-6)
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_clean_rows_without_a_label_are_refused_before_the_first_step(tmp_path):
+    trainer = make_trainer(tmp_path, callbacks=[Two()], clean_dataset=token_dataset(3, [-1, -1, -1]))
+    with pytest.raises(ValueError, match="clean_dataset"):
+        trainer.train()
