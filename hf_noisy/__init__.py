@@ -4,9 +4,11 @@ from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks import (
     CoTeaching,
     CoTeachingPlus,
+    DivideMix,
     EarlyLearningRegularization,
     JoCoR,
     NoiseCallback,
+    SelfMix,
     TruncatedGCE,
 )
 from hf_noisy.corpus import Corpus, hold_out, load_corpus
@@ -47,6 +49,7 @@ __all__ = [
     "Corpus",
     "Criterion",
     "CrossEntropy",
+    "DivideMix",
     "EarlyLearningRegularization",
     "GeneralizedCrossEntropy",
     "JoCoR",
@@ -57,6 +60,7 @@ __all__ = [
     "NoisyTrainer",
     "NoisyTrainingArguments",
     "Predictions",
+    "SelfMix",
     "Supervision",
     "Survey",
     "SymmetricCrossEntropy",

@@ -11,8 +11,10 @@ from typing import Any
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.co_teaching import CoTeaching
 from hf_noisy.callbacks.co_teaching_plus import CoTeachingPlus
+from hf_noisy.callbacks.dividemix import DivideMix
 from hf_noisy.callbacks.elr import EarlyLearningRegularization
 from hf_noisy.callbacks.jocor import JoCoR
+from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
 from hf_noisy.domains import nearest
 from hf_noisy.losses import (
@@ -90,6 +92,16 @@ METHODS: dict[str, Method] = {
         JoCoR,
         "is taught to two networks if both fit its label and each other",
         "Wei et al., Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization, CVPR 2020",
+    ),
+    "dividemix": Method(
+        DivideMix,
+        "loses its label if its loss is large, and is mixed with another",
+        "Li et al., DivideMix: Learning with Noisy Labels as Semi-supervised Learning, ICLR 2020",
+    ),
+    "selfmix": Method(
+        SelfMix,
+        "loses its label if its loss is large, and its sentence vector is mixed with another's",
+        "Qiao et al., SelfMix: Robust Learning Against Textual Label Noise with Self-Mixup Training, COLING 2022",
     ),
     "elr": Method(
         EarlyLearningRegularization,

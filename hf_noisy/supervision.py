@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -63,6 +63,7 @@ class Batch:
     epoch: float  # epochs done before this step; 1.5 is the middle of the second epoch
     progress: float  # share of the training done before this step, in [0, 1)
     key: tuple[int, int, int]  # (seed, global step, micro-step): what random draws of this step may depend on
+    peeking: bool = field(default=False, kw_only=True)  # before the forward that is learned from (`NoiseCallback.peek`)
     everywhere: Tensor  # (batch of all processes,) row numbers; a row that a sampler repeats points past the end
     gather: Callable[[Tensor], Tensor]  # (batch, ...) -> (batch of all processes, ...), in the order of `everywhere`
 
@@ -81,6 +82,7 @@ class Predictions:
     """What one forward said of the batch, before any supervision."""
 
     clean_log_probs: Tensor  # (networks, views, batch, classes) of the true class
+    unmixed: Predictions | None = None  # where logits were mixed: what they were before
 
     @classmethod
     def from_logits(cls, logits: Tensor, views: int, rows: int) -> Predictions:
@@ -93,10 +95,25 @@ class Predictions:
         networks = len(logits) if logits.ndim == 3 else 1
         return cls(logits.float().log_softmax(-1).view(networks, views, rows, -1))
 
+    def mixed(self, mix: Mix) -> Predictions:
+        """Those of mixed vectors: the last layer is linear, so its logits mix as what goes into it."""
+        ratio = mix.ratio.view(-1, 1)
+        logits = ratio * self.clean_log_probs + (1 - ratio) * self.clean_log_probs[:, :, mix.partner]
+        return Predictions(logits.log_softmax(-1), unmixed=self)
+
     @property
     def probs(self) -> Tensor:
         """(batch, classes) mean over networks of the first view's probabilities."""
         return self.clean_log_probs[:, 0].exp().mean(0)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Which example of the batch each one is mixed with, and how much it keeps of itself."""
+
+    partner: Tensor  # (batch,) positions in the batch
+    ratio: Tensor  # (batch,) share of the example itself, in [0, 1]
+    where: Literal["embeddings", "vectors"]  # of words; or what goes into the last linear layer, whose logits then mix
 
 
 @dataclass(frozen=True)
@@ -105,10 +122,18 @@ class Supervision:
 
     targets: Tensor  # (networks, batch, classes)
     weights: Tensor  # (networks, batch); never renormalised: the step divides by its number of rows
+    mix: Mix | None = None  # the Trainer mixes inputs and targets by it; weights are those of the example itself
 
     def weighted(self, factor: Tensor | float) -> Supervision:
         """The same with every weight multiplied by `factor`: a number, (batch,) or (networks, batch)."""
         return replace(self, weights=self.weights * factor)
+
+    def mixed(self) -> Supervision:
+        """Targets mixed as the inputs are."""
+        if self.mix is None:
+            return self
+        ratio = self.mix.ratio.unsqueeze(-1)
+        return replace(self, targets=ratio * self.targets + (1 - ratio) * self.targets[:, self.mix.partner])
 
     def checked(self, changed: Supervision, by: str) -> Supervision:
         """`changed`, if it has the shapes of this one; else an error that names the callback."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import datasets
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import EvalLoopOutput, TrainOutput
+from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
 
 from hf_noisy import model_card
@@ -22,19 +23,21 @@ from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
 from hf_noisy.callbacks.supervision_record import SupervisionRecord
-from hf_noisy.labelled_trainer import REAL, LabelledTrainer
+from hf_noisy.labelled_trainer import REAL
 from hf_noisy.labels import INDEX, columns_of, label_dataset, one_hot, read_gold
 from hf_noisy.losses import Criterion
 from hf_noisy.methods import build_methods, check_roles, choose_criterion
-from hf_noisy.networks import Peers, network_logits
+from hf_noisy.mixing import mixed_embeddings, mixed_inputs
+from hf_noisy.networks import network_logits
+from hf_noisy.networks_trainer import NetworksTrainer
 from hf_noisy.randomness import forked_generators
 from hf_noisy.state import STATE_NAME, fingerprint, load_state, save_state
-from hf_noisy.supervision import Batch, CleanRows, Context, Predictions, Supervision, Survey, concatenate_views
+from hf_noisy.supervision import Batch, CleanRows, Context, Mix, Predictions, Supervision, Survey, concatenate_views
 
 logger = logging.get_logger(__name__)
 
 
-class NoisyTrainer(LabelledTrainer):
+class NoisyTrainer(NetworksTrainer):
     """Trains each example on the target and with the weight that its methods choose; else it is a `Trainer`.
 
     Labels may be class ids, class names, a `ClassLabel`, or soft rows; -1, -100, an empty name and an all-zero row
@@ -87,7 +90,6 @@ class NoisyTrainer(LabelledTrainer):
         self._begun_epoch = -1
         self._context: Context | None = None
         self._made = False
-        self._saving_checkpoint = False
         super().__init__(
             model,
             args if args is not None else NoisyTrainingArguments(output_dir="tmp_trainer"),
@@ -97,7 +99,6 @@ class NoisyTrainer(LabelledTrainer):
             **trainer_arguments,
         )
         self._made = True
-        self._build_methods()
         self._make_networks()
 
     def _label_training_set(self) -> None:
@@ -130,46 +131,20 @@ class NoisyTrainer(LabelledTrainer):
         for callback in self._named_callbacks:
             self.add_callback(callback)
 
-    def call_model_init(self, trial: Any = None) -> nn.Module:
-        model: Any = super().call_model_init(trial)
-        if self._made:  # a new training, maybe with other arguments
-            self._build_methods()
-            model = self._networks_of(model)
-        return model
-
-    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
-        self._build_methods()  # before a checkpoint is loaded: callbacks may have been added since
-        self._make_networks()
-        return super().train(*args, **kwargs)
-
-    def _networks_of(self, model: Any) -> Any:
-        """`model`, and beside it as many others as the methods declare."""
-        count = max(callback.num_networks for callback in self.noise_callbacks)
-        if isinstance(model, Peers) and len(model.networks) == count:
-            return model
-        first: Any = model.networks[model.deployed] if isinstance(model, Peers) else model
-        return first if count == 1 else Peers(first, count, self.args.seed)
-
-    def _make_networks(self) -> None:
-        self._set_signature_columns_if_needed()  # those of the model that was given
-        model = self._networks_of(self.model)
-        if model is not self.model:
-            self.model = self.model_wrapped = self.callback_handler.model = model
-
-    @property
-    def deployed_model(self) -> Any:
-        """The classifier that `save_model` writes: of several networks the best on validation labels so far."""
-        return self.model.networks[self.model.deployed] if isinstance(self.model, Peers) else self.model
+    def _count_networks(self) -> int:
+        if not self._made:
+            return 1
+        self._build_methods()  # callbacks may have been added, or `args` changed, since they were built
+        return max(callback.num_networks for callback in self.noise_callbacks)
 
     def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
         values = super().set_initial_training_values(args, dataloader)
         max_steps = values[-1]
-        self._build_methods()  # a hyperparameter search has changed `args` by now
-        self._make_networks()
+        self._make_networks()  # a hyperparameter search has changed `args` by now
         self._context = Context(
             rows=len(self.labels),
             classes=self.model.config.num_labels,
-            networks=len(self.model.networks) if isinstance(self.model, Peers) else 1,
+            networks=len(self.networks),
             labels=torch.from_numpy(self.labels),
             votes=None if self.votes is None else self.votes.to(args.device),
             criterion=self.criterion,
@@ -211,8 +186,7 @@ class NoisyTrainer(LabelledTrainer):
     @torch.no_grad()
     def _look_at(self, dataloader: DataLoader, rows: int) -> Tensor:
         """(networks, rows, classes) log-probabilities of the rows that `dataloader` numbers."""
-        networks = len(self.model.networks) if isinstance(self.model, Peers) else 1
-        log_probs = torch.zeros(rows, networks, self.model.config.num_labels, device=self.args.device)
+        log_probs = torch.zeros(rows, len(self.networks), self.model.config.num_labels, device=self.args.device)
         was_training = self.model.training
         self.model.eval()
         with forked_generators(), self._deployed():
@@ -284,12 +258,19 @@ class NoisyTrainer(LabelledTrainer):
                 "told from another. Let the collator pass on every key that it does not know."
             )
         batch = self._batch(index, labels, real)
-        views = [inputs]
-        for callback in self.noise_callbacks:
-            views = [view for given in views for view in callback.views(given, batch)]
-        outputs = model(**(views[0] if len(views) == 1 else concatenate_views(views)))
-        predictions = Predictions.from_logits(outputs.logits, len(views), len(index))
-        loss = self._weighted_sum(predictions, batch, real)
+        supervision = None
+        if any(callback.peek(batch) for callback in self.noise_callbacks):
+            supervision = self._supervise(self._peek(inputs, batch), batch)
+        views = self._views(inputs, batch)
+        predictions, outputs = self._forward(model, views, batch, supervision.mix if supervision is not None else None)
+        if supervision is None:
+            seen = Predictions(predictions.clean_log_probs.detach())
+            supervision = self._supervise(seen, batch)
+            if supervision.mix is not None and supervision.mix.where == "embeddings":
+                raise ValueError("a method mixes embeddings after the forward: expected `peek` to ask for one before.")
+        if supervision.mix is not None and supervision.mix.where == "vectors":
+            predictions = predictions.mixed(supervision.mix)
+        loss = self._weighted_sum(predictions, supervision.mixed(), batch, real)
         rows = num_items_in_batch if num_items_in_batch is not None else len(index) * self.args.world_size
         loss = loss / rows * self.args.world_size  # DDP averages over processes
         return (loss, outputs) if return_outputs else loss
@@ -312,16 +293,50 @@ class NoisyTrainer(LabelledTrainer):
             gather=self._gather,
         )
 
-    def _weighted_sum(self, predictions: Predictions, batch: Batch, real: Tensor | None) -> Tensor:
-        """The loss of the batch's rows, summed over rows and networks and averaged over views."""
-        networks, _, _, _ = predictions.clean_log_probs.shape
+    def _views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
+        views = [inputs]
+        for callback in self.noise_callbacks:
+            views = [view for given in views for view in callback.views(given, batch)]
+        return views
+
+    def _forward(
+        self, model: nn.Module, views: list[dict[str, Any]], batch: Batch, mix: Mix | None
+    ) -> tuple[Predictions, Any]:
+        """One forward over all views, of mixed embeddings if `mix` says so."""
+        inputs = views[0] if len(views) == 1 else concatenate_views(views)
+        if mix is None or mix.where != "embeddings":
+            outputs = model(**inputs)
+        else:
+            name = self.model.main_input_name
+            joined = concatenate_views([mixed_inputs(view, mix, name) for view in views])
+            with mixed_embeddings(self.networks, inputs, mix, len(views), name):
+                outputs = model(**joined)
+        return Predictions.from_logits(outputs.logits, len(views), len(batch.index)), outputs
+
+    @torch.no_grad()
+    def _peek(self, inputs: dict[str, Any], batch: Batch) -> Predictions:
+        """What the networks say of the batch without dropout."""
+        views = self._views(inputs, replace(batch, peeking=True))
+        self.model.eval()
+        logits = network_logits(self.model(**concatenate_views(views)))
+        self.model.train()
+        return Predictions.from_logits(logits, len(views), len(batch.index))
+
+    @torch.no_grad()
+    def _supervise(self, seen: Predictions, batch: Batch) -> Supervision:
+        """What the methods make of the given labels, one after the other."""
+        networks = len(seen.clean_log_probs)
         supervision = Supervision(
             targets=batch.given.expand(networks, -1, -1), weights=batch.covered.float().expand(networks, -1)
         )
-        seen = Predictions(predictions.clean_log_probs.detach())
-        with torch.no_grad():
-            for callback in self.noise_callbacks:
-                supervision = supervision.checked(callback.supervise(supervision, seen, batch), type(callback).__name__)
+        for callback in self.noise_callbacks:
+            supervision = supervision.checked(callback.supervise(supervision, seen, batch), type(callback).__name__)
+        return supervision
+
+    def _weighted_sum(
+        self, predictions: Predictions, supervision: Supervision, batch: Batch, real: Tensor | None
+    ) -> Tensor:
+        """The loss of the batch's rows, summed over rows and networks and averaged over views."""
         losses = self.criterion(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean(1)
         present = torch.ones_like(batch.index) if real is None else real
         total = (losses * supervision.weights * present).sum()
@@ -330,16 +345,6 @@ class NoisyTrainer(LabelledTrainer):
             if penalty is not None:
                 total = total + (penalty * present).sum()  # a scalar counts once a row
         return total
-
-    def _clip_grad_norm(self, model: nn.Module) -> Any:
-        """Clip each network by its own norm, so that one network's spike does not shrink the others' steps."""
-        if not isinstance(self.model, Peers):
-            return super()._clip_grad_norm(model)
-        self.accelerator.unscale_gradients()
-        norms = [
-            nn.utils.clip_grad_norm_(network.parameters(), self.args.max_grad_norm) for network in self.model.networks
-        ]
-        return torch.stack(norms).norm()
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         with self._deployed():
@@ -353,55 +358,12 @@ class NoisyTrainer(LabelledTrainer):
                 logs.update({name: float(value) for name, value in callback.metrics().items()})
         super().log(logs, *args, **kwargs)
 
-    def _note_evaluation(self, right: list[float], prefix: str) -> None:
-        if isinstance(self.model, Peers) and right and prefix == "eval":
-            self.model.deployed = right.index(max(right))
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the deployable classifier: of several networks the best on validation labels so far.
-
-        `NoisyTrainingArguments(save_all_networks=True)` writes the others below it, as a checkpoint always does.
-        """
-        self._saving_checkpoint = _internal_call
-        super().save_model(output_dir, _internal_call)
-
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         folder = output_dir or self.args.output_dir or "."
         with self._deployed():
-            if isinstance(self.model, Peers):
-                self._save_networks(self.model, folder)
-            else:
-                super()._save(output_dir, state_dict)
+            super()._save(output_dir, state_dict)
         if self.args.should_save:
             model_card.write(self, folder)
-
-    def _save_networks(self, peers: Peers, folder: str) -> None:
-        every = self._saving_checkpoint or (
-            isinstance(self.args, NoisyTrainingArguments) and self.args.save_all_networks
-        )
-        for number, network, place in peers.places(folder):
-            if number == peers.deployed or every:
-                self._with_model(network, super()._save, place)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        if not isinstance(self.model, Peers):
-            return super()._load_from_checkpoint(resume_from_checkpoint, model)
-        self.model.find_deployed(resume_from_checkpoint)
-        for _, network, place in self.model.places(resume_from_checkpoint):
-            super()._load_from_checkpoint(place, network)
-
-    def _load_best_model(self) -> None:
-        if not isinstance(self.model, Peers):
-            return super()._load_best_model()
-        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
-
-    def _with_model(self, model: nn.Module, call: Callable[[str], None], folder: str) -> None:
-        """Let the parent take `model` for the one that it trains."""
-        peers, self.model = self.model, model
-        try:
-            call(folder)
-        finally:
-            self.model = peers
 
     def create_model_card(self, *args: Any, **fields: Any) -> None:
         if self.is_world_process_zero():

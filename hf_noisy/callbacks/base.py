@@ -41,16 +41,26 @@ class NoiseCallback(TrainerCallback):
         A run that resumes inside an epoch does not see this event again for that epoch.
         """
 
+    def peek(self, batch: Batch) -> bool:
+        """Whether `supervise` must see the batch before the forward that is learned from, as mixing asks.
+
+        Costs a forward without gradient and without dropout over the views that `views` gives while `batch.peeking`.
+        """
+        return False
+
     def views(self, inputs: dict[str, Tensor], batch: Batch) -> list[dict[str, Tensor]]:
         """Before the forward: the inputs that it sees, all of one shape; `[inputs, inputs]` adds a dropout view."""
         return [inputs]
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
-        """After the forward, without gradient: change targets and weights."""
+        """After the forward (or the peek), without gradient: change targets, weights and mixing."""
         return supervision
 
     def penalty(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor | None:
-        """After the forward, with gradient: a regulariser (batch,), or a scalar that counts once a row, or None."""
+        """After the forward, with gradient: a regulariser (batch,), or a scalar that counts once a row, or None.
+
+        `predictions` and `supervision` are those that the criterion sees, mixed if the method mixes.
+        """
         return None
 
     def deployed(self, model: nn.Module) -> AbstractContextManager[Any]:

@@ -1,0 +1,115 @@
+"""A Trainer that trains several networks where its methods ask for them, and saves each so that it can be used alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.trainer_utils import TrainOutput
+
+from hf_noisy.arguments import NoisyTrainingArguments
+from hf_noisy.labelled_trainer import LabelledTrainer
+from hf_noisy.networks import Peers
+
+
+class NetworksTrainer(LabelledTrainer):
+    """What `NoisyTrainer` needs of networks: their making, clipping, choice, files. With one, it does nothing of its own."""
+
+    _saving_checkpoint = False
+
+    def _count_networks(self) -> int:
+        """How many networks the methods ask for; asked again before each training."""
+        return 1
+
+    @property
+    def networks(self) -> list[Any]:
+        """The networks that learn, at least one."""
+        return list(self.model.networks) if isinstance(self.model, Peers) else [self.model]
+
+    def call_model_init(self, trial: Any = None) -> nn.Module:
+        return self._networks_of(super().call_model_init(trial))
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        self._make_networks()  # before a checkpoint is loaded into them
+        return super().train(*args, **kwargs)
+
+    def _make_networks(self) -> None:
+        self._set_signature_columns_if_needed()  # those of the model that was given
+        model = self._networks_of(self.model)
+        if model is not self.model:
+            self.model = self.model_wrapped = self.callback_handler.model = model
+
+    def _networks_of(self, model: Any) -> Any:
+        """`model`, and beside it as many others as the methods declare."""
+        count = self._count_networks()
+        if isinstance(model, Peers) and len(model.networks) == count:
+            return model
+        first: Any = model.networks[model.deployed] if isinstance(model, Peers) else model
+        return first if count == 1 else Peers(first, count, self.args.seed)
+
+    @property
+    def deployed_model(self) -> Any:
+        """The classifier that `save_model` writes: of several networks the best on validation labels so far."""
+        return self.model.networks[self.model.deployed] if isinstance(self.model, Peers) else self.model
+
+    # ---- one step ----
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        """Clip each network by its own norm, so that one network's spike does not shrink the others' steps."""
+        if not isinstance(self.model, Peers):
+            return super()._clip_grad_norm(model)
+        self.accelerator.unscale_gradients()
+        norms = [
+            nn.utils.clip_grad_norm_(network.parameters(), self.args.max_grad_norm) for network in self.model.networks
+        ]
+        return torch.stack(norms).norm()
+
+    # ---- evaluation and files ----
+
+    def _note_evaluation(self, right: list[float], prefix: str) -> None:
+        if isinstance(self.model, Peers) and right and prefix == "eval":
+            self.model.deployed = right.index(max(right))
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the deployable classifier: of several networks the best on validation labels so far.
+
+        `NoisyTrainingArguments(save_all_networks=True)` writes the others below it, as a checkpoint always does.
+        """
+        self._saving_checkpoint = _internal_call
+        super().save_model(output_dir, _internal_call)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        if isinstance(self.model, Peers):
+            self._save_networks(self.model, output_dir or self.args.output_dir or ".")
+        else:
+            super()._save(output_dir, state_dict)
+
+    def _save_networks(self, peers: Peers, folder: str) -> None:
+        every = self._saving_checkpoint or (
+            isinstance(self.args, NoisyTrainingArguments) and self.args.save_all_networks
+        )
+        for number, network, place in peers.places(folder):
+            if number == peers.deployed or every:
+                self._with_model(network, super()._save, place)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if not isinstance(self.model, Peers):
+            return super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.model.find_deployed(resume_from_checkpoint)
+        for _, network, place in self.model.places(resume_from_checkpoint):
+            super()._load_from_checkpoint(place, network)
+
+    def _load_best_model(self) -> None:
+        if not isinstance(self.model, Peers):
+            return super()._load_best_model()
+        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
+    def _with_model(self, model: nn.Module, call: Callable[[str], None], folder: str) -> None:
+        """Let the parent take `model` for the one that it trains."""
+        peers, self.model = self.model, model
+        try:
+            call(folder)
+        finally:
+            self.model = peers
