@@ -14,6 +14,7 @@ from hf_noisy.callbacks.co_teaching_plus import CoTeachingPlus
 from hf_noisy.callbacks.dividemix import DivideMix
 from hf_noisy.callbacks.elr import EarlyLearningRegularization
 from hf_noisy.callbacks.jocor import JoCoR
+from hf_noisy.callbacks.mentornet import MentorNet
 from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
 from hf_noisy.domains import nearest
@@ -37,6 +38,7 @@ class Method:
     build: Callable[..., Criterion | NoiseCallback]
     summary: str  # what it does to an example
     paper: str  # citation, for the model card
+    reads_clean: bool = False  # whether it needs `NoisyTrainer(clean_dataset=...)`
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class Method:
 _ZHANG = "Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, NeurIPS 2018"
 _MA = "Ma et al., Normalized Loss Functions for Deep Learning with Noisy Labels, ICML 2020"
 _REED = "Reed et al., Training Deep Neural Networks on Noisy Labels with Bootstrapping, ICLR 2015 workshop"
+_JIANG = "Jiang et al., MentorNet: Learning Data-Driven Curriculum for Very Deep Neural Networks on Corrupted Labels, ICML 2018"
 
 METHODS: dict[str, Method] = {
     "ce": Method(CrossEntropy, "believes every label", "the baseline"),
@@ -92,6 +95,17 @@ METHODS: dict[str, Method] = {
         JoCoR,
         "is taught to two networks if both fit its label and each other",
         "Wei et al., Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization, CVPR 2020",
+    ),
+    "mentornet_pd": Method(
+        partial(MentorNet, curriculum="predefined"),
+        "is weighed by its loss, as a fixed curriculum says",
+        _JIANG,
+    ),
+    "mentornet_dd": Method(
+        partial(MentorNet, curriculum="data_driven"),
+        "is weighed by its loss and label, as learned from rows with trusted labels",
+        _JIANG,
+        reads_clean=True,
     ),
     "dividemix": Method(
         DivideMix,

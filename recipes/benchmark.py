@@ -52,7 +52,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    methods = list(METHODS) if given.methods is None else given.methods
+    methods = given.methods
+    if methods is None:
+        methods = [name for name, method in METHODS.items() if not method.reads_clean]
     if given.speed:
         return speed(given, methods)
     settings = Settings(

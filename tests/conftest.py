@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, TrainerCallback, set_seed
 
-from hf_noisy import NoisyTrainer, NoisyTrainingArguments
+from hf_noisy import METHODS, NoisyTrainer, NoisyTrainingArguments
 
 datasets.disable_progress_bars()
 
@@ -62,6 +62,10 @@ def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **argument
         "processing_class",
     }
     trainer_arguments = {name: arguments.pop(name) for name in own & arguments.keys()}
+    method = METHODS.get(arguments.get("noise_method"))
+    if method is not None and method.reads_clean:
+        clean = token_dataset(12, [0, 1] * 6, seed=7).add_column("given", [0, 1, 1, 0, -1, 1] * 2)
+        trainer_arguments.setdefault("clean_dataset", clean)
     defaults = {
         "per_device_train_batch_size": 4,
         "num_train_epochs": 2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from hf_noisy.benchmark.settings import FOLDS, Run, Settings
 from hf_noisy.benchmark.training import Bench, Fit, clocks
 from hf_noisy.corpus import hold_out
 from hf_noisy.weak import covered, hard_labels, label_model_probabilities, majority_vote
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,22 @@ def _method(bench: Bench, run: Run, rate: float) -> Outcome:
     """A method on the given labels; the epoch that is best on given labels of validation rows, the first of equals."""
     data = bench.data
     rows, valid = data.train.labelled(data.train.labels), data.valid.labelled(data.valid.labels)
-    fit = bench.fit(rows, learning_rate=rate, test=data.test.dataset, valid=valid, method=run.method, params=run.params)
+    fit = bench.fit(
+        rows,
+        learning_rate=rate,
+        test=data.test.dataset,
+        valid=valid,
+        method=run.method,
+        params=run.params,
+        clean=_trusted(data) if run.reads_clean else None,
+    )
     return _outcome(fit, data.train.labels, len(rows))
+
+
+def _trusted(data: Data) -> Dataset:
+    """Validation rows with their gold labels, and beside them those they were given."""
+    rows = data.clean.labelled(data.clean.gold)
+    return rows.add_column("given", data.clean.labels[data.clean.gold >= 0])
 
 
 def _gold(bench: Bench, run: Run, rate: float) -> Outcome:

@@ -82,7 +82,12 @@ class Run:
     @property
     def reads_gold(self) -> bool:
         """Whether gold labels of training or validation rows are learned from."""
-        return self.method in READS_GOLD
+        return self.method in READS_GOLD or self.reads_clean
+
+    @property
+    def reads_clean(self) -> bool:
+        """Whether it is given the validation rows with their gold labels as `clean_dataset`."""
+        return any(name in METHODS and METHODS[name].reads_clean for name in self.method.split("+"))
 
     @property
     def weight(self) -> int:

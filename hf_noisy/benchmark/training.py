@@ -54,6 +54,7 @@ class Bench:
         method: str = "ce",
         params: Mapping[str, Any] | None = None,
         passes: int = 1,
+        clean: Dataset | None = None,
     ) -> Fit:
         """Trains a copy of the encoder and looks at it `settings.epochs` times.
 
@@ -64,6 +65,7 @@ class Bench:
             valid: columns text and labels; what to score.
             method, params: `noise_method` and its parameters.
             passes: over `rows` in what counts as one epoch.
+            clean: columns text, labels and given: trusted labels, for the methods that ask for them.
         """
         settings = self.settings
         with tempfile.TemporaryDirectory() as folder:
@@ -95,6 +97,7 @@ class Bench:
                 train_dataset=self.tokens(rows),
                 processing_class=self.tokenizer,
                 callbacks=[scores],
+                clean_dataset=None if clean is None else self.tokens(clean),
             )
             trainer.remove_callback(PrinterCallback)
             scores.watch(trainer, self.tokens(test), None if valid is None else self.tokens(valid))
@@ -105,7 +108,7 @@ class Bench:
 
     def tokens(self, rows: Dataset) -> Dataset:
         """`rows` without their text."""
-        kept = [name for name in ("text", "labels", "weak_labels") if name in rows.column_names]
+        kept = [name for name in ("text", "labels", "weak_labels", "given") if name in rows.column_names]
         return tokenize(rows.select_columns(kept), self.tokenizer, self.settings.max_length)
 
 

@@ -7,6 +7,7 @@ from hf_noisy.callbacks.dividemix import DivideMix
 from hf_noisy.callbacks.dynamics import ExampleDynamics
 from hf_noisy.callbacks.elr import EarlyLearningRegularization
 from hf_noisy.callbacks.jocor import JoCoR
+from hf_noisy.callbacks.mentornet import MentorNet
 from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.supervision_record import SupervisionRecord
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
@@ -18,6 +19,7 @@ __all__ = [
     "EarlyLearningRegularization",
     "ExampleDynamics",
     "JoCoR",
+    "MentorNet",
     "NoiseCallback",
     "SelfMix",
     "SupervisionRecord",
