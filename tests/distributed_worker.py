@@ -1,4 +1,4 @@
-"""What test_distributed.py starts on two ranks: `distributed_worker.py FOLDER gradient|train|resume ROWS [ACCELERATOR_CONFIG]`."""
+"""What test_distributed.py starts on two ranks: `distributed_worker.py FOLDER gradient|train|resume ROWS METHOD [ACCELERATOR_CONFIG]`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from accelerate import PartialState
 from conftest import flat_weights, gradient, make_trainer, token_dataset
 from test_contract import StopAt
 
+PARAMETERS = {"gce_truncated": {"warmup": 0.5, "k": 0.3}, "co_teaching": {"forget_rate": 0.3, "ramp_epochs": 0}}
 
-def train(folder: Path, rows: int, *, resume: bool, accelerator_config: dict | None) -> dict:
+
+def train(folder: Path, rows: int, method: str, *, resume: bool, accelerator_config: dict | None) -> dict:
     """Train and, with `resume`, go on from a checkpoint inside the first epoch."""
     settings = {
-        "noise_method": "gce_truncated",
-        "noise_kwargs": {"warmup": 0.5, "k": 0.3},
+        "noise_method": method,
+        "noise_kwargs": PARAMETERS.get(method),
         "eval_dataset": token_dataset(7, [0, 1, -1, 2, -1, 0, 1], seed=1),
         "accelerator_config": accelerator_config,
     }
@@ -37,13 +39,13 @@ def train(folder: Path, rows: int, *, resume: bool, accelerator_config: dict | N
 
 
 def main() -> None:
-    folder, task, rows = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    folder, task, rows, method = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
     torch.set_num_threads(1)
     if task == "gradient":
-        result = {"gradient": gradient(folder, token_dataset(rows), gradient_accumulation_steps=2)}
+        result = {"gradient": gradient(folder, token_dataset(rows), gradient_accumulation_steps=2, noise_method=method)}
     else:
-        config = json.loads(sys.argv[4]) if len(sys.argv) > 4 else None
-        result = train(folder, rows, resume=task == "resume", accelerator_config=config)
+        config = json.loads(sys.argv[5]) if len(sys.argv) > 5 else None
+        result = train(folder, rows, method, resume=task == "resume", accelerator_config=config)
     state = PartialState()
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({**result, "world_size": state.num_processes}, folder / f"rank{state.process_index}.pt")

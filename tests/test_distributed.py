@@ -42,15 +42,19 @@ def two_ranks(folder: Path, *words: str) -> list[dict]:
     return results
 
 
-@pytest.mark.parametrize("rows", [16, 14, 5], ids=["even", "repeated rows", "one rank repeats only"])
-def test_two_ranks_take_the_gradient_of_one_large_batch(tmp_path, rows):
-    expected = gradient(tmp_path, token_dataset(rows), per_device_train_batch_size=rows)
-    for result in two_ranks(tmp_path, "gradient", str(rows)):
+@pytest.mark.parametrize(
+    ("rows", "method"),
+    [(16, "ce"), (14, "ce"), (5, "ce"), (14, "elr")],
+    ids=["even", "repeated rows", "one rank repeats only", "with memory"],
+)
+def test_two_ranks_take_the_gradient_of_one_large_batch(tmp_path, rows, method):
+    expected = gradient(tmp_path, token_dataset(rows), per_device_train_batch_size=rows, noise_method=method)
+    for result in two_ranks(tmp_path, "gradient", str(rows), method):
         assert relative_difference(result["gradient"], expected) < 1e-6
 
 
 def test_both_ranks_hold_the_same_weights_memory_and_report(tmp_path):
-    first, second = two_ranks(tmp_path, "train", "14")
+    first, second = two_ranks(tmp_path, "train", "14", "gce_truncated")
     assert torch.equal(first["weights"], second["weights"])
     assert first["report"] == second["report"]
     assert first["seen"] == [2] * 14
@@ -63,9 +67,12 @@ def test_both_ranks_hold_the_same_weights_memory_and_report(tmp_path):
     assert alone.evaluate()["eval_loss"] == pytest.approx(first["eval_loss"], rel=1e-5)
 
 
-def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch(tmp_path):
-    whole = two_ranks(tmp_path / "whole", "train", "14")
-    resumed = two_ranks(tmp_path / "broken", "resume", "14")
+@pytest.mark.parametrize("method", ["gce_truncated", "co_teaching", "dividemix", "mentornet_dd"])
+def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch_and_are_equal(tmp_path, method):
+    whole = two_ranks(tmp_path / "whole", "train", "14", method)
+    resumed = two_ranks(tmp_path / "broken", "resume", "14", method)
+    assert torch.equal(whole[0]["weights"], whole[1]["weights"])
+    assert whole[0]["report"] == whole[1]["report"]
     for one, other in zip(whole, resumed, strict=True):
         assert torch.equal(one["weights"], other["weights"])
         assert one["report"] == other["report"]
@@ -73,7 +80,7 @@ def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch(tmp_path):
 
 @pytest.mark.parametrize("settings", [{"even_batches": False}, {"split_batches": True}, {"dispatch_batches": True}])
 def test_loaders_that_hide_which_process_holds_which_row_are_refused(tmp_path, settings):
-    done = start(tmp_path, "train", "14", json.dumps(settings))
+    done = start(tmp_path, "train", "14", "gce", json.dumps(settings))
     assert done.returncode != 0
     assert f"{next(iter(settings))}=" in done.stderr
 
