@@ -46,6 +46,7 @@ def test_each_command_runs(tmp_path, command):
         words[words.index("MODEL")] = str(tmp_path / "model")
     if "recipes/sentiment.py" in words:
         words += ["--max_train_rows", "64", "--num_train_epochs", "1", "--output_dir", str(tmp_path)]
+        words += ["--seeds", "0", "1"] if "--seeds" in words else []
     if "--speed" in words:
         words += ["--speed_rounds", "1", "--methods", "gce", "--report", str(tmp_path / "speed.md")]
     elif "recipes/benchmark.py" in words and "--data" in words:
@@ -71,6 +72,8 @@ def test_each_command_runs(tmp_path, command):
         ]
     elif "recipes/benchmark.py" in words:
         words += ["--report", str(tmp_path / "report.md")]
+    if "examples/known_noise.py" in words:
+        words += ["--seeds", "0", "--epochs", "1", "--methods", "co_teaching"]
     if "examples/labeling_speed.py" in words:
         words += ["--rows", "500", "--rounds", "1"]
     if "--multi_gpu" in words:

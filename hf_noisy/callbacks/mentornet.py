@@ -58,6 +58,7 @@ class MentorNet(NoiseCallback):
         ValueError, TypeError: a parameter outside its domain; before the first step, "data_driven" without a
             `clean_dataset`.
 
+    The percentile is that of each forward's losses, so accumulated batches weigh otherwise than one large batch would.
     No further pass but, data-driven, one over the clean rows before each epoch; 4 bytes a row. Works with several
     networks, by the mean of their losses. Prefer the predefined curriculum where the share of right labels can be
     guessed, the data-driven one where some labels were checked. Weights are seldom exactly 0 but for dropped examples.
