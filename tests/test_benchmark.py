@@ -533,6 +533,12 @@ def test_a_step_is_measured_against_the_stock_trainer_and_a_bare_loop():
     assert "| gce |" in render_speed(costs, "title")
 
 
+@pytest.mark.slow
+def test_a_side_that_dies_is_named(tmp_path):
+    with pytest.raises(RuntimeError, match="its process died; the reason stands above"):
+        measure_speed(["ce"], str(tmp_path / "nowhere"), rows=2, length=8, rounds=1, say=lambda text: None)
+
+
 def test_speed_needs_a_round_and_a_known_method():
     with pytest.raises(ValueError, match="rounds=0"):
         measure_speed(["gce"], rounds=0)

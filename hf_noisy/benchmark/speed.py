@@ -119,7 +119,9 @@ class Batches:
         set_seed(0)
         if self.model is None:
             return small_encoder(["a b c"], [str(k) for k in range(CLASSES)], max_length=max(self.length, 16))[0]
-        return AutoModelForSequenceClassification.from_pretrained(self.model, num_labels=CLASSES)
+        return AutoModelForSequenceClassification.from_pretrained(
+            self.model, num_labels=CLASSES, ignore_mismatched_sizes=True
+        )
 
     def dataset(self, vocabulary: int) -> Dataset:
         """Random tokens and labels, all of one length."""
@@ -154,6 +156,7 @@ class _Side:
     """A process that does a step when it is told to."""
 
     def __init__(self, context: BaseContext, name: str, batches: Batches) -> None:
+        self.name = name
         self.connection, theirs = context.Pipe()
         self.process: Any = context.Process(target=_compete, args=(theirs, name, batches), daemon=True)  # type: ignore[attr-defined]
         self.process.start()
@@ -168,8 +171,11 @@ class _Side:
         return self._ask("finish")
 
     def _ask(self, what: str) -> float:
-        self.connection.send(what)
-        return self.connection.recv()  # EOFError where it died; its own error stands above on stderr
+        try:
+            self.connection.send(what)
+            return self.connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise RuntimeError(f"{self.name}: its process died; the reason stands above, on stderr.") from error
 
 
 def _compete(connection: Connection, name: str, batches: Batches) -> None:
