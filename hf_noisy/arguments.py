@@ -8,8 +8,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from hf_noisy.callbacks.base import NoiseCallback
-from hf_noisy.methods import build_methods, check_roles, choose_criterion
+from hf_noisy.methods import check_methods
 
 _EXPECTED = """expected a JSON object, such as '{"q": 0.5}'"""
 
@@ -56,9 +55,7 @@ class NoisyTrainingArguments(TrainingArguments):
         if self.noise_kwargs is not None and not isinstance(self.noise_kwargs, dict):
             raise ValueError(f"noise_kwargs={self.noise_kwargs!r}: {_EXPECTED}.")
         super().__post_init__()
-        built = build_methods(self.noise_method, self.method_parameters)
-        choose_criterion(None, built)
-        check_roles([part for part in built if isinstance(part, NoiseCallback)])
+        check_methods(self.noise_method, self.method_parameters)
 
     @property
     def method_parameters(self) -> dict[str, Any]:

@@ -27,6 +27,20 @@ def check_fraction(name: str, value: float, domain: str) -> float:
     raise ValueError(f"{name}={value!r}: expected a number in {domain}.{hint}")
 
 
+def check_not_negative(name: str, value: float) -> float:
+    """`value` if it is a finite number of at least 0; else an error.
+
+    >>> check_not_negative("lam", -1)
+    Traceback (most recent call last):
+    ValueError: lam=-1: expected a number, 0 or more.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r}: expected a number, 0 or more, got {type(value).__name__}.")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name}={value!r}: expected a number, 0 or more.")
+    return float(value)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error about an unknown name: the nearest known one, then all of them.
 

@@ -195,6 +195,17 @@ def choose_criterion(explicit: Criterion | None, built: Sequence[Criterion | Noi
     return found[0] if found else CrossEntropy()
 
 
+def check_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> None:
+    """Refuse a name and parameters that cannot be trained with, before anything is set up.
+
+    Raises:
+        ValueError, TypeError: as `build_methods`, `choose_criterion` and `check_roles`.
+    """
+    built = build_methods(noise_method, noise_kwargs)
+    choose_criterion(None, built)
+    check_roles([part for part in built if isinstance(part, NoiseCallback)])
+
+
 def check_roles(callbacks: Sequence[NoiseCallback]) -> None:
     """Refuse two callbacks that would each undo what the other decides.
 

@@ -24,7 +24,7 @@ def mixed_inputs(inputs: Mapping[str, Any], mix: Mix, main_input_name: str = "in
         main_input_name: of the model.
     """
     ids = inputs[main_input_name]
-    own = inputs["attention_mask"].bool() if "attention_mask" in inputs else torch.ones_like(ids, dtype=torch.bool)
+    own = _real_tokens(inputs, ids)
     mixed = {
         name: torch.where(own, value, value[mix.partner])
         if torch.is_tensor(value) and value.shape == ids.shape
@@ -56,7 +56,7 @@ def mixed_embeddings(
         ValueError: in the forward, a model that embeds other tokens than it was given (one that strips padding first).
     """
     ids = inputs[main_input_name]
-    own = inputs["attention_mask"].bool() if "attention_mask" in inputs else torch.ones_like(ids, dtype=torch.bool)
+    own = _real_tokens(inputs, ids)
     rows = len(mix.partner)
     partner = torch.cat([mix.partner + view * rows for view in range(views)])
     ratio = mix.ratio.repeat(views).view(-1, 1, 1)
@@ -77,6 +77,11 @@ def mixed_embeddings(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _real_tokens(inputs: Mapping[str, Any], ids: Tensor) -> Tensor:
+    """(batch, tokens) False where there is padding."""
+    return inputs["attention_mask"].bool() if "attention_mask" in inputs else torch.ones_like(ids, dtype=torch.bool)
 
 
 def hide_tokens(inputs: Mapping[str, Any], share: float, generator: torch.Generator) -> dict[str, Any]:

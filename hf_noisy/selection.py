@@ -55,6 +55,15 @@ def small_loss_by_class(losses: Tensor, candidates: Tensor, forget_rates: Tensor
     return (rank < kept) & candidates
 
 
+def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
+    """KL(p || q) + KL(q || p) of log-probabilities (..., classes) -> (...).
+
+    >>> symmetric_kl(torch.tensor([0.5, 0.5]).log(), torch.tensor([0.5, 0.5]).log())
+    tensor(0.)
+    """
+    return ((first.exp() - second.exp()) * (first - second)).sum(-1)
+
+
 def ramp(epoch: float, length: float) -> float:
     """From 0 at the start to 1 after `length` epochs, and 1 from then on.
 

@@ -359,11 +359,10 @@ class NoisyTrainer(NetworksTrainer):
         super().log(logs, *args, **kwargs)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        folder = output_dir or self.args.output_dir or "."
         with self._deployed():
             super()._save(output_dir, state_dict)
         if self.args.should_save:
-            model_card.write(self, folder)
+            model_card.write(self, output_dir or self.args.output_dir or ".")
 
     def create_model_card(self, *args: Any, **fields: Any) -> None:
         if self.is_world_process_zero():

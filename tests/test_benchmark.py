@@ -429,6 +429,8 @@ def test_bad_input_ends_before_the_first_run(corpus, tmp_path, monkeypatch):
         attempt(corpus, output, methods=["gce:q0.5"])
     with pytest.raises(ValueError, match="q=2"):
         attempt(corpus, output, methods=["gce:q=2"])
+    with pytest.raises(ValueError, match="both are a choice of small losses"):
+        attempt(corpus, output, methods=["co_teaching+jocor"])
     with pytest.raises(ValueError, match="gold takes no parameters"):
         attempt(corpus, output, methods=["gold:q=2"])
     with pytest.raises(ValueError, match="seeds: expected at least one"):

@@ -66,9 +66,10 @@ def _label_model(data: Data, seed: int) -> Outcome:
     if votes.shape[1] < 3:
         return _majority_vote(data, seed)
     began = clocks()
-    probabilities = label_model_probabilities(votes, data.classes, seed=seed, on=data.test.votes)
+    asked = np.concatenate([data.test.votes, votes])  # one fit speaks of both
+    believed = label_model_probabilities(votes, data.classes, seed=seed, on=asked)
     seconds = clocks() - began
-    beliefs = label_model_probabilities(votes, data.classes, seed=seed)
+    probabilities, beliefs = np.split(believed, [len(data.test.votes)])
     given = np.flatnonzero(data.train.labels >= 0)
     doubt = 1 - beliefs[given, data.train.labels[given]].mean()
     return replace(_vote(data, probabilities, seed, seconds), estimated_noise_rate=float(doubt))

@@ -17,7 +17,7 @@ from hf_noisy.benchmark.results import append, identity, open_results, to_line
 from hf_noisy.benchmark.rows import run_row
 from hf_noisy.benchmark.settings import Run, Settings, plan
 
-PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.accuracy_f1"]
+_PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.accuracy_f1"]
 
 
 def run_benchmark(
@@ -121,11 +121,16 @@ def peak_memory_mb() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
+def fresh_processes() -> Any:
+    """A `multiprocessing` context whose processes start with the libraries loaded and nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
 def _in_a_process(run: Run, settings: Settings, columns: dict[str, Any], processes: int) -> dict[str, Any]:
     threads = max(1, (os.cpu_count() or 1) // processes)
-    context = multiprocessing.get_context("forkserver")  # each run starts with the libraries loaded and nothing else
-    context.set_forkserver_preload(PRELOADED)
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, mp_context=fresh_processes()) as pool:
         return pool.submit(execute, run, settings, columns, threads).result()
 
 

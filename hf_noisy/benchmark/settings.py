@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_noisy.domains import nearest
-from hf_noisy.methods import METHODS, build_methods, choose_criterion, split_names
+from hf_noisy.methods import METHODS, check_methods, split_names
 from hf_noisy.noise import check_spec
 
 FIXED = ("majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab")  # always written
@@ -127,7 +127,7 @@ def parse_method(spec: str) -> tuple[str, dict[str, Any]]:
     if unknown:
         raise ValueError(f"unknown method {unknown[0]!r}. {nearest(unknown[0], [*METHODS, *FIXED])}")
     kwargs = dict(_parameter(spec, pair) for pair in given.split(",") if pair)
-    choose_criterion(None, build_methods(method, kwargs))  # raises for what it does not take
+    check_methods(method, kwargs)
     names = split_names(method)
     defaults = {key: value for name in names for key, value in METHODS[name].parameters.items()}
     return method, json.loads(json.dumps({**defaults, **kwargs}))

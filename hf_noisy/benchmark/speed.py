@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,7 @@ from transformers import (
 from transformers.utils import logging
 
 from hf_noisy.arguments import NoisyTrainingArguments
-from hf_noisy.benchmark.schedule import PRELOADED, peak_memory_mb
+from hf_noisy.benchmark.schedule import fresh_processes, peak_memory_mb
 from hf_noisy.benchmark.settings import parse_method
 from hf_noisy.reviews import small_encoder
 from hf_noisy.trainer import NoisyTrainer
@@ -133,8 +131,7 @@ class Batches:
 
 
 def _against_stock(name: str, batches: Batches, rounds: int) -> StepCost:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context = fresh_processes()
     stock, other = _Side(context, STOCK, batches), _Side(context, name, batches)
     try:
         stocks, others = [stock.step()], []
@@ -155,10 +152,10 @@ def _against_stock(name: str, batches: Batches, rounds: int) -> StepCost:
 class _Side:
     """A process that does a step when it is told to."""
 
-    def __init__(self, context: BaseContext, name: str, batches: Batches) -> None:
+    def __init__(self, context: Any, name: str, batches: Batches) -> None:
         self.name = name
         self.connection, theirs = context.Pipe()
-        self.process: Any = context.Process(target=_compete, args=(theirs, name, batches), daemon=True)  # type: ignore[attr-defined]
+        self.process: Any = context.Process(target=_compete, args=(theirs, name, batches), daemon=True)
         self.process.start()
         theirs.close()
 

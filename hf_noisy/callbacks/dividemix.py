@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hf_noisy.callbacks.loss_split import LossSplit, sharpen
-from hf_noisy.domains import check_fraction
+from hf_noisy.domains import check_fraction, check_not_negative
 from hf_noisy.mixing import draw_mix, hide_tokens
 from hf_noisy.selection import ramp
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision
@@ -62,11 +62,9 @@ class DivideMix(LossSplit):
         trained_views: int = 1,
     ) -> None:
         super().__init__(warmup_epochs, clean_threshold, temperature, alpha)
-        if not 0 <= lambda_u < float("inf"):
-            raise ValueError(f"lambda_u={lambda_u!r}: expected a number, 0 or more.")
         if trained_views not in (1, 2):
             raise ValueError(f"trained_views={trained_views!r}: expected 1 or 2.")
-        self.lambda_u, self.trained_views = float(lambda_u), trained_views
+        self.lambda_u, self.trained_views = check_not_negative("lambda_u", lambda_u), trained_views
         self.hidden_share = check_fraction("hidden_share", hidden_share, "[0, 1)")
 
     def setup(self, context: Context) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from hf_noisy.callbacks.base import NoiseCallback
-from hf_noisy.domains import check_fraction
+from hf_noisy.domains import check_fraction, check_not_negative
 from hf_noisy.memory import Memory
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision
 
@@ -40,11 +38,7 @@ class EarlyLearningRegularization(NoiseCallback):
 
     def __init__(self, beta: float = 0.7, lam: float = 3.0) -> None:
         self.beta = check_fraction("beta", beta, "[0, 1)")
-        if isinstance(lam, bool) or not isinstance(lam, int | float):
-            raise TypeError(f"lam={lam!r}: expected a number, 0 or more, got {type(lam).__name__}.")
-        if not 0 <= lam < math.inf:
-            raise ValueError(f"lam={lam!r}: expected a number, 0 or more.")
-        self.lam = float(lam)
+        self.lam = check_not_negative("lam", lam)
 
     def setup(self, context: Context) -> None:
         self.targets = Memory(context.rows, (context.networks, context.classes), device=context.device)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from hf_noisy.callbacks.small_loss import ForgetRate, SmallLoss
 from hf_noisy.domains import check_fraction
+from hf_noisy.selection import symmetric_kl
 from hf_noisy.supervision import Batch, Predictions, Supervision
 
 
@@ -49,4 +50,4 @@ class JoCoR(SmallLoss):
 def disagreement(predictions: Predictions) -> Tensor:
     """(batch,) symmetric KL divergence of two networks, mean over views."""
     first, second = predictions.clean_log_probs  # (views, batch, classes)
-    return ((first.exp() - second.exp()) * (first - second)).sum(-1).mean(0)
+    return symmetric_kl(first, second).mean(0)

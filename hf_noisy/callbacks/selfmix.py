@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from hf_noisy.callbacks.loss_split import LossSplit, sharpen
+from hf_noisy.domains import check_not_negative
 from hf_noisy.mixing import draw_mix
+from hf_noisy.selection import symmetric_kl
 from hf_noisy.supervision import Batch, Predictions, Supervision
 
 
@@ -47,10 +49,8 @@ class SelfMix(LossSplit):
         lambda_r: float = 0.3,
     ) -> None:
         super().__init__(warmup_epochs, clean_threshold, temperature, alpha)
-        for name, value in (("lambda_p", lambda_p), ("lambda_r", lambda_r)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name}={value!r}: expected a number, 0 or more.")
-        self.lambda_p, self.lambda_r = float(lambda_p), float(lambda_r)
+        self.lambda_p = check_not_negative("lambda_p", lambda_p)
+        self.lambda_r = check_not_negative("lambda_r", lambda_r)
 
     def views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
         return [inputs, inputs] if self.active(batch) else [inputs]
@@ -71,8 +71,7 @@ class SelfMix(LossSplit):
         if predictions.unmixed is None:
             return None
         log_probs = predictions.unmixed.clean_log_probs  # (networks, 2 views, batch, classes)
-        first, second = log_probs.unbind(1)
-        apart = ((first.exp() - second.exp()) * (first - second)).sum(-1)  # symmetric KL, (networks, batch)
+        apart = symmetric_kl(*log_probs.unbind(1))  # (networks, batch)
         doubt = -log_probs.amax(-1).mean(1)
         unlabeled = ~self.labeled(batch)
         share = unlabeled.shape[-1] / unlabeled.sum(-1, keepdim=True).clamp_min(1)  # a mean over the unlabeled

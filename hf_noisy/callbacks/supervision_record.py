@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hf_noisy.callbacks.base import NoiseCallback
-from hf_noisy.labels import one_hot
+from hf_noisy.labels import has_label
 from hf_noisy.memory import Memory
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision
 
@@ -33,8 +33,9 @@ class SupervisionRecord(NoiseCallback):
 
     def setup(self, context: Context) -> None:
         self.networks = context.networks
-        given = one_hot(context.labels, context.classes).to(context.device)  # (rows, classes)
-        self.covered, self.labels, self.classes = given.sum(-1) > 0, given.argmax(-1), context.classes
+        labels = context.labels.to(context.device)
+        self.covered, self.classes = has_label(labels), context.classes
+        self.labels = labels if labels.ndim == 1 else labels.argmax(-1)  # read where covered
         # weight, last epoch picked, predicted class, how hard the given label was taught
         self.facts = Memory(context.rows, (4, self.networks), fill=-1, device=context.device)
 
