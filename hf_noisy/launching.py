@@ -1,7 +1,8 @@
-"""How a recipe starts: arguments from YAML and the command line, and a check that its processes know of each other."""
+"""How a recipe starts and ends: arguments from YAML and the command line, processes that know of each other and part."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from accelerate import PartialState
 from transformers import HfArgumentParser, TrainingArguments
 
 from hf_noisy.domains import nearest
@@ -54,6 +56,17 @@ def check_launched(args: TrainingArguments) -> None:
             "overwrite each other's files. On CPUs pass --use_cpu True to the script as well, as in "
             "`accelerate launch --multi_gpu --num_processes 2 SCRIPT --use_cpu True`."
         )
+
+
+def leave_process_group() -> None:
+    """Call this last in a script that may run as one of several processes; alone it does nothing.
+
+    Destroying a process group drops one reference to it. A trainer that is garbage, but in a cycle not yet collected,
+    holds another, and gloo's threads then meet an interpreter that is going away: the process aborts now and then,
+    after all its work is done (https://github.com/pytorch/pytorch/pull/179291). Hence the collection first.
+    """
+    gc.collect()
+    PartialState().destroy_process_group()
 
 
 def _is_config(word: str, given: Sequence[str], at: int) -> bool:

@@ -48,7 +48,7 @@ from hf_noisy import (
     summarize_votes,
 )
 from hf_noisy.embedded import embedded_corpus
-from hf_noisy.launching import check_launched, parse_arguments
+from hf_noisy.launching import check_launched, leave_process_group, parse_arguments
 from hf_noisy.review_rules import labeling_functions
 from hf_noisy.reviews import small_encoder
 from hf_noisy.splits import split_corpus, tokenize, with_labels
@@ -121,6 +121,7 @@ def main() -> None:
         print(text)
         Path(args.output_dir, "results.md").write_text(text + "\n", encoding="utf-8")
         Path(args.output_dir, "results.json").write_text(json.dumps(tables, indent=2), encoding="utf-8")
+    leave_process_group()
 
 
 def run(recipe: RecipeArguments, args: SentimentArguments) -> Table:

@@ -11,6 +11,8 @@ from accelerate import PartialState
 from conftest import flat_weights, gradient, make_trainer, token_dataset
 from test_contract import StopAt
 
+from hf_noisy.launching import leave_process_group
+
 PARAMETERS = {"gce_truncated": {"warmup": 0.5, "k": 0.3}, "co_teaching": {"forget_rate": 0.3, "ramp_epochs": 0}}
 
 
@@ -49,7 +51,9 @@ def main() -> None:
     state = PartialState()
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({**result, "world_size": state.num_processes}, folder / f"rank{state.process_index}.pt")
-    state.destroy_process_group()
+    leave_process_group()
+    left = [name for task in Path("/proc/self/task").glob("*/comm") if "gloo" in (name := task.read_text())]
+    assert not left, f"threads outlive the process group: {left}"
 
 
 if __name__ == "__main__":
