@@ -2,15 +2,20 @@
 
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks import (
+    BackwardCorrection,
     CoTeaching,
     CoTeachingPlus,
     DivideMix,
     EarlyLearningRegularization,
+    ForwardCorrection,
+    GoldLossCorrection,
     JoCoR,
     MentorNet,
+    NoiseAdaptation,
     NoiseCallback,
     SelfMix,
     TruncatedGCE,
+    UniformNoise,
 )
 from hf_noisy.corpus import Corpus, hold_out, load_corpus
 from hf_noisy.losses import (
@@ -22,7 +27,6 @@ from hf_noisy.losses import (
     LabelSmoothing,
     MeanAbsoluteError,
     SymmetricCrossEntropy,
-    UniformMixture,
 )
 from hf_noisy.memory import Memory
 from hf_noisy.methods import METHODS
@@ -42,6 +46,7 @@ __version__ = "0.1.0"
 __all__ = [
     "METHODS",
     "ActivePassive",
+    "BackwardCorrection",
     "Batch",
     "Bootstrapping",
     "CoTeaching",
@@ -52,12 +57,15 @@ __all__ = [
     "CrossEntropy",
     "DivideMix",
     "EarlyLearningRegularization",
+    "ForwardCorrection",
     "GeneralizedCrossEntropy",
+    "GoldLossCorrection",
     "JoCoR",
     "LabelSmoothing",
     "MeanAbsoluteError",
     "Memory",
     "MentorNet",
+    "NoiseAdaptation",
     "NoiseCallback",
     "NoisyTrainer",
     "NoisyTrainingArguments",
@@ -67,7 +75,7 @@ __all__ = [
     "Survey",
     "SymmetricCrossEntropy",
     "TruncatedGCE",
-    "UniformMixture",
+    "UniformNoise",
     "apply_labeling_functions",
     "compute_metrics",
     "hard_labels",

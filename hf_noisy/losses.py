@@ -187,7 +187,7 @@ class LabelSmoothing(Criterion):
         ValueError, TypeError: epsilon outside its domain, or no number.
 
     Prefer it where calibration matters or few labels are wrong. A wrong label costs without bound, as in cross-entropy;
-    where it should not, see `UniformMixture`.
+    where it should not, see `UniformNoise`.
 
     >>> LabelSmoothing(epsilon=0.5)(torch.tensor([[0.75, 0.25]]).log(), torch.tensor([0]))
     tensor([0.5623])
@@ -200,39 +200,6 @@ class LabelSmoothing(Criterion):
 
     def per_class(self, log_probs: Tensor) -> Tensor:
         return -(1 - self.epsilon) * log_probs - self.epsilon * log_probs.mean(-1, keepdim=True)
-
-
-@dataclass(frozen=True)
-class UniformMixture(Criterion):
-    """Supposes that a fixed share of labels was drawn blindly, so an example costs at most log(K / e).
-
-    The loss is -log(e / K + (1 - e) p_y): cross-entropy of the prediction after a channel that replaces a label, with
-    probability e, by any class. A label much less likely than e / K has next to no gradient.
-
-    Source: the forward correction of Patrini et al., "Making Deep Neural Networks Robust to Label Noise", CVPR 2017,
-    with a uniform transition matrix.
-
-    Args:
-        noise_rate: e, the share of labels drawn at random, a fraction in [0, 1); 0 is cross-entropy. A draw may hit the
-            right class: e (K - 1) / K of the labels are wrong.
-
-    Raises:
-        ValueError, TypeError: noise_rate outside its domain, or no number.
-
-    Prefer it where the noise rate is roughly known and wrong labels are spread over the classes.
-
-    >>> UniformMixture(noise_rate=0.5)(torch.tensor([[0.0, 1.0]]).log(), torch.tensor([0]))
-    tensor([1.3863])
-    """
-
-    noise_rate: float = 0.2
-
-    def __post_init__(self) -> None:
-        check_fraction("noise_rate", self.noise_rate, "[0, 1)")
-
-    def per_class(self, log_probs: Tensor) -> Tensor:
-        drawn = log_probs.new_full((), self.noise_rate / log_probs.shape[-1]).log()  # -inf where the rate is 0
-        return -torch.logaddexp(drawn, math.log1p(-self.noise_rate) + log_probs)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,12 @@ from hf_noisy.callbacks.co_teaching import CoTeaching
 from hf_noisy.callbacks.co_teaching_plus import CoTeachingPlus
 from hf_noisy.callbacks.dividemix import DivideMix
 from hf_noisy.callbacks.elr import EarlyLearningRegularization
+from hf_noisy.callbacks.gold_loss_correction import GoldLossCorrection
 from hf_noisy.callbacks.jocor import JoCoR
+from hf_noisy.callbacks.label_channel import LabelChannel
+from hf_noisy.callbacks.loss_correction import BackwardCorrection, ForwardCorrection, UniformNoise
 from hf_noisy.callbacks.mentornet import MentorNet
+from hf_noisy.callbacks.noise_adaptation import NoiseAdaptation
 from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
 from hf_noisy.domains import nearest
@@ -27,7 +31,6 @@ from hf_noisy.losses import (
     LabelSmoothing,
     MeanAbsoluteError,
     SymmetricCrossEntropy,
-    UniformMixture,
 )
 
 
@@ -51,6 +54,8 @@ class Method:
 _ZHANG = "Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, NeurIPS 2018"
 _MA = "Ma et al., Normalized Loss Functions for Deep Learning with Noisy Labels, ICML 2020"
 _REED = "Reed et al., Training Deep Neural Networks on Noisy Labels with Bootstrapping, ICLR 2015 workshop"
+_PATRINI = "Patrini et al., Making Deep Neural Networks Robust to Label Noise: a Loss Correction Approach, CVPR 2017"
+_GOLDBERGER = "Goldberger and Ben-Reuven, Training deep neural-networks using a noise adaptation layer, ICLR 2017"
 _JIANG = "Jiang et al., MentorNet: Learning Data-Driven Curriculum for Very Deep Neural Networks on Corrupted Labels, ICML 2018"
 
 METHODS: dict[str, Method] = {
@@ -73,9 +78,9 @@ METHODS: dict[str, Method] = {
         "Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
     ),
     "uniform_mixture": Method(
-        UniformMixture,
+        UniformNoise,
         "supposes that a fixed share of labels is drawn at random",
-        "Patrini et al., Making Deep Neural Networks Robust to Label Noise, CVPR 2017 (forward correction, uniform)",
+        f"{_PATRINI} (forward correction, uniform)",
     ),
     "nce_rce": Method(partial(ActivePassive, passive="rce"), "pairs a normalised active loss with reverse CE", _MA),
     "nce_mae": Method(partial(ActivePassive, passive="mae"), "pairs a normalised active loss with MAE", _MA),
@@ -121,6 +126,28 @@ METHODS: dict[str, Method] = {
         EarlyLearningRegularization,
         "is held to the average of its earlier predictions",
         "Liu et al., Early-Learning Regularization Prevents Memorization of Noisy Labels, NeurIPS 2020",
+    ),
+    "noise_adaptation": Method(
+        partial(NoiseAdaptation, layer="simple"),
+        "is explained by its true class and a matrix that is learned with the model",
+        _GOLDBERGER,
+    ),
+    "noise_adaptation_complex": Method(
+        partial(NoiseAdaptation, layer="complex"),
+        "is explained by its true class and a matrix that depends on the sentence",
+        _GOLDBERGER,
+    ),
+    "forward": Method(
+        ForwardCorrection, "is explained by its true class and a matrix that is given or estimated", _PATRINI
+    ),
+    "backward": Method(
+        BackwardCorrection, "is taught signed targets that are right on average over the noise", _PATRINI
+    ),
+    "glc": Method(
+        GoldLossCorrection,
+        "is explained by its true class and a matrix read off rows with trusted labels",
+        "Hendrycks et al., Using Trusted Data to Train Deep Networks on Labels Corrupted by Severe Noise, NeurIPS 2018",
+        reads_clean=True,
     ),
 }
 
@@ -210,7 +237,7 @@ def check_roles(callbacks: Sequence[NoiseCallback]) -> None:
     """Refuse two callbacks that would each undo what the other decides.
 
     Raises:
-        ValueError: two of one role.
+        ValueError: two of one role, or a noise channel with a method whose targets would not pass it.
     """
     taken: dict[str, NoiseCallback] = {}
     for callback in callbacks:
@@ -219,6 +246,13 @@ def check_roles(callbacks: Sequence[NoiseCallback]) -> None:
             raise ValueError(f"{pair}: both are a {callback.role}. Expected one: leave one of them out.")
         if callback.role is not None:
             taken[callback.role] = callback
+    channel = next((callback for callback in callbacks if isinstance(callback, LabelChannel)), None)
+    believer = next((callback for callback in callbacks if callback.skips_channel), None)
+    if channel is not None and believer is not None:
+        raise ValueError(
+            f"{type(believer).__name__} and {type(channel).__name__}: the targets of the first speak of the true class, so no "
+            "label would pass the noise channel of the second. Leave one of them out."
+        )
 
 
 def _unknown_parameter(key: str, names: Sequence[str]) -> None:

@@ -1,51 +1,62 @@
-"""Several networks of one architecture as one module: one forward, one optimizer, one vote."""
+"""Networks of one architecture, and what their labels go through, as one module: one forward, one optimizer, one vote."""
 
 from __future__ import annotations
 
 import copy
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
+from hf_noisy.channels import Channel, sentence_vectors
 from hf_noisy.supervision import keyed_generator
 
+CHANNEL_NAME = "channel.safetensors"  # beside the weights of a checkpoint
 FOLDER = "network-{}"  # of a network that is not the one in a checkpoint's root
 
 
 @dataclass
-class PeersOutput(ModelOutput):
+class NetworksOutput(ModelOutput):
     """What the networks say of the same rows."""
 
     logits: Tensor | None = None  # training: (networks, rows, classes); evaluation: (rows, classes) of their vote
     network_logits: Tensor | None = None  # evaluation: (networks, rows, classes)
+    noisy_log_probs: Tensor | None = None  # training, where there are channels: (networks, rows, classes)
+    channel_matrix: Tensor | None = None  # likewise: (networks, classes, classes), the mean over rows
 
 
-class Peers(nn.Module):
+class Networks(nn.Module):
     """Networks that see each example together, so that one may choose what another learns from it.
 
     They start from the same weights but for the head, which each draws anew, and their dropout differs. In training
     the logits are (networks, rows, classes). In evaluation they are the log of the networks' mean probability,
     (rows, classes), as of one model, and `network_logits` holds those of each.
 
+    With channels, the output of training also says what label each network expects to be given; they take no part in
+    evaluation, and lie beside a checkpoint's weights, not in them.
+
     Args:
         model: the first network, as it is; the others are copies of it.
         count: of networks.
         seed: of the other heads.
+        channels: one a network, or none.
     """
 
     _keys_to_ignore_on_save = None
 
-    def __init__(self, model: PreTrainedModel, count: int, seed: int) -> None:
+    def __init__(self, model: PreTrainedModel, count: int, seed: int, channels: Sequence[Channel] = ()) -> None:
         super().__init__()
         others = [_with_new_head(copy.deepcopy(model), seed, number) for number in range(1, count)]
         self.networks = nn.ModuleList([model, *others])
+        self.channels = nn.ModuleList(channels).to(model.device)
         self.deployed = 0  # the network that a user gets: the best on validation labels, as far as is known
 
     @property
@@ -53,13 +64,29 @@ class Peers(nn.Module):
         """The network that was given."""
         return self.networks[0]  # type: ignore[return-value]
 
-    def forward(self, **inputs: Any) -> PeersOutput:
+    def forward(self, **inputs: Any) -> NetworksOutput:
         """One pass of every network over the same rows."""
+        if self.training and self.channels:
+            return self._through_channels(inputs)
         logits = torch.stack([network(**inputs).logits for network in self.networks])
         if self.training:
-            return PeersOutput(logits=logits)
+            return NetworksOutput(logits=logits)
         vote = logits.float().log_softmax(-1).logsumexp(0) - math.log(len(logits))
-        return PeersOutput(logits=vote, network_logits=logits)
+        return NetworksOutput(logits=vote, network_logits=logits)
+
+    def _through_channels(self, inputs: dict[str, Any]) -> NetworksOutput:
+        said = []
+        for network, channel in zip(self.networks, self.channels, strict=True):
+            vectors = None
+            if channel.needs_vectors and channel.active:
+                with sentence_vectors(network, inputs.get("attention_mask")) as found:  # type: ignore[arg-type]
+                    logits = network(**inputs).logits
+                vectors = found[-1]
+            else:
+                logits = network(**inputs).logits
+            said.append((logits, *channel(logits, vectors)))
+        logits, noisy, matrices = (torch.stack(parts) for parts in zip(*said, strict=True))
+        return NetworksOutput(logits=logits, noisy_log_probs=noisy, channel_matrix=matrices)
 
     # ---- what the Trainer asks of a model -----------------------------------------------------------------------
 
@@ -122,6 +149,27 @@ class Peers(nn.Module):
                 "method that wrote it, from a checkpoint and not from a folder that save_model() wrote."
             )
         self.deployed = below.index(False)
+
+    def save_channels(self, folder: str) -> None:
+        """Write the channels, if there are any, beside the weights in `folder`."""
+        if self.channels:
+            tensors = {name: tensor.contiguous() for name, tensor in self.channels.state_dict().items()}
+            save_file(tensors, Path(folder, CHANNEL_NAME))
+
+    def load_channels(self, folder: str) -> None:
+        """Take back what `save_channels` wrote.
+
+        Raises:
+            ValueError: the checkpoint has no channels and this run has, or the other way round.
+        """
+        there = Path(folder, CHANNEL_NAME).is_file()
+        if there != bool(self.channels):
+            raise ValueError(
+                f"{folder}: has {'a' if there else 'no'} {CHANNEL_NAME}, this run has {'one' if self.channels else 'none'}. "
+                "Resume with the method that wrote the checkpoint."
+            )
+        if there:
+            self.channels.load_state_dict(load_file(Path(folder, CHANNEL_NAME)))
 
 
 def network_logits(outputs: Any) -> Tensor:

@@ -10,12 +10,16 @@ from torch import nn
 from transformers.trainer_utils import TrainOutput
 
 from hf_noisy.arguments import NoisyTrainingArguments
+from hf_noisy.channels import Channel
 from hf_noisy.labelled_trainer import LabelledTrainer
-from hf_noisy.networks import Peers
+from hf_noisy.networks import Networks
 
 
 class NetworksTrainer(LabelledTrainer):
-    """What `NoisyTrainer` needs of networks: their making, clipping, choice, files. With one, it does nothing of its own."""
+    """What `NoisyTrainer` needs of networks and channels: making, clipping, choice, files.
+
+    With one network and no channel it does nothing of its own.
+    """
 
     _saving_checkpoint = False
 
@@ -23,10 +27,14 @@ class NetworksTrainer(LabelledTrainer):
         """How many networks the methods ask for; asked again before each training."""
         return 1
 
+    def _make_channels(self, model: Any, count: int) -> list[Channel]:
+        """A channel for each network, where a method declares one."""
+        return []
+
     @property
     def networks(self) -> list[Any]:
         """The networks that learn, at least one."""
-        return list(self.model.networks) if isinstance(self.model, Peers) else [self.model]
+        return list(self.model.networks) if isinstance(self.model, Networks) else [self.model]
 
     def call_model_init(self, trial: Any = None) -> nn.Module:
         return self._networks_of(super().call_model_init(trial))
@@ -42,34 +50,57 @@ class NetworksTrainer(LabelledTrainer):
             self.model = self.model_wrapped = self.callback_handler.model = model
 
     def _networks_of(self, model: Any) -> Any:
-        """`model`, and beside it as many others as the methods declare."""
+        """`model`, and beside it as many others, and channels, as the methods declare."""
         count = self._count_networks()
-        if isinstance(model, Peers) and len(model.networks) == count:
+        first: Any = model.networks[model.deployed] if isinstance(model, Networks) else model
+        channels = self._make_channels(first, count)
+        if isinstance(model, Networks) and len(model.networks) == count and _alike(model.channels, channels):
             return model
-        first: Any = model.networks[model.deployed] if isinstance(model, Peers) else model
-        return first if count == 1 else Peers(first, count, self.args.seed)
+        return Networks(first, count, self.args.seed, channels) if count > 1 or channels else first
+
+    @property
+    def channels(self) -> list[Channel]:
+        """One a network, or none."""
+        return list(self.model.channels) if isinstance(self.model, Networks) else []  # type: ignore[arg-type]
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """As the parent's; a channel learns at its own rate and without weight decay."""
+        optimizer = super().create_optimizer(model)
+        for channel in self.channels:
+            own = {id(parameter) for parameter in channel.parameters()}
+            groups = [{id(parameter) for parameter in group["params"]} for group in optimizer.param_groups]
+            if channel.learning_rate is None or not own or own in groups:
+                continue
+            for group in optimizer.param_groups:
+                group["params"] = [parameter for parameter in group["params"] if id(parameter) not in own]
+            optimizer.add_param_group(
+                {"params": list(channel.parameters()), "lr": channel.learning_rate, "weight_decay": 0.0}
+            )
+        return optimizer
 
     @property
     def deployed_model(self) -> Any:
         """The classifier that `save_model` writes: of several networks the best on validation labels so far."""
-        return self.model.networks[self.model.deployed] if isinstance(self.model, Peers) else self.model
+        return self.model.networks[self.model.deployed] if isinstance(self.model, Networks) else self.model
 
     # ---- one step ----
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         """Clip each network by its own norm, so that one network's spike does not shrink the others' steps."""
-        if not isinstance(self.model, Peers):
+        if not isinstance(self.model, Networks):
             return super()._clip_grad_norm(model)
         self.accelerator.unscale_gradients()
         norms = [
-            nn.utils.clip_grad_norm_(network.parameters(), self.args.max_grad_norm) for network in self.model.networks
+            nn.utils.clip_grad_norm_(part.parameters(), self.args.max_grad_norm)
+            for part in (*self.model.networks, *self.model.channels)
+            if any(True for _ in part.parameters())  # a fixed channel has none
         ]
         return torch.stack(norms).norm()
 
     # ---- evaluation and files ----
 
     def _note_evaluation(self, right: list[float], prefix: str) -> None:
-        if isinstance(self.model, Peers) and right and prefix == "eval":
+        if isinstance(self.model, Networks) and right and prefix == "eval":
             self.model.deployed = right.index(max(right))
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -81,28 +112,31 @@ class NetworksTrainer(LabelledTrainer):
         super().save_model(output_dir, _internal_call)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        if isinstance(self.model, Peers):
+        if isinstance(self.model, Networks):
             self._save_networks(self.model, output_dir or self.args.output_dir or ".")
         else:
             super()._save(output_dir, state_dict)
 
-    def _save_networks(self, peers: Peers, folder: str) -> None:
+    def _save_networks(self, peers: Networks, folder: str) -> None:
         every = self._saving_checkpoint or (
             isinstance(self.args, NoisyTrainingArguments) and self.args.save_all_networks
         )
         for number, network, place in peers.places(folder):
             if number == peers.deployed or every:
                 self._with_model(network, super()._save, place)
+        if every:
+            peers.save_channels(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        if not isinstance(self.model, Peers):
+        if not isinstance(self.model, Networks):
             return super()._load_from_checkpoint(resume_from_checkpoint, model)
         self.model.find_deployed(resume_from_checkpoint)
         for _, network, place in self.model.places(resume_from_checkpoint):
             super()._load_from_checkpoint(place, network)
+        self.model.load_channels(resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
-        if not isinstance(self.model, Peers):
+        if not isinstance(self.model, Networks):
             return super()._load_best_model()
         self._load_from_checkpoint(str(self.state.best_model_checkpoint))
 
@@ -113,3 +147,13 @@ class NetworksTrainer(LabelledTrainer):
             call(folder)
         finally:
             self.model = peers
+
+
+def _alike(some: Any, others: Any) -> bool:
+    """Whether two lists of channels are of the same kinds and sizes."""
+    return [str(_kind(channel)) for channel in some] == [str(_kind(channel)) for channel in others]
+
+
+def _kind(channel: Channel) -> tuple[Any, ...]:
+    shapes = [(name, tuple(tensor.shape)) for name, tensor in channel.state_dict().items()]
+    return type(channel).__name__, channel.learning_rate, shapes

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from hf_noisy.channels import Channel
 from hf_noisy.losses import Criterion
 
 
@@ -51,6 +52,8 @@ class Context:
     seed: int
     device: torch.device
     clean: CleanRows | None = None  # where the trainer was given a `clean_dataset`
+    channels: list[Channel] = field(default_factory=list)  # one a network, or none
+    trusted: Tensor | None = None  # (rows,) True for clean rows that are trained on; None where there are none
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Batch:
     epoch: float  # epochs done before this step; 1.5 is the middle of the second epoch
     progress: float  # share of the training done before this step, in [0, 1)
     key: tuple[int, int, int]  # (seed, global step, micro-step): what random draws of this step may depend on
+    trusted: Tensor | None = field(default=None, kw_only=True)  # (batch,) clean rows; None where none are trained on
     peeking: bool = field(default=False, kw_only=True)  # before the forward that is learned from (`NoiseCallback.peek`)
     everywhere: Tensor  # (batch of all processes,) row numbers; a row that a sampler repeats points past the end
     gather: Callable[[Tensor], Tensor]  # (batch, ...) -> (batch of all processes, ...), in the order of `everywhere`
@@ -83,6 +87,17 @@ class Predictions:
 
     clean_log_probs: Tensor  # (networks, views, batch, classes) of the true class
     unmixed: Predictions | None = None  # where logits were mixed: what they were before
+    channelled: Tensor | None = None  # (networks, views, batch, classes) what came out of the channel, if there is one
+    channel_matrix: Tensor | None = None  # (networks, classes, classes) the channel's T, with gradient
+
+    @classmethod
+    def from_outputs(cls, outputs: Any, views: int, rows: int) -> Predictions:
+        """What a training forward gave."""
+        clean = cls.from_logits(outputs.logits, views, rows)
+        noisy = getattr(outputs, "noisy_log_probs", None)
+        if noisy is None:
+            return clean
+        return replace(clean, channelled=noisy.view_as(clean.clean_log_probs), channel_matrix=outputs.channel_matrix)
 
     @classmethod
     def from_logits(cls, logits: Tensor, views: int, rows: int) -> Predictions:
@@ -94,6 +109,16 @@ class Predictions:
             )
         networks = len(logits) if logits.ndim == 3 else 1
         return cls(logits.float().log_softmax(-1).view(networks, views, rows, -1))
+
+    @property
+    def noisy_log_probs(self) -> Tensor:
+        """(networks, views, batch, classes) of the label that is given: after the channel, if there is one."""
+        return self.clean_log_probs if self.channelled is None else self.channelled
+
+    def detached(self) -> Predictions:
+        """The same without gradient, and without the channel's matrix."""
+        channelled = None if self.channelled is None else self.channelled.detach()
+        return Predictions(self.clean_log_probs.detach(), channelled=channelled)
 
     def mixed(self, mix: Mix) -> Predictions:
         """Those of mixed vectors: the last layer is linear, so its logits mix as what goes into it."""
@@ -122,11 +147,27 @@ class Supervision:
 
     targets: Tensor  # (networks, batch, classes)
     weights: Tensor  # (networks, batch); never renormalised: the step divides by its number of rows
+    trusted: Tensor | None = (
+        None  # (networks, batch) the target speaks of the true class and skips the channel; None: none
+    )
     mix: Mix | None = None  # the Trainer mixes inputs and targets by it; weights are those of the example itself
+
+    def trusting(self, rows: Tensor) -> Supervision:
+        """The same, where the targets of `rows`, (batch,) or (networks, batch), now speak of the true class."""
+        rows = rows.expand_as(self.weights)
+        return replace(self, trusted=rows if self.trusted is None else self.trusted | rows)
 
     def weighted(self, factor: Tensor | float) -> Supervision:
         """The same with every weight multiplied by `factor`: a number, (batch,) or (networks, batch)."""
         return replace(self, weights=self.weights * factor)
+
+    def losses(self, criterion: Criterion, predictions: Predictions) -> Tensor:
+        """(networks, batch) what each example costs, mean over views: through the channel unless it is trusted."""
+        targets = self.targets.unsqueeze(1)
+        losses = criterion(predictions.noisy_log_probs, targets).mean(1)
+        if predictions.channelled is None or self.trusted is None:
+            return losses
+        return torch.where(self.trusted, criterion(predictions.clean_log_probs, targets).mean(1), losses)
 
     def mixed(self) -> Supervision:
         """Targets mixed as the inputs are."""
@@ -137,10 +178,13 @@ class Supervision:
 
     def checked(self, changed: Supervision, by: str) -> Supervision:
         """`changed`, if it has the shapes of this one; else an error that names the callback."""
-        for name in ("targets", "weights"):
-            found, expected = getattr(changed, name).shape, getattr(self, name).shape
-            if found != expected:
-                raise ValueError(f"{by}.supervise gives {name} of shape {tuple(found)}: expected {tuple(expected)}.")
+        shapes = {"targets": self.targets.shape, "weights": self.weights.shape, "trusted": self.weights.shape}
+        for name, expected in shapes.items():
+            value = getattr(changed, name)
+            if value is not None and value.shape != expected:
+                raise ValueError(
+                    f"{by}.supervise gives {name} of shape {tuple(value.shape)}: expected {tuple(expected)}."
+                )
         return changed
 
 

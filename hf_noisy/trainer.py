@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils import logging
 
@@ -22,22 +22,24 @@ from hf_noisy import model_card
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
+from hf_noisy.callbacks.label_channel import LabelChannel
 from hf_noisy.callbacks.supervision_record import SupervisionRecord
+from hf_noisy.channels import Channel
+from hf_noisy.clean_rows_trainer import CleanRowsTrainer
 from hf_noisy.labelled_trainer import REAL
-from hf_noisy.labels import INDEX, columns_of, label_dataset, one_hot, read_gold
+from hf_noisy.labels import INDEX, one_hot, read_gold
 from hf_noisy.losses import Criterion
 from hf_noisy.methods import build_methods, check_roles, choose_criterion
 from hf_noisy.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.networks import network_logits
-from hf_noisy.networks_trainer import NetworksTrainer
 from hf_noisy.randomness import forked_generators
 from hf_noisy.state import STATE_NAME, fingerprint, load_state, save_state
-from hf_noisy.supervision import Batch, CleanRows, Context, Mix, Predictions, Supervision, Survey, concatenate_views
+from hf_noisy.supervision import Batch, Context, Mix, Predictions, Supervision, Survey, concatenate_views
 
 logger = logging.get_logger(__name__)
 
 
-class NoisyTrainer(NetworksTrainer):
+class NoisyTrainer(CleanRowsTrainer):
     """Trains each example on the target and with the weight that its methods choose; else it is a `Trainer`.
 
     Labels may be class ids, class names, a `ClassLabel`, or soft rows; -1, -100, an empty name and an all-zero row
@@ -87,6 +89,7 @@ class NoisyTrainer(NetworksTrainer):
         self._dynamics = ExampleDynamics()
         self._record = SupervisionRecord()
         self._gold_column, self._clean_dataset = gold_column, clean_dataset
+        self._gold: np.ndarray | None = None  # (rows,) of the training set that was passed
         self._begun_epoch = -1
         self._context: Context | None = None
         self._made = False
@@ -103,9 +106,9 @@ class NoisyTrainer(NetworksTrainer):
 
     def _label_training_set(self) -> None:
         super()._label_training_set()
-        self._record.gold = None
+        self._gold = None
         if self._gold_column is not None:
-            self._record.gold = read_gold(self.train_dataset, self._gold_column, self.model.config)
+            self._gold = read_gold(self.train_dataset, self._gold_column, self.model.config)
 
     # ---- methods ------------------------------------------------------------------------------------------------
 
@@ -137,6 +140,16 @@ class NoisyTrainer(NetworksTrainer):
         self._build_methods()  # callbacks may have been added, or `args` changed, since they were built
         return max(callback.num_networks for callback in self.noise_callbacks)
 
+    def _make_channels(self, model: Any, count: int) -> list[Channel]:
+        if not self._made:
+            return []
+        declared = ([callback.make_channel(model) for _ in range(count)] for callback in self.noise_callbacks)
+        return next(([c for c in channels if c is not None] for channels in declared if channels[0] is not None), [])
+
+    def _clean_epochs(self) -> int | None:
+        takers = [callback.clean_epochs for callback in self.noise_callbacks if callback.trains_on_clean]
+        return max(takers, default=None)
+
     def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
         values = super().set_initial_training_values(args, dataloader)
         max_steps = values[-1]
@@ -152,7 +165,13 @@ class NoisyTrainer(NetworksTrainer):
             seed=args.seed,
             device=args.device,
             clean=self._clean_rows(),
+            channels=self.channels,
+            trusted=None if self.trusted is None else torch.from_numpy(self.trusted).to(args.device),
         )
+        self._record.gold = self._gold
+        if self._gold is not None and self._context.clean is not None and self.trusted is not None:
+            clean = self._context.clean.labels
+            self._record.gold = np.concatenate([self._gold, clean.argmax(-1).cpu().numpy()])
         self._begun_epoch = -1
         for callback in self.noise_callbacks:
             callback.setup(self._context)
@@ -200,20 +219,6 @@ class NoisyTrainer(NetworksTrainer):
         self.model.train(was_training)
         return log_probs.transpose(0, 1)
 
-    def _clean_rows(self) -> CleanRows | None:
-        if self._clean_dataset is None:
-            return None
-        config, where = self.model.config, "clean_dataset"
-        labelled = label_dataset(self._clean_dataset, config, where=where, with_index=True)
-        labelled.check_covered(where)
-        labels = one_hot(torch.from_numpy(labelled.labels), config.num_labels).to(self.args.device)
-        given = torch.zeros_like(labels)
-        if "given" in columns_of(self._clean_dataset):
-            untrusted = read_gold(self._clean_dataset, "given", config, where=where)
-            given = one_hot(torch.from_numpy(untrusted), config.num_labels).to(self.args.device)
-        loader = Trainer.get_test_dataloader(self, labelled.dataset)  # ours labels anew, and drops the numbers
-        return CleanRows(labels, given, lambda: self._look_at(loader, len(labels)))
-
     @contextlib.contextmanager
     def _deployed(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
@@ -235,9 +240,22 @@ class NoisyTrainer(NetworksTrainer):
         given = one_hot(torch.from_numpy(self.labels), self._context.classes)
         label = [int(k) if covered else None for k, covered in zip(given.argmax(-1), given.sum(-1) > 0, strict=True)]
         columns: dict[str, Any] = {INDEX: np.arange(len(label)), "label": label}
+        if self.trusted is not None:
+            columns["trusted"] = self.trusted
         for callback in self.noise_callbacks:
             columns |= {name: list(values) for name, values in callback.report().items()}
         return datasets.Dataset.from_dict(columns)
+
+    def noise_matrix(self) -> np.ndarray | None:
+        """(classes, classes) how the labels are confused, as the noise channel now has it; None without a channel.
+
+        Row i is P(given label | true class i), the mean over networks; also None while the channel's warm-up lasts.
+        """
+        for callback in self.noise_callbacks:
+            if isinstance(callback, LabelChannel) and self._context is not None:
+                matrix = callback.matrix
+                return None if matrix is None else matrix.detach().double().cpu().numpy()
+        return None
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
@@ -264,8 +282,7 @@ class NoisyTrainer(NetworksTrainer):
         views = self._views(inputs, batch)
         predictions, outputs = self._forward(model, views, batch, supervision.mix if supervision is not None else None)
         if supervision is None:
-            seen = Predictions(predictions.clean_log_probs.detach())
-            supervision = self._supervise(seen, batch)
+            supervision = self._supervise(predictions.detached(), batch)
             if supervision.mix is not None and supervision.mix.where == "embeddings":
                 raise ValueError("a method mixes embeddings after the forward: expected `peek` to ask for one before.")
         if supervision.mix is not None and supervision.mix.where == "vectors":
@@ -289,6 +306,7 @@ class NoisyTrainer(NetworksTrainer):
             epoch=epoch,
             progress=self.state.global_step / self.state.max_steps,
             key=(context.seed, self.state.global_step, self._micro_step),
+            trusted=None if context.trusted is None else context.trusted[index],
             everywhere=everywhere,
             gather=self._gather,
         )
@@ -311,7 +329,7 @@ class NoisyTrainer(NetworksTrainer):
             joined = concatenate_views([mixed_inputs(view, mix, name) for view in views])
             with mixed_embeddings(self.networks, inputs, mix, len(views), name):
                 outputs = model(**joined)
-        return Predictions.from_logits(outputs.logits, len(views), len(batch.index)), outputs
+        return Predictions.from_outputs(outputs, len(views), len(batch.index)), outputs
 
     @torch.no_grad()
     def _peek(self, inputs: dict[str, Any], batch: Batch) -> Predictions:
@@ -327,7 +345,9 @@ class NoisyTrainer(NetworksTrainer):
         """What the methods make of the given labels, one after the other."""
         networks = len(seen.clean_log_probs)
         supervision = Supervision(
-            targets=batch.given.expand(networks, -1, -1), weights=batch.covered.float().expand(networks, -1)
+            targets=batch.given.expand(networks, -1, -1),
+            weights=batch.covered.float().expand(networks, -1),
+            trusted=None if batch.trusted is None else batch.trusted.expand(networks, -1),
         )
         for callback in self.noise_callbacks:
             supervision = supervision.checked(callback.supervise(supervision, seen, batch), type(callback).__name__)
@@ -337,7 +357,7 @@ class NoisyTrainer(NetworksTrainer):
         self, predictions: Predictions, supervision: Supervision, batch: Batch, real: Tensor | None
     ) -> Tensor:
         """The loss of the batch's rows, summed over rows and networks and averaged over views."""
-        losses = self.criterion(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean(1)
+        losses = supervision.losses(self.criterion, predictions)
         present = torch.ones_like(batch.index) if real is None else real
         total = (losses * supervision.weights * present).sum()
         for callback in self.noise_callbacks:

@@ -42,8 +42,13 @@ def token_rows(rows: int, *, seed: int = 0, length: int = 6) -> dict[str, list]:
 
 
 def token_dataset(rows: int, labels=None, *, classes: int = 3, seed: int = 0) -> datasets.Dataset:
-    """Random token rows; the label, unless given, depends on the first token, so that it can be learned."""
+    """Random token rows; the label, unless given, depends on the first token, so that it can be learned.
+
+    Every class that there are rows for has one.
+    """
     columns = token_rows(rows, seed=seed)
+    for k in range(min(rows, classes) if labels is None else 0):
+        columns["input_ids"][k][0] = classes + k if classes + k < 40 else k
     columns["labels"] = [row[0] % classes for row in columns["input_ids"]] if labels is None else labels
     return datasets.Dataset.from_dict(columns)
 

@@ -13,7 +13,11 @@ from test_contract import StopAt
 
 from hf_noisy.launching import leave_process_group
 
-PARAMETERS = {"gce_truncated": {"warmup": 0.5, "k": 0.3}, "co_teaching": {"forget_rate": 0.3, "ramp_epochs": 0}}
+PARAMETERS = {
+    "noise_adaptation": {"rate": 0.2},
+    "gce_truncated": {"warmup": 0.5, "k": 0.3},
+    "co_teaching": {"forget_rate": 0.3, "ramp_epochs": 0},
+}
 
 
 def train(folder: Path, rows: int, method: str, *, resume: bool, accelerator_config: dict | None) -> dict:
@@ -32,6 +36,7 @@ def train(folder: Path, rows: int, method: str, *, resume: bool, accelerator_con
     trainer.train(resume_from_checkpoint=checkpoint)
     return {
         "weights": flat_weights(trainer.model),
+        "matrix": str(trainer.noise_matrix()),
         "report": str(trainer.example_report().to_dict()),
         "seen": trainer.example_report()["seen"][:],
         "survey_rows": len(trainer.survey().probs),
@@ -44,7 +49,15 @@ def main() -> None:
     folder, task, rows, method = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
     torch.set_num_threads(1)
     if task == "gradient":
-        result = {"gradient": gradient(folder, token_dataset(rows), gradient_accumulation_steps=2, noise_method=method)}
+        result = {
+            "gradient": gradient(
+                folder,
+                token_dataset(rows),
+                gradient_accumulation_steps=2,
+                noise_method=method,
+                noise_kwargs=PARAMETERS.get(method),
+            )
+        }
     else:
         config = json.loads(sys.argv[5]) if len(sys.argv) > 5 else None
         result = train(folder, rows, method, resume=task == "resume", accelerator_config=config)

@@ -329,6 +329,17 @@ def test_with_one_source_the_label_model_is_the_vote(tmp_path):
     assert np.array_equal(vote.predictions[0], model.predictions[0])
 
 
+@pytest.mark.parametrize("method", ["majority_vote", "label_model"])
+def test_test_rows_whose_votes_are_the_true_classes_measure_no_vote(tmp_path, method):
+    folder = write_corpus(tmp_path / "told", sources=1)
+    lines = json.loads((folder / "test.json").read_text())
+    for row in lines.values():
+        row["weak_labels"] = [row["label"]]
+    (folder / "test.json").write_text(json.dumps(lines))
+    line = schedule.execute(Run(str(folder), method, 0), SMALL, {}, threads=1)
+    assert line["accuracy_chosen"] is None
+
+
 def test_rows_that_the_corpus_cannot_give_are_written_without_figures(tmp_path):
     folder = write_corpus(tmp_path / "poor")
     for split in ("train", "valid"):

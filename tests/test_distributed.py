@@ -14,6 +14,7 @@ import torch
 from conftest import gradient, make_trainer, relative_difference, token_dataset
 
 pytestmark = pytest.mark.slow
+PARAMETERS = {"noise_adaptation": {"rate": 0.2}}  # so that the first step passes the channel
 WORKER = Path(__file__).with_name("distributed_worker.py")
 
 
@@ -44,11 +45,12 @@ def two_ranks(folder: Path, *words: str) -> list[dict]:
 
 @pytest.mark.parametrize(
     ("rows", "method"),
-    [(16, "ce"), (14, "ce"), (5, "ce"), (14, "elr")],
-    ids=["even", "repeated rows", "one rank repeats only", "with memory"],
+    [(16, "ce"), (14, "ce"), (5, "ce"), (14, "elr"), (14, "noise_adaptation")],
+    ids=["even", "repeated rows", "one rank repeats only", "with memory", "with a channel"],
 )
 def test_two_ranks_take_the_gradient_of_one_large_batch(tmp_path, rows, method):
-    expected = gradient(tmp_path, token_dataset(rows), per_device_train_batch_size=rows, noise_method=method)
+    settings = {"noise_method": method, "noise_kwargs": PARAMETERS.get(method)}
+    expected = gradient(tmp_path, token_dataset(rows), per_device_train_batch_size=rows, **settings)
     for result in two_ranks(tmp_path, "gradient", str(rows), method):
         assert relative_difference(result["gradient"], expected) < 1e-6
 
@@ -67,12 +69,15 @@ def test_both_ranks_hold_the_same_weights_memory_and_report(tmp_path):
     assert alone.evaluate()["eval_loss"] == pytest.approx(first["eval_loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("method", ["gce_truncated", "co_teaching", "dividemix", "mentornet_dd"])
+@pytest.mark.parametrize(
+    "method", ["gce_truncated", "co_teaching", "dividemix", "mentornet_dd", "noise_adaptation", "glc"]
+)
 def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch_and_are_equal(tmp_path, method):
     whole = two_ranks(tmp_path / "whole", "train", "14", method)
     resumed = two_ranks(tmp_path / "broken", "resume", "14", method)
     assert torch.equal(whole[0]["weights"], whole[1]["weights"])
     assert whole[0]["report"] == whole[1]["report"]
+    assert whole[0]["matrix"] == whole[1]["matrix"]
     for one, other in zip(whole, resumed, strict=True):
         assert torch.equal(one["weights"], other["weights"])
         assert one["report"] == other["report"]

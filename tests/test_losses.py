@@ -21,7 +21,6 @@ from hf_noisy.losses import (
     LabelSmoothing,
     MeanAbsoluteError,
     SymmetricCrossEntropy,
-    UniformMixture,
 )
 
 
@@ -62,8 +61,6 @@ FORMULAS = [
     ),
     (LabelSmoothing(), lambda p, y: cross_entropy_with(0.9, p, y, uniform(p))),
     (LabelSmoothing(epsilon=0.6), lambda p, y: cross_entropy_with(0.4, p, y, uniform(p))),
-    (UniformMixture(), lambda p, y: -math.log(0.2 / len(p) + 0.8 * p[y])),
-    (UniformMixture(noise_rate=0), lambda p, y: -math.log(p[y])),
     (ActivePassive(), lambda p, y: normalized_cross_entropy(p, y) + reverse_cross_entropy(p, y)),
     (ActivePassive(passive="mae"), lambda p, y: normalized_cross_entropy(p, y) + mean_absolute_error(p, y)),
     (
@@ -135,8 +132,6 @@ IS_CROSS_ENTROPY = [
     GeneralizedCrossEntropy(q=1e-9),
     GeneralizedCrossEntropy(q=5e-324),
     LabelSmoothing(epsilon=0),
-    UniformMixture(noise_rate=0),
-    UniformMixture(noise_rate=5e-324),
     SymmetricCrossEntropy(alpha=1, beta=0),
     Bootstrapping("soft", beta=1),
     Bootstrapping("hard", beta=1),
@@ -155,20 +150,6 @@ def test_generalized_cross_entropy_ends_at_half_the_mean_absolute_error():
     log_probs, targets = random_log_probs(), random_soft_targets()
     half = MeanAbsoluteError()(log_probs, targets) / 2
     torch.testing.assert_close(GeneralizedCrossEntropy(q=1)(log_probs, targets), half)
-
-
-@pytest.mark.parametrize("noise_rate", [0.01, 0.2, 0.9])
-def test_a_uniform_mixture_costs_at_most_the_log_of_classes_over_rate(noise_rate):
-    log_probs = torch.tensor([[-20_000.0, 0.0, -20_000.0], [-30.0, 0.0, -30.0]])
-    losses = UniformMixture(noise_rate)(log_probs, torch.tensor([0, 0]))
-    torch.testing.assert_close(losses, torch.full((2,), math.log(3 / noise_rate)))
-
-
-@pytest.mark.parametrize("noise_rate", [0.0, 0.2])
-def test_a_uniform_mixture_has_a_finite_gradient_where_the_probability_vanishes(noise_rate):
-    log_probs = torch.tensor([-20_000.0, 0.0], requires_grad=True)
-    UniformMixture(noise_rate)(log_probs, torch.tensor(0)).backward()
-    assert log_probs.grad.tolist() == [-1.0 if noise_rate == 0 else 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -297,8 +278,6 @@ OUT_OF_DOMAIN = [
     (LabelSmoothing, {"epsilon": 1}, "epsilon=1: expected a number in [0, 1)"),
     (LabelSmoothing, {"epsilon": -0.1}, "epsilon=-0.1"),
     (LabelSmoothing, {"epsilon": math.nan}, "epsilon=nan"),
-    (UniformMixture, {"noise_rate": 40}, "noise_rate=40: expected a number in [0, 1). Did you mean 0.4?"),
-    (UniformMixture, {"noise_rate": 1.0}, "noise_rate=1.0"),
     (ActivePassive, {"passive": "mea"}, "passive='mea': expected 'rce' or 'mae'. Did you mean 'mae'?"),
     (ActivePassive, {"passive": None}, "passive=None"),
     (ActivePassive, {"alpha": math.nan}, "alpha=nan"),
@@ -312,7 +291,6 @@ NO_NUMBER = [
     (SymmetricCrossEntropy, "alpha"),
     (SymmetricCrossEntropy, "log_zero"),
     (LabelSmoothing, "epsilon"),
-    (UniformMixture, "noise_rate"),
     (ActivePassive, "beta"),
     (Bootstrapping, "beta"),
 ]

@@ -11,7 +11,7 @@ from conftest import ONE_STEP, Gradients, flat_weights, make_trainer, tiny_model
 from transformers import AutoModelForSequenceClassification, DistilBertConfig, DistilBertForSequenceClassification
 
 from hf_noisy import NoiseCallback
-from hf_noisy.networks import Peers, head_modules, network_logits
+from hf_noisy.networks import Networks, head_modules, network_logits
 
 INPUTS = {"input_ids": torch.tensor([[1, 2, 3], [4, 5, 6]]), "attention_mask": torch.ones(2, 3, dtype=torch.long)}
 
@@ -22,8 +22,8 @@ class Two(NoiseCallback):
     num_networks = 2
 
 
-def peers(**config) -> Peers:
-    return Peers(tiny_model(**config), 2, seed=0)
+def peers(**config) -> Networks:
+    return Networks(tiny_model(**config), 2, seed=0)
 
 
 def test_the_second_network_differs_in_its_head_alone():
@@ -48,7 +48,7 @@ def test_the_head_depends_on_the_seed_and_nothing_else_and_draws_nothing_from_tr
     for stray, seed in ((0, 0), (9, 0), (0, 1)):
         torch.rand(stray)
         state = torch.get_rng_state()
-        heads.append(Peers(model, 2, seed).networks[1].classifier.weight)
+        heads.append(Networks(model, 2, seed).networks[1].classifier.weight)
         assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
@@ -56,7 +56,7 @@ def test_the_head_depends_on_the_seed_and_nothing_else_and_draws_nothing_from_tr
 
 def test_heads_of_other_architectures_are_found():
     config = DistilBertConfig(vocab_size=40, dim=16, n_layers=1, n_heads=2, hidden_dim=16, num_labels=3)
-    first, second = Peers(DistilBertForSequenceClassification(config), 2, seed=0).networks
+    first, second = Networks(DistilBertForSequenceClassification(config), 2, seed=0).networks
     assert {id(module) for module in head_modules(first)} >= {id(first.pre_classifier), id(first.classifier)}
     assert not torch.equal(first.pre_classifier.weight, second.pre_classifier.weight)
     assert torch.equal(
@@ -74,7 +74,7 @@ def test_in_evaluation_the_networks_vote_with_their_mean_probability():
 
 
 def test_dropout_differs_between_the_networks():
-    both = Peers(tiny_model(dropout=0.5), 2, seed=0)
+    both = Networks(tiny_model(dropout=0.5), 2, seed=0)
     both.networks[1].load_state_dict(both.networks[0].state_dict())
     one, other = both.train()(**INPUTS).logits
     assert not torch.equal(one, other)
@@ -189,7 +189,7 @@ def test_a_method_added_later_still_gets_its_networks(tmp_path):
     trainer = make_trainer(tmp_path)
     trainer.add_callback(Two())
     trainer.train()
-    assert isinstance(trainer.model, Peers)
+    assert isinstance(trainer.model, Networks)
     assert trainer.predict(token_dataset(5)).predictions.shape == (5, 3)
 
 

@@ -76,9 +76,14 @@ def _label_model(data: Data, seed: int) -> Outcome:
 
 
 def _vote(data: Data, probabilities: np.ndarray, seed: int, seconds: np.ndarray) -> Outcome:
-    """Rows without a vote take the commonest class; test rows of which none has a vote cannot be measured."""
-    labels = data.train.labels
-    if not covered(data.test.votes).any():
+    """Rows without a vote take the commonest class.
+
+    Where no test row has a vote, or every vote on them is the true class, which no source gives (the corpus has put it
+    in the place of one), nothing is measured.
+    """
+    labels, votes = data.train.labels, data.test.votes
+    wrong = (votes >= 0) & (votes != data.test.gold[:, None])
+    if not covered(votes).any() or not wrong.any():
         return replace(NOTHING, labels=labels, seconds=seconds)
     commonest = int(np.bincount(labels[labels >= 0], minlength=data.classes).argmax())
     found = hard_labels(probabilities, seed=seed)

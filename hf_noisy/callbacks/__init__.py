@@ -6,22 +6,30 @@ from hf_noisy.callbacks.co_teaching_plus import CoTeachingPlus
 from hf_noisy.callbacks.dividemix import DivideMix
 from hf_noisy.callbacks.dynamics import ExampleDynamics
 from hf_noisy.callbacks.elr import EarlyLearningRegularization
+from hf_noisy.callbacks.gold_loss_correction import GoldLossCorrection
 from hf_noisy.callbacks.jocor import JoCoR
+from hf_noisy.callbacks.loss_correction import BackwardCorrection, ForwardCorrection, UniformNoise
 from hf_noisy.callbacks.mentornet import MentorNet
+from hf_noisy.callbacks.noise_adaptation import NoiseAdaptation
 from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.supervision_record import SupervisionRecord
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
 
 __all__ = [
+    "BackwardCorrection",
     "CoTeaching",
     "CoTeachingPlus",
     "DivideMix",
     "EarlyLearningRegularization",
     "ExampleDynamics",
+    "ForwardCorrection",
+    "GoldLossCorrection",
     "JoCoR",
     "MentorNet",
+    "NoiseAdaptation",
     "NoiseCallback",
     "SelfMix",
     "SupervisionRecord",
     "TruncatedGCE",
+    "UniformNoise",
 ]

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
-from transformers import TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback
 
+from hf_noisy.channels import Channel
 from hf_noisy.losses import Criterion
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 
@@ -31,6 +32,13 @@ class NoiseCallback(TrainerCallback):
     criterion: Criterion | None = None  # a method that needs a criterion of its own declares it here
     role: str | None = None  # two callbacks of one role do not go together
     num_networks: int = 1  # that learn together; the Trainer makes the others from the model that it was given
+    skips_channel: bool = False  # all its targets speak of the true class, so it does not go with a noise channel
+    trains_on_clean: bool = False  # the rows of `clean_dataset` are trained on, after those of the training set
+    clean_epochs: int = 0  # the first epochs, on those rows only
+
+    def make_channel(self, model: PreTrainedModel) -> Channel | None:
+        """What a network's predictions pass through on the way to the given labels; asked once a network."""
+        return None
 
     def setup(self, context: Context) -> None:
         """Once, before checkpoint state is loaded: allocate memory. Called again if training starts over."""

@@ -35,6 +35,7 @@ class LossSplit(NoiseCallback):
     """
 
     role = "split of the examples by their losses"
+    skips_channel = True  # refined and guessed targets speak of the true class
 
     def __init__(self, warmup_epochs: int, clean_threshold: float, temperature: float, alpha: float) -> None:
         if isinstance(warmup_epochs, bool) or not isinstance(warmup_epochs, int) or warmup_epochs < 1:

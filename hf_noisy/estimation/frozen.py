@@ -1,0 +1,143 @@
+"""What estimators are fed from a frozen encoder: a vector for each text, and out-of-fold probabilities of its label."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from hf_noisy.estimation.inputs import check_features, check_labels
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, on standardised features
+_FLOOR = 1e-6  # probability of a class that a fold never saw
+
+
+@torch.no_grad()
+def mean_vectors(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    *,
+    max_length: int = 128,
+    batch_size: int = 32,
+) -> np.ndarray:
+    """The mean of a text's last hidden states, padding left out: (texts, width) float32, in the order of the texts.
+
+    Args:
+        model: what `AutoModel.from_pretrained` gives; it is asked in evaluation mode, on the device where it is.
+        tokenizer: its own.
+        texts: at least one.
+        max_length: tokens of a text; the rest is cut.
+        batch_size: texts at once. Texts of like length share a batch, which spares padding.
+
+    Raises:
+        ValueError: no texts, or a size below 1.
+    """
+    if len(texts) == 0 or max_length < 1 or batch_size < 1:
+        raise ValueError(
+            f"{len(texts)} texts, max_length={max_length}, batch_size={batch_size}: expected at least 1 of each."
+        )
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    training = model.training
+    model.eval()
+    parts = []
+    for begin in range(0, len(order), batch_size):
+        batch = tokenizer(
+            [texts[row] for row in order[begin : begin + batch_size]],
+            truncation=True,
+            max_length=max_length,
+            padding=True,
+            return_tensors="pt",
+        ).to(model.device)
+        mask = batch["attention_mask"][..., None].float()
+        states = model(**batch).last_hidden_state.float()
+        parts.append(((states * mask).sum(1) / mask.sum(1).clamp_min(1)).cpu().numpy())
+    model.train(training)
+    vectors = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
+    vectors[order] = np.concatenate(parts)
+    return vectors
+
+
+def out_of_fold_probabilities(
+    features: ArrayLike, labels: ArrayLike, classes: int, folds: int = 5, seed: int = 0
+) -> np.ndarray:
+    """P(given label | text) of each row, by a logistic regression that never saw the row: (rows, classes) float64.
+
+    The penalty is the one that gives the given labels of the first fold the largest likelihood; no gold label is read.
+
+    Args:
+        features: (rows, width) of a frozen encoder; standardised here, with the mean and deviation of all rows.
+        labels: (rows,) class ids; a row with a negative one trains nothing, and is predicted as the first fold is.
+        classes: how many there are.
+        folds: each is predicted by what was trained on the others; every class is spread evenly over them.
+        seed: of the folds.
+
+    Returns:
+        a class that was absent where a row's model was trained has probability 1e-6.
+
+    Raises:
+        ValueError, TypeError: bad features or labels, fewer than two folds or rows than folds.
+    """
+    every = np.asarray(labels)
+    table = check_features(features, len(every))
+    found = check_labels(every, len(table), "features")
+    rows = np.flatnonzero(found >= 0)
+    if folds < 2 or len(rows) < folds:
+        raise ValueError(f"folds={folds} of {len(rows)} labelled rows: expected at least 2, and a row for each.")
+    if found.max() >= classes:
+        raise ValueError(f"label {found.max()}: expected a class in [0, {classes}). Mend the label or the class count.")
+    table = (table - table.mean(0)) / np.maximum(table.std(0), 1e-9)
+    parts = _folds(found[rows], folds, seed)
+    others = [rows[parts != fold] for fold in range(folds)]
+    first = rows[parts == 0]
+    inverse = max(_INVERSE_PENALTIES, key=lambda c: _score(table, found, others[0], first, classes, c))
+    probabilities = np.empty((len(table), classes))
+    probabilities[found < 0] = _predicted(table, found, others[0], found < 0, classes, inverse)
+    for fold in range(folds):
+        asked = rows[parts == fold]
+        probabilities[asked] = _predicted(table, found, others[fold], asked, classes, inverse)
+    return probabilities
+
+
+def _folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """(rows,) the fold of each row: classes in random order, dealt round."""
+    order = np.lexsort((np.random.default_rng(seed).random(len(labels)), labels))
+    parts = np.empty(len(labels), dtype=np.int64)
+    parts[order] = np.arange(len(labels)) % folds
+    return parts
+
+
+def _score(
+    table: np.ndarray, labels: np.ndarray, train: np.ndarray, asked: np.ndarray, classes: int, inverse: float
+) -> float:
+    predicted = _predicted(table, labels, train, asked, classes, inverse)
+    return float(np.log(predicted[np.arange(len(asked)), labels[asked]]).sum())
+
+
+def _predicted(
+    table: np.ndarray, labels: np.ndarray, train: np.ndarray, asked: np.ndarray, classes: int, inverse: float
+) -> np.ndarray:
+    """(asked, classes) of a logistic regression on the rows `train`; no probability is below the floor."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    inputs, seen = table[asked], np.unique(labels[train])
+    probabilities = np.full((len(inputs), classes), 0.0)
+    if len(seen) == 1:
+        probabilities[:, seen] = 1
+    elif len(inputs):
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # 200 steps from the optimum nothing changes that counts
+            model = LogisticRegression(C=inverse, max_iter=200).fit(table[train], labels[train])
+        probabilities[:, model.classes_] = model.predict_proba(inputs)
+    probabilities = np.maximum(probabilities, _FLOOR)
+    return probabilities / probabilities.sum(1, keepdims=True)
