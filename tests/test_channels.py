@@ -23,10 +23,10 @@ from hf_noisy import (
     UniformNoise,
 )
 from hf_noisy.callbacks.gold_loss_correction import trusted_confusions
-from hf_noisy.callbacks.loss_correction import estimated
 from hf_noisy.callbacks.noise_adaptation import NoiseAdaptation, confusion, uniform_flips
 from hf_noisy.channels import ComplexChannel, FixedChannel, SimpleChannel, last_layer, sentence_vectors
 from hf_noisy.clean_rows_trainer import CleanFirst
+from hf_noisy.estimation.in_training import estimated_matrix, estimated_rate
 from hf_noisy.networks import CHANNEL_NAME, Networks
 from hf_noisy.supervision import CleanRows
 
@@ -134,11 +134,18 @@ def test_confusion_counts_labels_by_the_predicted_class():
 
 
 def test_anchor_points_and_dual_t_by_hand():
-    probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
-    given = np.array([[1.0, 0], [0, 1], [0, 1]])
-    np.testing.assert_allclose(estimated("anchor_points", probs, given), [[0.9, 0.1], [0.3, 0.7]])
+    probs = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], dtype=torch.float64)
+    given = torch.tensor([[1.0, 0], [0, 1], [0, 1]])
+    np.testing.assert_allclose(estimated_matrix("anchor_points", probs, given), [[0.9, 0.1], [0.3, 0.7]])
     # predicted 0, 0, 1; labels 0, 1, 1: C = (.5 .5; 0 1)
-    np.testing.assert_allclose(estimated("dual_t", probs, given), [[0.45, 0.55], [0.15, 0.85]])
+    np.testing.assert_allclose(estimated_matrix("dual_t", probs, given), [[0.45, 0.55], [0.15, 0.85]])
+
+
+def test_the_rate_that_a_matrix_implies_by_hand():
+    """Anchors (.8 .2; .4 .6) and labels 3 to 1: classes 7 to 1, so (7 x .2 + .4) / 8 are wrong."""
+    probs = torch.tensor([[0.8, 0.2], [0.4, 0.6]] * 2)
+    given = torch.tensor([[1.0, 0], [1, 0], [1, 0], [0, 1]])
+    assert estimated_rate("anchor_points", probs, given) == pytest.approx((7 * 0.2 + 0.4) / 8, abs=1e-4)
 
 
 @pytest.mark.parametrize(("source", "expected"), [("model", [[0.7, 0.3], [0.2, 0.8]]), ("given", [[0.5, 0.5], [0, 1]])])

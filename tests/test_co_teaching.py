@@ -220,6 +220,23 @@ def test_auto_estimates_the_share_of_wrong_labels_from_the_second_epoch_on(tmp_p
     assert 0 < logs[-1]["peer_agreement"] <= 1
 
 
+@pytest.mark.parametrize("estimator", ["anchor_points", "dual_t"])
+def test_an_estimators_matrix_may_say_how_many_to_drop(tmp_path, estimator):
+    labels, gold = wrong_labels(300, 0.4)
+    dataset = token_dataset(300, labels).add_column("gold", gold)
+    trainer = make_trainer(
+        tmp_path, dataset, noise_method="co_teaching", noise_kwargs={"forget_rate": estimator}, gold_column="gold",
+        num_train_epochs=4, per_device_train_batch_size=32, logging_strategy="epoch", learning_rate=2e-2,
+    )  # fmt: skip
+    trainer.train()
+    logs = [log for log in trainer.state.log_history if "forget_rate" in log]
+    assert logs[0]["forget_rate"] == 0
+    assert "estimated_noise_rate" not in logs[0]
+    assert 0.2 < logs[-1]["estimated_noise_rate"] < 0.6
+    assert "mixture_mean_clean" not in logs[-1]
+    assert logs[-1]["selection_precision"] > 0.7 > logs[0]["selection_precision"]
+
+
 def test_the_report_says_who_picked_an_example_and_when(tmp_path):
     labels, _ = wrong_labels(40, 0.3)
     trainer = make_trainer(

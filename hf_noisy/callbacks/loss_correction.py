@@ -14,13 +14,12 @@ from transformers.utils import logging
 from hf_noisy.callbacks.label_channel import LabelChannel, Matrix, known_matrix
 from hf_noisy.channels import Channel
 from hf_noisy.domains import check_fraction, nearest
-from hf_noisy.estimation.anchors import PERCENTILE, anchor_matrix
-from hf_noisy.estimation.matrices import check_invertible, row_shares
+from hf_noisy.estimation.in_training import IN_TRAINING, estimated_matrix
+from hf_noisy.estimation.matrices import check_invertible
 from hf_noisy.losses import Criterion
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 
 logger = logging.get_logger(__name__)
-ESTIMATORS = ("anchor_points", "dual_t")
 
 
 class LossCorrection(LabelChannel):
@@ -35,8 +34,8 @@ class LossCorrection(LabelChannel):
     """
 
     def __init__(self, matrix: Matrix | str = "anchor_points", warmup_epochs: int | None = None) -> None:
-        if isinstance(matrix, str) and matrix not in ESTIMATORS:
-            raise ValueError(f"matrix={matrix!r}: expected a matrix or an estimator. {nearest(matrix, ESTIMATORS)}")
+        if isinstance(matrix, str) and matrix not in IN_TRAINING:
+            raise ValueError(f"matrix={matrix!r}: expected a matrix or an estimator. {nearest(matrix, IN_TRAINING)}")
         self.source = matrix
         self.known = not isinstance(matrix, str)
         super().__init__(warmup_epochs)
@@ -56,10 +55,7 @@ class LossCorrection(LabelChannel):
         if not isinstance(self.source, str):
             return known_matrix(self.source, self.context.classes).expand(self.context.networks, -1, -1)
         seen = survey()
-        given = seen.given.double().cpu().numpy()
-        estimates = [
-            estimated(self.source, log_probs.exp().double().cpu().numpy(), given) for log_probs in seen.log_probs
-        ]
+        estimates = [estimated_matrix(self.source, log_probs.exp(), seen.given) for log_probs in seen.log_probs]
         return torch.stack([self.mended(torch.from_numpy(matrix).float()) for matrix in estimates])
 
     def check(self, matrix: Tensor) -> None:
@@ -219,21 +215,3 @@ class UniformNoise(LabelChannel):
         classes = self.context.classes
         matrix = torch.eye(classes) * (1 - self.noise_rate) + self.noise_rate / classes
         return matrix.expand(self.context.networks, -1, -1)
-
-
-def estimated(estimator: str, probs: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """(classes, classes) by the name of an estimator, without its interval.
-
-    Args:
-        estimator: of `ESTIMATORS`.
-        probs: (rows, classes) what the model says of the training set.
-        given: (rows, classes) its labels; zero rows abstain.
-    """
-    covered = given.sum(1) > 0
-    probs, given = probs[covered], given[covered]
-    matrix = anchor_matrix(probs, probs.argsort(0, kind="stable"), np.ones(len(probs)), PERCENTILE)
-    matrix = matrix / matrix.sum(1, keepdims=True)
-    if estimator == "anchor_points":
-        return matrix
-    predicted = np.eye(probs.shape[1])[probs.argmax(1)]
-    return matrix @ row_shares(predicted.T @ given)

@@ -11,13 +11,15 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import NoiseCallback
-from hf_noisy.domains import check_fraction
+from hf_noisy.domains import check_fraction, nearest
+from hf_noisy.estimation.in_training import IN_TRAINING, estimated_rate
 from hf_noisy.memory import Memory
 from hf_noisy.selection import fit_loss_mixture, ramp, small_loss, small_loss_by_class
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 
 logger = logging.get_logger(__name__)
-ForgetRate = float | Sequence[float] | Literal["auto"]
+ForgetRate = float | Sequence[float] | Literal["auto", "anchor_points", "dual_t"]
+_WORDS = ("auto", *IN_TRAINING)
 _RAMP = 10 / 200  # of the epochs, Han et al. 2018: 10 of 200
 
 
@@ -29,8 +31,9 @@ class SmallLoss(NoiseCallback):
     Args:
         forget_rate: the share of wrong labels: a number in [0, 1), one for each class (examples are then ranked within
             their given class), or "auto": before each epoch from the second on, the weight of the upper one of two
-            normals fitted to the losses that training met last. On clean labels that overestimates: the mixture
-            always finds an upper part.
+            normals fitted to the losses that training met last, which overestimates on clean labels, since the mixture
+            always finds an upper part; or "anchor_points" or "dual_t", before each epoch from the second on, the rate
+            that this estimator's matrix implies, at the price of a pass over the training set.
         ramp_epochs: epochs until the full rate, may be fractional; None is a twentieth of the training, as the papers'
             10 of 200.
 
@@ -57,22 +60,30 @@ class SmallLoss(NoiseCallback):
                 f"forget_rate={list(self.forget_rate)}: expected {context.classes} rates, one for each class, or one "
                 "number."
             )
-        rates = 0.0 if self.forget_rate == "auto" else self.forget_rate
+        rates = 0.0 if isinstance(self.forget_rate, str) else self.forget_rate
         self.rates = torch.as_tensor(rates, dtype=torch.float32).to(context.device)  # () or (classes,)
         self.means = torch.full((2,), torch.nan)
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
-        if self.forget_rate != "auto" or epoch == 0:
+        if not isinstance(self.forget_rate, str) or epoch == 0:
             return
+        rate = self._mixed_rate(epoch) if self.forget_rate == "auto" else self._implied_rate(survey())
+        if rate is not None:
+            self.rates.fill_(min(rate, 0.99))
+
+    def _mixed_rate(self, epoch: int) -> float | None:
         losses = self.losses.values[~self.losses.values.isnan()].cpu().numpy().astype(np.float64)
         mixture = fit_loss_mixture(losses, self.seed)
         if mixture is None:
             logger.warning(
                 f"{type(self).__name__}: before epoch {epoch} all losses are equal; forget_rate stays as it is."
             )
-            return
-        self.rates.fill_(min(mixture.noise_rate, 0.99))
+            return None
         self.means = torch.tensor(mixture.means)
+        return mixture.noise_rate
+
+    def _implied_rate(self, seen: Survey) -> float:
+        return float(np.mean([estimated_rate(str(self.forget_rate), p.exp(), seen.given) for p in seen.log_probs]))
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         losses = self.criterion_used(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean(1)
@@ -99,9 +110,10 @@ class SmallLoss(NoiseCallback):
 
     def metrics(self) -> dict[str, Tensor | float]:
         logs: dict[str, Tensor | float] = {"forget_rate": self.rates.mean()}
-        if self.forget_rate == "auto" and not bool(self.means.isnan().any()):
-            logs |= {"mixture_mean_clean": self.means[0], "mixture_mean_noisy": self.means[1]}
+        if isinstance(self.forget_rate, str) and bool(self.rates.any()):
             logs["estimated_noise_rate"] = self.rates.mean()
+        if not bool(self.means.isnan().any()):
+            logs |= {"mixture_mean_clean": self.means[0], "mixture_mean_noisy": self.means[1]}
         return logs
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -113,13 +125,14 @@ class SmallLoss(NoiseCallback):
         self.means.copy_(state["means"])
 
 
-def _checked_rate(forget_rate: ForgetRate) -> float | tuple[float, ...] | Literal["auto"]:
+def _checked_rate(forget_rate: ForgetRate) -> float | tuple[float, ...] | str:
     if isinstance(forget_rate, str):
-        if forget_rate != "auto":
+        if forget_rate not in _WORDS:
             raise ValueError(
-                f"forget_rate={forget_rate!r}: expected a number in [0, 1), one for each class, or 'auto'."
+                f"forget_rate={forget_rate!r}: expected a number in [0, 1), one for each class, or a word. "
+                f"{nearest(forget_rate, _WORDS)}"
             )
-        return "auto"
+        return forget_rate
     if isinstance(forget_rate, Sequence):
         rates: Any = forget_rate
         return tuple(check_fraction(f"forget_rate[{k}]", rate, "[0, 1)") for k, rate in enumerate(rates))

@@ -85,7 +85,7 @@ def dual_t(
 
     def solve(weights: np.ndarray) -> Solution:
         counts = np.bincount(predicted * classes + labels, weights, minlength=classes**2).reshape(classes, classes)
-        matrix = anchor_matrix(probs, order, weights, percentile) @ row_shares(counts.T)
+        matrix = anchor_matrix(probs, order, weights, percentile) @ row_shares(counts)
         return matrix, prior_of(matrix, _label_shares(labels, weights, classes))
 
     return with_interval(solve, len(labels), resamples, seed)
