@@ -154,7 +154,7 @@ def instance_dependent(
     """
     classes, rate = _checked_classes(num_classes), check_fraction("rate", rate, "[0, 1)")
     clean = _checked_labels(labels, classes)
-    table = _checked_table("features", features)
+    table = check_table("features", features)
     _check_rows("features", table, len(clean))
     table = _standardized(table)
     for_classes, for_rows = _generator(seed).spawn(2)
@@ -191,11 +191,11 @@ def weak_model(labels: ArrayLike, rate: float, probabilities: ArrayLike, *, seed
     array([0, 1, 0, 1])
     """
     rate = check_fraction("rate", rate, "[0, 1)")
-    table = _checked_table("probabilities", probabilities)
+    table = check_table("probabilities", probabilities)
     classes = _checked_classes(table.shape[1], "columns of probabilities")
     clean = _checked_labels(labels, classes)
     _check_rows("probabilities", table, len(clean))
-    _check_distributions("probabilities", table, tolerance=1e-3)
+    check_distributions("probabilities", table, tolerance=1e-3)
     labelled, generator = np.flatnonzero(clean >= 0), _generator(seed)
     wrong = table[labelled]
     wrong[np.arange(len(labelled)), clean[labelled]] = -1
@@ -393,7 +393,7 @@ def _checked_labels(labels: ArrayLike, classes: int) -> np.ndarray:
     return found.astype(np.int64)
 
 
-def _checked_table(name: str, values: ArrayLike) -> np.ndarray:
+def check_table(name: str, values: ArrayLike) -> np.ndarray:
     """A float64 copy of a two-dimensional table of finite numbers; else an error that names the row."""
     try:
         found = np.asarray(values)
@@ -417,15 +417,15 @@ def _check_rows(name: str, table: np.ndarray, rows: int) -> None:
 
 
 def _checked_transition(transition: ArrayLike) -> np.ndarray:
-    found = _checked_table("transition", transition)
+    found = check_table("transition", transition)
     if len(found) != found.shape[1]:
         raise ValueError(f"transition of shape {found.shape}: expected (classes, classes), a row for each true class.")
     _checked_classes(len(found), "rows of transition")
-    _check_distributions("transition", found, tolerance=1e-6)
+    check_distributions("transition", found, tolerance=1e-6)
     return found
 
 
-def _check_distributions(name: str, table: np.ndarray, tolerance: float) -> None:
+def check_distributions(name: str, table: np.ndarray, tolerance: float) -> None:
     """Raise, naming the row, unless every row is non-negative and sums to 1."""
     negative = np.argwhere(table < 0)
     if len(negative):

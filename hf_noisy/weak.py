@@ -137,7 +137,7 @@ def covered(votes: np.ndarray) -> np.ndarray:
     >>> covered(np.array([[-1, 2], [-1, -1]]))
     array([ True, False])
     """
-    return np.any(_check_votes(votes) >= 0, axis=1)
+    return np.any(check_votes(votes) >= 0, axis=1)
 
 
 def majority_vote(votes: np.ndarray, num_classes: int) -> np.ndarray:
@@ -158,7 +158,7 @@ def majority_vote(votes: np.ndarray, num_classes: int) -> np.ndarray:
            [0.5, 0.5],
            [0. , 0. ]], dtype=float32)
     """
-    votes = _check_votes(votes, num_classes)
+    votes = check_votes(votes, num_classes)
     rows, sources = np.nonzero(votes >= 0)
     counts = np.bincount(rows * num_classes + votes[rows, sources], minlength=len(votes) * num_classes)
     counts = counts.reshape(len(votes), num_classes)
@@ -202,13 +202,13 @@ def label_model_probabilities(
 
     Source: Ratner et al., "Training Complex Models with Multi-Task Weak Supervision", AAAI 2019.
     """
-    votes = _check_votes(votes, num_classes)
+    votes = check_votes(votes, num_classes)
     if votes.shape[1] < 3:
         raise ValueError(
             f"votes has {votes.shape[1]} sources: the label model infers accuracies from agreements of 3 or more. "
             "Use majority_vote for fewer."
         )
-    wanted = votes if on is None else _check_votes(on, num_classes)
+    wanted = votes if on is None else check_votes(on, num_classes)
     if wanted.shape[1] != votes.shape[1]:
         raise ValueError(f"on has {wanted.shape[1]} sources, votes {votes.shape[1]}: expected the same ones.")
     spoken = covered(wanted)
@@ -335,7 +335,7 @@ def summarize_votes(
     import pandas
     from snorkel.labeling import LFAnalysis
 
-    votes = _check_votes(votes)
+    votes = check_votes(votes)
     rows, sources = votes.shape
     names = [f"source_{source}" for source in range(sources)] if names is None else list(names)
     if len(names) != sources:
@@ -500,7 +500,7 @@ def _check_functions(functions: Sequence[LabelingFunction]) -> None:
         )
 
 
-def _check_votes(votes: np.ndarray, num_classes: int | None = None) -> np.ndarray:
+def check_votes(votes: np.ndarray, num_classes: int | None = None) -> np.ndarray:
     votes = np.asarray(votes)
     if votes.ndim != 2 or votes.shape[1] == 0:
         raise ValueError(f"votes of shape {votes.shape}: expected (rows, sources). For one source use votes[:, None].")

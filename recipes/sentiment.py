@@ -37,6 +37,7 @@ from transformers import (
 )
 
 from hf_noisy import (
+    METHODS,
     Corpus,
     NoisyTrainer,
     NoisyTrainingArguments,
@@ -49,6 +50,7 @@ from hf_noisy import (
 )
 from hf_noisy.embedded import embedded_corpus
 from hf_noisy.launching import check_launched, leave_process_group, parse_arguments
+from hf_noisy.methods import split_names
 from hf_noisy.review_rules import labeling_functions
 from hf_noisy.reviews import small_encoder
 from hf_noisy.splits import split_corpus, tokenize, with_labels
@@ -103,6 +105,7 @@ class Data:
     weak: datasets.Dataset  # training rows with their majority vote, ties at random; uncovered rows left out
     gold: datasets.Dataset  # training rows with their gold labels: for the ceiling only
     valid: datasets.Dataset  # labels as wrong as those of training; what a checkpoint may be chosen by
+    clean: datasets.Dataset  # validation rows with their gold labels, and those given: for methods that ask for some
     test: datasets.Dataset  # gold labels
 
 
@@ -165,11 +168,13 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
             model = label_model_probabilities(votes, classes, seed=seed, on=test_votes)
             table["Snorkel's label model"] = score(model, test_gold, commonest)
 
+    given = hard_labels(majority_vote(votes_of(valid), classes), seed=seed)
     data = Data(
         corpus.class_names,
         weak=with_labels(train, labels),
         gold=with_labels(train, gold),
-        valid=with_labels(valid, hard_labels(majority_vote(votes_of(valid), classes), seed=seed)),
+        valid=with_labels(valid, given),
+        clean=with_labels(valid.add_column("given", given), np.array(valid["gold"][:])),
         test=with_labels(test, test_gold),
     )
     return data, table
@@ -216,8 +221,13 @@ def train(
     """Fine-tune on `rows` and measure the last epoch (or what `load_best_model_at_end` chose on noisy validation)."""
 
     def tokens(split: datasets.Dataset) -> datasets.Dataset:
-        return tokenize(split.select_columns(["text", "labels"]), tokenizer, recipe.max_length)
+        kept = [name for name in ("text", "labels", "given") if name in split.column_names]
+        return tokenize(split.select_columns(kept), tokenizer, recipe.max_length)
 
+    clean = None
+    if any(METHODS[name].reads_clean for name in split_names(args.noise_method)) and len(data.clean):
+        say(f"{args.noise_method} reads the true labels of {len(data.clean)} validation rows")
+        clean = tokens(data.clean)
     trainer = NoisyTrainer(
         model,
         args,
@@ -225,6 +235,7 @@ def train(
         eval_dataset=tokens(data.valid),
         processing_class=tokenizer,
         compute_metrics=compute_metrics,
+        clean_dataset=clean,
     )
     resume = args.resume_from_checkpoint  # a folder, or True for the last checkpoint in the output folder
     trainer.train(resume_from_checkpoint=True if resume in ("True", "true") else resume)

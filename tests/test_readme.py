@@ -74,6 +74,13 @@ def test_each_command_runs(tmp_path, command):
         words += ["--report", str(tmp_path / "report.md")]
     if "examples/known_noise.py" in words:
         words += ["--seeds", "0", "--epochs", "1", "--methods", "co_teaching"]
+    if "examples/noise_channels.py" in words:
+        words += ["--seeds", "0", "--epochs", "1", "--methods", "noise_adaptation"]
+    if "examples/known_matrices.py" in words:
+        words += ["--seeds", "0", "--rows", "200", "--classes", "2"]
+    if "recipes/estimate_noise.py" in words:
+        words += ["--max_rows", "300", "--resamples", "2"]
+        words += ["--figure", str(tmp_path / "noise.png"), "--output", str(tmp_path / "noise.json")]
     if "examples/labeling_speed.py" in words:
         words += ["--rows", "500", "--rounds", "1"]
     if "--multi_gpu" in words:

@@ -101,6 +101,12 @@ def test_two_unconnected_copies_are_refused_before_anything_is_written(tmp_path)
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
+def test_a_method_that_asks_for_trusted_rows_gets_those_of_validation_and_says_so(tmp_path):
+    done = run(*SMALL, "--noise_method", "glc", "--output_dir", tmp_path)
+    assert "glc reads the true labels of" in done.stdout
+    assert "glc on weak labels" in done.stdout
+
+
 def test_a_mistyped_method_ends_before_training_with_the_nearest_name(tmp_path):
     done = run("--noise_method", "gec", "--output_dir", tmp_path, check=False)
     assert done.returncode != 0

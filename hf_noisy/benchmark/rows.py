@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -145,7 +146,8 @@ def _clean_valid(bench: Bench, run: Run, rate: float) -> Outcome:
 
 def _cleanlab(bench: Bench, run: Run, rate: float) -> Outcome:
     """Leaves out what cleanlab finds in out-of-fold probabilities of the same encoder, and trains on the rest."""
-    from cleanlab.filter import find_label_issues
+    with warnings.catch_warnings():  # cleanlab silences those of the whole process when it is imported
+        from cleanlab.filter import find_label_issues
     from sklearn.model_selection import KFold
 
     data = bench.data

@@ -32,7 +32,7 @@ def confident_joint(probs: ArrayLike, labels: ArrayLike, *, resamples: int = RES
     Robust where probabilities are badly calibrated but well ordered; too low where many classes share few rows.
     """
     try:
-        if True:  # the first import silences all warnings of the process
+        with warnings.catch_warnings():  # the first import silences all warnings of the process
             from cleanlab.count import compute_confident_joint
     except ImportError as error:
         raise ImportError("confident_joint needs cleanlab: pip install hf_noisy[benchmark]") from error

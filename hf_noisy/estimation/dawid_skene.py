@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from hf_noisy.estimation.estimate import RESAMPLES, NoiseEstimate, Solution, VotesEstimate, with_interval
 from hf_noisy.estimation.inputs import check_classes, check_labels
 from hf_noisy.estimation.matrices import row_shares
-from hf_noisy.noise import _checked_table
-from hf_noisy.weak import _check_votes, hard_labels, majority_vote
+from hf_noisy.noise import check_table
+from hf_noisy.weak import check_votes, hard_labels, majority_vote
 
 _GAIN = 1e-6  # of log posterior a row, below which the steps end
 
@@ -52,7 +52,7 @@ def dawid_skene(
     Sources that make the same mistakes, as rules that look for the same words do, count as right: the rate is then far
     too low, however narrow its interval.
     """
-    table = _check_votes(np.asarray(votes), classes)
+    table = check_votes(np.asarray(votes), classes)
     size = max(int(table.max(initial=-1)) + 1, 2) if classes is None else classes
     if table.shape[1] < 3:
         raise ValueError(
@@ -95,7 +95,7 @@ def label_model_confusion(
     (array([[0.9, 0.1],
            [0.2, 0.8]]), 0.133)
     """
-    table = _checked_table("posteriors", posteriors)
+    table = check_table("posteriors", posteriors)
     found = check_labels(labels, len(table), "posteriors")
     used = (found >= 0) & table.any(1)
     believed, given = table[used], found[used]

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hf_noisy.noise import _check_distributions, _checked_table
+from hf_noisy.noise import check_distributions, check_table
 
 _IN_SAMPLE = 0.995  # of the rows; no one predicts labels that well that have any noise at all
 _FLOOR = 1e-6  # of a probability, before its logarithm is taken
@@ -69,11 +69,11 @@ def check_probs(probs: ArrayLike, labels: ArrayLike, *, warn: bool = True) -> tu
     Warns:
         UserWarning: nearly every label is the most probable one, as where the model was trained on these rows.
     """
-    table = _checked_table("probs", probs)
+    table = check_table("probs", probs)
     if table.shape[1] < 2:
         raise ValueError(f"probs of shape {table.shape}: expected (rows, classes) with at least 2 classes.")
     found = check_labels(labels, len(table), "probs")
-    _check_distributions("probs", table, 1e-3)
+    check_distributions("probs", table, 1e-3)
     table, found = table[found >= 0], found[found >= 0]
     check_classes(found, table.shape[1])
     agreed = float((table.argmax(1) == found).mean())
@@ -94,7 +94,7 @@ def check_features(features: ArrayLike, rows: int) -> np.ndarray:
     Raises:
         ValueError: not a table of finite numbers with this many rows.
     """
-    table = _checked_table("features", features)
+    table = check_table("features", features)
     if len(table) != rows:
         raise ValueError(
             f"features has {len(table)} rows: expected {rows}, one for each label, abstained ones included."

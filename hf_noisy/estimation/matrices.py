@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hf_noisy.noise import _check_distributions, _checked_table
+from hf_noisy.noise import check_distributions, check_table
 
 _TOLERANCE = 1e-3  # of a row's sum: what half precision or three printed digits leave
 _PRIOR_STEPS = 200  # of expectation-maximisation; each of them is one (K, K) product
@@ -31,7 +31,7 @@ def check_matrix(matrix: ArrayLike, classes: int | None = None) -> np.ndarray:
     Traceback (most recent call last):
     ValueError: matrix[0] sums to 1.1: expected 1. Divide each row by its sum.
     """
-    found = _checked_table("matrix", matrix)
+    found = check_table("matrix", matrix)
     if found.shape[0] != found.shape[1]:
         raise ValueError(f"matrix of shape {found.shape}: expected (classes, classes), a row for each true class.")
     if len(found) < 2:
@@ -41,7 +41,7 @@ def check_matrix(matrix: ArrayLike, classes: int | None = None) -> np.ndarray:
             f"matrix of {len(found)} classes: expected {classes}. Give a row and a column for each class, in the order "
             "of the class ids."
         )
-    _check_distributions("matrix", found, _TOLERANCE)
+    check_distributions("matrix", found, _TOLERANCE)
     return found / found.sum(1, keepdims=True)
 
 
@@ -108,10 +108,10 @@ def clean_posterior(matrix: ArrayLike, prior: ArrayLike) -> np.ndarray:
            [0.25 , 0.75 ]])
     """
     transition = check_matrix(matrix)
-    shares = _checked_table("prior", np.asarray(prior)[None])
+    shares = check_table("prior", np.asarray(prior)[None])
     if shares.shape[1] != len(transition):
         raise ValueError(f"prior of {shares.shape[1]} classes: expected {len(transition)}, as the matrix has.")
-    _check_distributions("prior", shares, _TOLERANCE)
+    check_distributions("prior", shares, _TOLERANCE)
     joint = (shares.T * transition).T
     totals = joint.sum(1, keepdims=True)
     return np.where(totals > 0, joint / np.where(totals > 0, totals, 1), shares / shares.sum())

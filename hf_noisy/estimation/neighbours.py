@@ -52,8 +52,7 @@ def neighbours(
         ValueError, TypeError: bad features or labels; fewer than three different rows.
 
     Needs no model of the labels, but neighbours of one class: where the classes overlap it calls the overlap noise, and
-    the rate comes out too high. Time and memory grow with the square of the rows and their number: a second for 5,000,
-    minutes for 50,000.
+    the rate comes out too high. Its time grows with the square of the rows.
     """
     every = np.asarray(labels)
     vectors = check_features(features, len(every))
