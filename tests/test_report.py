@@ -318,7 +318,7 @@ def full_lines(seeds=(0, 1)):
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_all_rows_of_a_table_have_as_many_cells(seeds):
     tables = tables_of(render_report(full_lines(seeds)))
-    assert len(tables) == 6
+    assert len(tables) == 7
     for rows in tables:
         assert len({len(row) for row in rows}) == 1
 
@@ -346,6 +346,8 @@ def test_epochs_and_cost_are_means_and_a_median():
     chosen = (0.78 + 0.77 + 0.66) / 3
     expected = ["0.600", f"{chosen:.3f}", "0.900", f"{100 * (0.9 - chosen):.1f}", f"{chosen:.3f}"]
     assert found[1:] == [*expected, "2.00 (1.00 to 3.00)", "902"]
+    by_corpus = row_of(render_report(lines), "`gce`", "By corpus, last / chosen / best")
+    assert by_corpus[1:] == ["0.600 / 0.780 / 0.900", "0.600 / 0.770 / 0.900", "0.600 / 0.660 / 0.900"]
 
 
 def test_fixed_rows_come_first_then_methods_by_what_they_recover():

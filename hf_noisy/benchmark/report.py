@@ -133,6 +133,7 @@ def _section(section: Section, figures: Sequence[str]) -> list[str]:
         *_chosen_elsewhere(section),
         _EPOCHS,
         _epochs(section, order),
+        *_epochs_by_corpus(section, order),
         *figures[1:],
     ]
 
@@ -278,6 +279,20 @@ def _epochs(section: Section, order: Sequence[str]) -> str:
         shown.insert(3, absent if regret is None else f"{regret:.1f}")
         rows.append([_name(section, variant), *shown, *_expense(section, variant)])
     return _table(header, rows)
+
+
+def _epochs_by_corpus(section: Section, order: Sequence[str]) -> list[str]:
+    if len(section.corpora) == 1:
+        return []  # the table above says the same
+
+    def cell(corpus: str, variant: str) -> str:
+        keys = ("accuracy_last", "accuracy_chosen", "accuracy_best")
+        found = [section.over_seeds(corpus, variant, key) for key in keys]
+        if None in found:
+            return _absent(section, corpus, variant)
+        return " / ".join(f"{value:.3f}" for value in found)
+
+    return ["By corpus, last / chosen / best epoch:", _grid(section, order, section.corpora, cell)]
 
 
 def _expense(section: Section, variant: str) -> list[str]:
