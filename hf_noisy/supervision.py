@@ -67,6 +67,9 @@ class Batch:
     progress: float  # share of the training done before this step, in [0, 1)
     key: tuple[int, int, int]  # (seed, global step, micro-step): what random draws of this step may depend on
     trusted: Tensor | None = field(default=None, kw_only=True)  # (batch,) clean rows; None where none are trained on
+    real: Tensor | None = field(
+        default=None, kw_only=True
+    )  # (batch,) False where a sampler repeats a row; None: all real
     peeking: bool = field(default=False, kw_only=True)  # before the forward that is learned from (`NoiseCallback.peek`)
     everywhere: Tensor  # (batch of all processes,) row numbers; a row that a sampler repeats points past the end
     gather: Callable[[Tensor], Tensor]  # (batch, ...) -> (batch of all processes, ...), in the order of `everywhere`

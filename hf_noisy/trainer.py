@@ -307,6 +307,7 @@ class NoisyTrainer(CleanRowsTrainer):
             progress=self.state.global_step / self.state.max_steps,
             key=(context.seed, self.state.global_step, self._micro_step),
             trusted=None if context.trusted is None else context.trusted[index],
+            real=real,
             everywhere=everywhere,
             gather=self._gather,
         )
@@ -344,9 +345,10 @@ class NoisyTrainer(CleanRowsTrainer):
     def _supervise(self, seen: Predictions, batch: Batch) -> Supervision:
         """What the methods make of the given labels, one after the other."""
         networks = len(seen.clean_log_probs)
+        taught = batch.covered if batch.real is None else batch.covered & batch.real
         supervision = Supervision(
             targets=batch.given.expand(networks, -1, -1),
-            weights=batch.covered.float().expand(networks, -1),
+            weights=taught.float().expand(networks, -1),
             trusted=None if batch.trusted is None else batch.trusted.expand(networks, -1),
         )
         for callback in self.noise_callbacks:

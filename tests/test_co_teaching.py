@@ -237,6 +237,22 @@ def test_an_estimators_matrix_may_say_how_many_to_drop(tmp_path, estimator):
     assert logs[-1]["selection_precision"] > 0.7 > logs[0]["selection_precision"]
 
 
+def test_a_row_that_a_distributed_sampler_repeats_is_no_candidate(tmp_path, monkeypatch):
+    trainer = make_trainer(tmp_path, rows=4, noise_method="co_teaching")
+    trainer.train()
+    asked = []
+    select = CoTeaching.select
+    monkeypatch.setattr(
+        CoTeaching, "select", lambda self, losses, rows, *rest: asked.append(rows) or select(self, losses, rows, *rest)
+    )
+    rows = {
+        name: torch.tensor(trainer.train_dataset[name]) for name in ("input_ids", "attention_mask", "labels", "index")
+    }
+    trainer.model.train()
+    trainer.compute_loss(trainer.model, {**rows, "real": torch.tensor([True, True, True, False])})
+    assert asked[0].tolist() == [True, True, True, False]
+
+
 def test_the_report_says_who_picked_an_example_and_when(tmp_path):
     labels, _ = wrong_labels(40, 0.3)
     trainer = make_trainer(
