@@ -54,6 +54,7 @@ class NoisyTrainingArguments(TrainingArguments):
                 raise ValueError(f"noise_kwargs={self.noise_kwargs!r}: {_EXPECTED} ({error}).") from error
         if self.noise_kwargs is not None and not isinstance(self.noise_kwargs, dict):
             raise ValueError(f"noise_kwargs={self.noise_kwargs!r}: {_EXPECTED}.")
+        self.noise_kwargs = _plain(self.noise_kwargs)
         super().__post_init__()
         check_methods(self.noise_method, self.method_parameters)
 
@@ -61,3 +62,10 @@ class NoisyTrainingArguments(TrainingArguments):
     def method_parameters(self) -> dict[str, Any]:
         """`noise_kwargs` as a dictionary."""
         return self.noise_kwargs if isinstance(self.noise_kwargs, dict) else {}
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists, so that arguments can be written down."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value

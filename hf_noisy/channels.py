@@ -46,7 +46,7 @@ class Channel(nn.Module, ABC):
 
     @torch.no_grad()
     def mean_matrix(self) -> Tensor:
-        """(classes, classes) T, of the rows seen last where it depends on the row."""
+        """(classes, classes) T, without what depends on the row."""
         return self.log_matrix(None)[0].exp()
 
     def forward(self, logits: Tensor, vectors: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -84,8 +84,7 @@ class SimpleChannel(Channel):
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes)
-        self.bias = nn.Parameter(torch.zeros(classes, classes))
-        self.set_matrix(torch.eye(classes))
+        self.bias = nn.Parameter((torch.eye(classes) + _TINY).log())
 
     def log_matrix(self, vectors: Tensor | None) -> Tensor:
         return self.bias.log_softmax(-1).unsqueeze(0)
@@ -113,17 +112,16 @@ class ComplexChannel(SimpleChannel):
         super().__init__(classes)
         self.weight = nn.Parameter(torch.zeros(classes, classes, width))
         self.adapts = False
-        self._seen: Tensor | None = None
+
+    @torch.no_grad()
+    def set_matrix(self, matrix: Tensor) -> None:
+        super().set_matrix(matrix)
+        self.weight.zero_()
 
     def log_matrix(self, vectors: Tensor | None) -> Tensor:
         if vectors is None or not self.adapts:
             return super().log_matrix(None)
-        log_matrix = (self.bias + torch.einsum("rw,ijw->rij", vectors, self.weight)).log_softmax(-1)
-        self._seen = log_matrix.detach().exp().mean(0)
-        return log_matrix
-
-    def mean_matrix(self) -> Tensor:
-        return super().mean_matrix() if self._seen is None else self._seen
+        return (self.bias + torch.einsum("rw,ijw->rij", vectors, self.weight)).log_softmax(-1)
 
 
 def last_layer(model: PreTrainedModel) -> nn.Linear:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from transformers import Trainer
 
-from hf_noisy.labels import INDEX, columns_of, label_dataset, one_hot, read_gold
+from hf_noisy.labels import INDEX, LABEL_COLUMNS, check_tokenized, columns_of, label_dataset, one_hot, read_gold
 from hf_noisy.networks_trainer import NetworksTrainer
 from hf_noisy.supervision import CleanRows, keyed_generator
 
@@ -23,6 +23,7 @@ class CleanRowsTrainer(NetworksTrainer):
 
     _clean_dataset: Any = None
     _given_part: tuple[Any, np.ndarray, Tensor | None] | None = None  # the training set as it was passed
+    _clean_first: CleanFirst | None = None  # the sampler, where some epochs are of clean rows alone
     _clean_part: Any = None  # `_clean_dataset` with checked labels
     trusted: np.ndarray | None = None  # (rows,) True for clean rows that are trained on; None where there are none
 
@@ -42,13 +43,19 @@ class CleanRowsTrainer(NetworksTrainer):
         self._join_clean_rows()
 
     def get_train_dataloader(self) -> Any:
-        if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
-            self._label_training_set()  # replaced since the trainer was made
-            self._join_clean_rows()
+        if self.train_dataset is not None:
+            self._make_networks()  # a hyperparameter search has changed what is trained on by now
         return super().get_train_dataloader()
+
+    def _start_epoch(self) -> None:
+        super()._start_epoch()
+        if self._clean_first is not None:
+            self._clean_first.set_epoch(self._epoch or 0)  # accelerate does not always reach it where a run resumes
 
     def _join_clean_rows(self) -> None:
         """Let the clean rows follow the training set where a method trains on them, and only there."""
+        if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
+            self._label_training_set()  # replaced since the trainer was made
         wanted = self._clean_dataset is not None and self._clean_epochs() is not None
         if self._given_part is None or wanted == (self.trusted is not None):
             return
@@ -66,13 +73,29 @@ class CleanRowsTrainer(NetworksTrainer):
             labels = np.concatenate([labels, trusted_labels])
             if votes is not None:
                 votes = torch.cat([votes, votes.new_full((len(trusted_labels), votes.shape[1]), -1)])
+            self._check_columns(dataset, clean.dataset)
             dataset = _Joined(dataset, clean.dataset, labels)
             self.trusted = np.arange(len(labels)) >= count
         self.train_dataset, self.labels, self.votes, self._labelled_dataset = dataset, labels, votes, dataset
 
+    def _check_columns(self, rows: Any, clean: Any) -> None:
+        """Raise where the model would be given a column of one part and not of the other."""
+        self._set_signature_columns_if_needed()
+        read = set(self._signature_columns or ()) - {*LABEL_COLUMNS, "labels", INDEX}
+        missing = sorted((set(columns_of(rows)) & read) - set(columns_of(clean)))
+        if missing:
+            raise ValueError(
+                f"clean_dataset has no column {missing[0]!r}, which train_dataset has and the model reads. Tokenize both with "
+                "the same tokenizer and the same columns."
+            )
+
     def _labelled_clean(self) -> Any:
         if self._clean_part is None:
-            self._clean_part = label_dataset(self._clean_dataset, self.model.config, where=_WHERE, with_index=True)
+            if self.args.remove_unused_columns:
+                check_tokenized(self._clean_dataset, self.model.main_input_name, where=_WHERE)
+            self._clean_part = label_dataset(
+                self._clean_dataset, self.model.config, where=_WHERE, with_index=True, number_names=False
+            )
             self._clean_part.check_covered(_WHERE)
         return self._clean_part
 
@@ -89,12 +112,12 @@ class CleanRowsTrainer(NetworksTrainer):
         return CleanRows(labels, given, lambda: self._look_at(loader, len(labels)))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        epochs = self._clean_epochs()
+        epochs, self._clean_first = self._clean_epochs(), None
         if self.trusted is None or not epochs:
             return super()._get_train_sampler(train_dataset)
-        return CleanFirst(
-            self.trusted, epochs, self.args.data_seed if self.args.data_seed is not None else self.args.seed
-        )
+        seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
+        self._clean_first = CleanFirst(self.trusted, epochs, seed)
+        return self._clean_first
 
 
 class CleanFirst(Sampler[int]):

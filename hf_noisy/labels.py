@@ -72,7 +72,9 @@ def check_head(config: PretrainedConfig) -> None:
         )
 
 
-def label_dataset(dataset: Any, config: PretrainedConfig, *, where: str, with_index: bool) -> Labelled:
+def label_dataset(
+    dataset: Any, config: PretrainedConfig, *, where: str, with_index: bool, number_names: bool | None = None
+) -> Labelled:
     """Check and encode the labels of `dataset`; with `with_index` each row also carries its row number.
 
     The dataset itself is not changed: a `datasets.Dataset` gets new columns in a copy that shares its data, any other
@@ -83,6 +85,7 @@ def label_dataset(dataset: Any, config: PretrainedConfig, *, where: str, with_in
         config: of the model; gives the number and the names of classes.
         where: what the dataset is called in errors.
         with_index: add the column `index`; a column of that name which is there already is replaced in the copy.
+        number_names: whether class names that the model does not know are numbered in order; None is `with_index`.
 
     Raises:
         ValueError, TypeError: streaming, empty, no label column, or a label that `encode_labels` refuses.
@@ -105,7 +108,9 @@ def label_dataset(dataset: Any, config: PretrainedConfig, *, where: str, with_in
         values = _read(dataset, column, class_count(config), where)
     else:
         values = _stack([dataset[row][column] for row in range(len(dataset))], class_count(config), where)
-    labels, names = encode_labels(values, config, where=where, number_names=with_index)
+    labels, names = encode_labels(
+        values, config, where=where, number_names=with_index if number_names is None else number_names
+    )
     if isinstance(dataset, datasets.Dataset) and isinstance(dataset.features[column], datasets.ClassLabel):
         labels, names = _by_name(labels, dataset.features[column].names, config, where)
     if with_index and len(np.unique(labels[labels >= 0] if labels.ndim == 1 else labels.argmax(-1))) == 1:
@@ -124,11 +129,11 @@ def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> A
     return label_dataset(dataset, config, where=where, with_index=False).dataset
 
 
-def check_tokenized(dataset: Any, main_input_name: str) -> None:
+def check_tokenized(dataset: Any, main_input_name: str, *, where: str = "train_dataset") -> None:
     """Refuse raw text, which would fail at the first batch with another message."""
     if isinstance(dataset, datasets.Dataset) and not {main_input_name, "inputs_embeds"} & set(dataset.column_names):
         raise ValueError(
-            f"train_dataset has columns {', '.join(dataset.column_names)}: expected tokenized text in "
+            f"{where} has columns {', '.join(dataset.column_names)}: expected tokenized text in "
             f"'{main_input_name}'. Tokenize first: "
             "dataset.map(lambda row: tokenizer(row['text'], truncation=True), batched=True)."
         )

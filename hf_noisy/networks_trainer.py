@@ -71,6 +71,11 @@ class NetworksTrainer(LabelledTrainer):
             groups = [{id(parameter) for parameter in group["params"]} for group in optimizer.param_groups]
             if channel.learning_rate is None or not own or own in groups:
                 continue
+            if self.lr_scheduler is not None:
+                raise ValueError(
+                    "optimizers=(..., a scheduler): it was made before the noise channel's parameters were, and has no rate "
+                    "for them. Expected optimizers=(optimizer, None), so that the scheduler is made from the arguments."
+                )
             for group in optimizer.param_groups:
                 group["params"] = [parameter for parameter in group["params"] if id(parameter) not in own]
             optimizer.add_param_group(
@@ -93,7 +98,7 @@ class NetworksTrainer(LabelledTrainer):
         norms = [
             nn.utils.clip_grad_norm_(part.parameters(), self.args.max_grad_norm)
             for part in (*self.model.networks, *self.model.channels)
-            if any(True for _ in part.parameters())  # a fixed channel has none
+            if any(parameter.grad is not None for parameter in part.parameters())  # a channel may have none
         ]
         return torch.stack(norms).norm()
 

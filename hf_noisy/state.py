@@ -55,11 +55,17 @@ def load_state(folder: str | Path, callbacks: Sequence[NoiseCallback], identity:
                     f"{folder}: written with {what} {saved.get(what)!r}, this run has {expected!r}. "
                     "Resume with the settings that wrote the checkpoint, or start afresh."
                 )
+    load_some(folder, dict(enumerate(callbacks)))
+    return int(saved["epoch"])
+
+
+def load_some(folder: str | Path, callbacks: Mapping[int, NoiseCallback]) -> None:
+    """Give some callbacks their state back, each by its place in the fold."""
+    with safe_open(Path(folder) / STATE_NAME, framework="pt") as file:
         stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    for position, callback in enumerate(callbacks):
+    for position, callback in callbacks.items():
         prefix = _key(position, callback, "")
         callback.load_state_dict({k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)})
-    return int(saved["epoch"])
 
 
 def _key(position: int, callback: NoiseCallback, name: str) -> str:

@@ -119,12 +119,22 @@ class Predictions:
         return self.clean_log_probs if self.channelled is None else self.channelled
 
     def detached(self) -> Predictions:
-        """The same without gradient, and without the channel's matrix."""
-        channelled = None if self.channelled is None else self.channelled.detach()
-        return Predictions(self.clean_log_probs.detach(), channelled=channelled)
+        """The same without gradient."""
+        channelled, matrix = (
+            None if value is None else value.detach() for value in (self.channelled, self.channel_matrix)
+        )
+        return Predictions(self.clean_log_probs.detach(), channelled=channelled, channel_matrix=matrix)
 
     def mixed(self, mix: Mix) -> Predictions:
-        """Those of mixed vectors: the last layer is linear, so its logits mix as what goes into it."""
+        """Those of mixed vectors: the last layer is linear, so its logits mix as what goes into it.
+
+        Raises:
+            ValueError: they have passed a noise channel, which is not linear.
+        """
+        if self.channelled is not None:
+            raise ValueError(
+                'vectors are mixed behind a noise channel: expected Mix(where="embeddings"), or no channel.'
+            )
         ratio = mix.ratio.view(-1, 1)
         logits = ratio * self.clean_log_probs + (1 - ratio) * self.clean_log_probs[:, :, mix.partner]
         return Predictions(logits.log_softmax(-1), unmixed=self)

@@ -33,7 +33,7 @@ from hf_noisy.methods import build_methods, check_roles, choose_criterion
 from hf_noisy.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.networks import network_logits
 from hf_noisy.randomness import forked_generators
-from hf_noisy.state import STATE_NAME, fingerprint, load_state, save_state
+from hf_noisy.state import STATE_NAME, fingerprint, load_some, load_state, save_state
 from hf_noisy.supervision import Batch, Context, Mix, Predictions, Supervision, Survey, concatenate_views
 
 logger = logging.get_logger(__name__)
@@ -371,6 +371,13 @@ class NoisyTrainer(CleanRowsTrainer):
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         with self._deployed():
             return super().evaluation_loop(*args, **kwargs)
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        best = str(self.state.best_model_checkpoint)
+        if os.path.isfile(os.path.join(best, STATE_NAME)):
+            channels = {n: c for n, c in enumerate(self.noise_callbacks) if isinstance(c, LabelChannel)}
+            load_some(best, channels)  # the matrix that goes with these weights
 
     # ---- logs and files -----------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 
 import numpy as np
@@ -115,6 +116,14 @@ def test_a_resumed_run_is_the_unbroken_run_to_the_bit(tmp_path, method, epochs):
     resumed = run(tmp_path / "broken", method, resume=str(tmp_path / "broken" / f"checkpoint-{step}"))
     assert resumed.state.global_step == 3 * steps_an_epoch(method)
     assert same(whole, resumed)
+
+
+@EVERY_METHOD
+def test_what_a_method_remembers_pickles(tmp_path, method):
+    trainer = run(tmp_path, method)
+    for callback in trainer.noise_callbacks:
+        found = pickle.loads(pickle.dumps(callback))
+        assert str(found.report()) == str(callback.report())
 
 
 @EVERY_METHOD

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -66,7 +66,6 @@ class GoldLossCorrection(LabelChannel):
 
     def setup(self, context: Context) -> None:
         super().setup(context)
-        self.start += self.clean_epochs
         clean = context.clean
         if clean is None:
             raise ValueError(
@@ -78,9 +77,14 @@ class GoldLossCorrection(LabelChannel):
                 "matrix_from='given': no row of clean_dataset has an untrusted label. Expected a column `given`; or use "
                 "matrix_from='model'."
             )
-        self.clean = clean
+        self.clean: CleanRows | None = clean
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "clean": None}  # it holds the way to look at clean rows, which does not pickle
 
     def matrices(self, survey: Callable[[], Survey]) -> Tensor:
+        if self.clean is None:
+            raise RuntimeError("GoldLossCorrection was unpickled: it can be read but not go on. Train with a new one.")
         matrices = trusted_confusions(self.clean, self.matrix_from)
         absent = (self.clean.labels.sum(0) == 0).nonzero().flatten().tolist()
         if absent:

@@ -38,6 +38,7 @@ class LabelChannel(NoiseCallback):
 
     role = "noise channel"
     known = False  # whether the matrix is known before anything is learned
+    started = False  # whether the matrix is in force
 
     def __init__(self, warmup_epochs: int | None = None) -> None:
         if warmup_epochs is not None and (
@@ -54,39 +55,48 @@ class LabelChannel(NoiseCallback):
         return FixedChannel(class_count(model.config))
 
     def setup(self, context: Context) -> None:
-        self.context, self.channels = context, context.channels
+        self.channels, self.started = context.channels, False
+        self.networks, self.classes, self.device = context.networks, context.classes, context.device
         share = 0.0 if self.known else _WARMUP
-        self.start = math.ceil(share * context.epochs) if self.warmup_epochs is None else self.warmup_epochs
+        rest = context.epochs - self.clean_epochs
+        self.start = self.clean_epochs + (math.ceil(share * rest) if self.warmup_epochs is None else self.warmup_epochs)
         if self.start >= context.epochs:
             logger.warning(
-                f"{type(self).__name__}: the warm-up takes {self.start} of {context.epochs:g} epochs: the matrix is never "
-                "used, and all labels believed. Train longer, or set warmup_epochs."
+                f"{type(self).__name__}: the matrix comes into force after {self.start} of {context.epochs:g} epochs, so it is "
+                "never used, and all labels are believed. Train longer, or set warmup_epochs."
             )
-        labels = context.labels
+        labels = context.labels if context.trusted is None else context.labels[~context.trusted.cpu()]
         given = one_hot(labels[has_label(labels)], context.classes).float()
         self.shares = given.mean(0).double().cpu().numpy()  # (classes,) of the given labels
-        self._switch(False)
+        self._switch()
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
-        if epoch == self.start:
-            for channel, matrix in zip(self.channels, self.matrices(survey), strict=True):
-                channel.set_matrix(matrix.to(self.context.device, torch.float32))
-        self._switch(epoch >= self.start)
+        if not self.started and epoch >= self.start:  # once: what was learned of it since is kept
+            self.use(self.matrices(survey).to(self.device, torch.float32))
+            self.started = True
+        self._switch()
 
     def matrices(self, survey: Callable[[], Survey]) -> Tensor:
         """(networks, classes, classes) the matrix that each network's channel starts from."""
         raise NotImplementedError
 
-    def _switch(self, active: bool) -> None:
+    def use(self, matrices: Tensor) -> None:
+        """Start from `matrices`."""
+        for channel, matrix in zip(self.channels, matrices, strict=True):
+            channel.set_matrix(matrix)
+
+    def _switch(self) -> None:
         for channel in self.channels:
-            channel.active = active
+            channel.active = self.started
 
     @property
     def matrix(self) -> Tensor | None:
         """(classes, classes) mean over the networks, detached; None before it comes into force."""
-        if not self.channels or not self.channels[0].active:
-            return None
-        return torch.stack([channel.mean_matrix() for channel in self.channels]).mean(0)
+        return self.found().mean(0) if self.started else None
+
+    def found(self) -> Tensor:
+        """(networks, classes, classes) the matrices now."""
+        return torch.stack([channel.mean_matrix() for channel in self.channels])
 
     def metrics(self) -> dict[str, Tensor | float]:
         matrix = self.matrix
@@ -97,10 +107,11 @@ class LabelChannel(NoiseCallback):
         return {"channel_diagonal": matrix.diagonal().mean(), "estimated_noise_rate": rate}
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"active": torch.tensor([float(channel.active) for channel in self.channels])}
+        return {"started": torch.tensor(self.started)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self._switch(bool(state["active"].any()))
+        self.started = bool(state["started"])
+        self._switch()
 
 
 def known_matrix(matrix: Matrix, classes: int) -> Tensor:

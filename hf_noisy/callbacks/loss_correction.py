@@ -53,7 +53,7 @@ class LossCorrection(LabelChannel):
 
     def matrices(self, survey: Callable[[], Survey]) -> Tensor:
         if not isinstance(self.source, str):
-            return known_matrix(self.source, self.context.classes).expand(self.context.networks, -1, -1)
+            return known_matrix(self.source, self.classes).expand(self.networks, -1, -1)
         seen = survey()
         estimates = [estimated_matrix(self.source, log_probs.exp(), seen.given) for log_probs in seen.log_probs]
         return torch.stack([self.mended(torch.from_numpy(matrix).float()) for matrix in estimates])
@@ -130,17 +130,17 @@ class BackwardCorrection(LossCorrection):
     def setup(self, context: Context) -> None:
         super().setup(context)
         self.criterion_used: Criterion = context.criterion
+        self.rows = context.rows
         shape = (context.networks, context.classes, context.classes)
         self.transitions = torch.eye(context.classes, device=context.device).expand(shape).clone()
         self.inverses = self.transitions.clone()
 
-    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
-        if epoch == self.start:
-            self._use(self.matrices(survey).to(self.context.device))
-
-    def _use(self, matrices: Tensor) -> None:
+    def use(self, matrices: Tensor) -> None:
         self.transitions.copy_(matrices)
         self.inverses.copy_(torch.linalg.inv(matrices.double()))
+
+    def found(self) -> Tensor:
+        return self.transitions
 
     def check(self, matrix: Tensor) -> None:
         check_invertible(matrix.numpy(), self.max_condition)
@@ -158,29 +158,28 @@ class BackwardCorrection(LossCorrection):
             )
         return mixed
 
-    @property
-    def matrix(self) -> Tensor | None:
-        identity = torch.eye(self.context.classes, device=self.context.device)
-        return None if torch.equal(self.transitions[0], identity) else self.transitions.mean(0)
-
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
-        targets = supervision.targets @ self.inverses
+        if not self.started:
+            return supervision
+        targets, trusted = supervision.targets @ self.inverses, supervision.trusted
         if self.nonnegative:
             losses = self.criterion_used.per_class(predictions.clean_log_probs).mean(1)  # (networks, batch, classes)
-            parts = targets * losses * supervision.weights.unsqueeze(-1)
+            counted = supervision.weights if trusted is None else supervision.weights * ~trusted
+            parts = targets * losses * counted.unsqueeze(-1)
             everywhere = batch.gather(parts.transpose(0, 1).contiguous())  # (batch of all processes, ...)
-            real = (batch.everywhere < self.context.rows).view(-1, 1, 1)
+            real = (batch.everywhere < self.rows).view(-1, 1, 1)
             negative = (everywhere * real).sum(0).unsqueeze(1) < 0  # (networks, 1, classes)
             targets = targets.masked_fill(negative, 0)
-        if supervision.trusted is not None:
-            targets = torch.where(supervision.trusted.unsqueeze(-1), supervision.targets, targets)
+        if trusted is not None:
+            targets = torch.where(trusted.unsqueeze(-1), supervision.targets, targets)
         return replace(supervision, targets=targets)
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"transitions": self.transitions}
+        return {**super().state_dict(), "transitions": self.transitions}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self._use(state["transitions"].to(self.context.device))
+        super().load_state_dict(state)
+        self.use(state["transitions"].to(self.device))
 
 
 class UniformNoise(LabelChannel):
@@ -212,6 +211,5 @@ class UniformNoise(LabelChannel):
         self.noise_rate = check_fraction("noise_rate", noise_rate, "[0, 1)")
 
     def matrices(self, survey: Callable[[], Survey]) -> Tensor:
-        classes = self.context.classes
-        matrix = torch.eye(classes) * (1 - self.noise_rate) + self.noise_rate / classes
-        return matrix.expand(self.context.networks, -1, -1)
+        matrix = torch.eye(self.classes) * (1 - self.noise_rate) + self.noise_rate / self.classes
+        return matrix.expand(self.networks, -1, -1)

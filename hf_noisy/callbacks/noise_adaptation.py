@@ -17,6 +17,9 @@ from hf_noisy.estimation.matrices import row_shares
 from hf_noisy.labels import class_count
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 
+_WEIGHTS = {"none": 0.0, "trace": 0.1, "volume": 1e-4}  # trace: tried on examples/noise_channels.py; volume: Li et al.
+_MEMORY = 0.9  # of the average of a complex layer's matrices, a step
+_NUDGE, _SMALLEST = 1e-3, 0.1  # a matrix without an inverse has no volume to take the logarithm of, nor a gradient
 _ADAPTS_AFTER = 1 / 3  # of the epochs after the warm-up, the complex layer learns what depends on the sentence
 
 
@@ -43,7 +46,7 @@ class NoiseAdaptation(LabelChannel):
         regularizer: "none"; "trace", the mean of T_ii, which keeps the layer from doing nothing (Sukhbaatar et al., ICLR
             2015 workshop); or "volume", log |det T| (Li et al., "Provably End-to-end Label-Noise Learning without
             Anchor Points", ICML 2021).
-        regularizer_weight: at least 0.
+        regularizer_weight: at least 0; None is 0.1 for the trace, and Li et al.'s 1e-4 for the volume.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; a matrix and a rate; before the first step a matrix for
@@ -56,6 +59,8 @@ class NoiseAdaptation(LabelChannel):
     'simple'
     """
 
+    adapts = False  # whether the complex layer depends on the sentence by now
+
     def __init__(
         self,
         layer: Literal["simple", "complex"] = "simple",
@@ -64,7 +69,7 @@ class NoiseAdaptation(LabelChannel):
         warmup_epochs: int | None = None,
         channel_learning_rate: float = 1e-2,
         regularizer: Literal["none", "trace", "volume"] = "trace",
-        regularizer_weight: float = 0.1,
+        regularizer_weight: float | None = None,
     ) -> None:
         for name, value, choices in (
             ("layer", layer, ("simple", "complex")),
@@ -80,8 +85,13 @@ class NoiseAdaptation(LabelChannel):
         self.known = matrix is not None or rate is not None
         super().__init__(warmup_epochs)
         self.channel_learning_rate = check_not_negative("channel_learning_rate", channel_learning_rate)
+        if not self.channel_learning_rate:
+            raise ValueError(
+                "channel_learning_rate=0: expected a number above 0. For a matrix that stays, use forward."
+            )
         self.regularizer = regularizer
-        self.regularizer_weight = check_not_negative("regularizer_weight", regularizer_weight)
+        weight = _WEIGHTS[regularizer] if regularizer_weight is None else regularizer_weight
+        self.regularizer_weight = check_not_negative("regularizer_weight", weight)
 
     def make_channel(self, model: PreTrainedModel) -> Channel:
         classes = class_count(model.config)
@@ -93,44 +103,59 @@ class NoiseAdaptation(LabelChannel):
     def setup(self, context: Context) -> None:
         super().setup(context)
         self.adapts_from = self.start + math.ceil(_ADAPTS_AFTER * (context.epochs - self.start))
+        self._adapt(False)
+        shape = (context.networks, context.classes, context.classes)
+        self.average = torch.full(shape, torch.nan, device=context.device)  # of the complex layer's mean matrices
         if self.given_matrix is not None:
             known_matrix(self.given_matrix, context.classes)
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         super().begin_epoch(epoch, survey)
-        self._adapt(epoch >= self.adapts_from)
+        self._adapt(self.adapts or epoch >= self.adapts_from)
 
     def _adapt(self, adapts: bool) -> None:
+        self.adapts = adapts
         for channel in self.channels:
             if isinstance(channel, ComplexChannel):
                 channel.adapts = adapts
 
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        if self.layer == "complex" and self.started and predictions.channel_matrix is not None:
+            everywhere = batch.gather(predictions.channel_matrix.unsqueeze(0)).mean(0)  # equal on all processes
+            known = ~self.average.isnan()
+            self.average.copy_(torch.where(known, torch.lerp(everywhere, self.average, _MEMORY), everywhere))
+        return supervision
+
+    def found(self) -> Tensor:
+        return super().found() if bool(self.average.isnan().any()) else self.average
+
     def matrices(self, survey: Callable[[], Survey]) -> Tensor:
-        context = self.context
         if self.given_matrix is not None:
-            return known_matrix(self.given_matrix, context.classes).expand(context.networks, -1, -1)
+            return known_matrix(self.given_matrix, self.classes).expand(self.networks, -1, -1)
         if self.rate is not None:
-            return uniform_flips(self.rate, context.classes).expand(context.networks, -1, -1)
+            return uniform_flips(self.rate, self.classes).expand(self.networks, -1, -1)
         seen = survey()
         return torch.stack([confusion(log_probs, seen.given) for log_probs in seen.log_probs])
 
     def penalty(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor | None:
         matrix = predictions.channel_matrix  # (networks, classes, classes)
-        if matrix is None or self.regularizer == "none" or not self.channels[0].active:
+        if matrix is None or self.regularizer == "none" or not self.started:
             return None
         if self.regularizer == "trace":
             value = matrix.diagonal(dim1=-2, dim2=-1).mean(-1)
         else:
-            value = torch.linalg.slogdet(matrix).logabsdet
+            identity = torch.eye(self.classes, device=matrix.device)
+            volume = torch.linalg.slogdet(matrix + _NUDGE * identity).logabsdet
+            value = volume.clamp_min(self.classes * math.log(_SMALLEST))
         return self.regularizer_weight * value.sum()
 
     def state_dict(self) -> dict[str, Tensor]:
-        adapts = [float(isinstance(c, ComplexChannel) and c.adapts) for c in self.channels]
-        return {**super().state_dict(), "adapts": torch.tensor(adapts)}
+        return {**super().state_dict(), "adapts": torch.tensor(self.adapts), "average": self.average}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         super().load_state_dict(state)
-        self._adapt(bool(state["adapts"].any()))
+        self._adapt(bool(state["adapts"]))
+        self.average.copy_(state["average"])
 
 
 def uniform_flips(rate: float, classes: int) -> Tensor:

@@ -52,7 +52,7 @@ class SmallLoss(NoiseCallback):
         self.ramp_epochs = ramp_epochs
 
     def setup(self, context: Context) -> None:
-        self.criterion_used, self.seed = context.criterion, context.seed
+        self.criterion_used, self.seed, self.trusted = context.criterion, context.seed, context.trusted
         self.ramp_length = _RAMP * context.epochs if self.ramp_epochs is None else self.ramp_epochs
         self.losses = Memory(context.rows, fill=torch.nan, device=context.device)
         if isinstance(self.forget_rate, tuple) and len(self.forget_rate) != context.classes:
@@ -83,15 +83,18 @@ class SmallLoss(NoiseCallback):
         return mixture.noise_rate
 
     def _implied_rate(self, seen: Survey) -> float:
-        return float(np.mean([estimated_rate(str(self.forget_rate), p.exp(), seen.given) for p in seen.log_probs]))
+        given = seen.given if self.trusted is None else seen.given * ~self.trusted.unsqueeze(-1)
+        return float(np.mean([estimated_rate(str(self.forget_rate), p.exp(), given) for p in seen.log_probs]))
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         losses = self.criterion_used(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean(1)
-        self.losses.write(batch, torch.where(batch.covered, losses.mean(0), torch.nan))
         candidates = (supervision.weights > 0).all(0)
+        trusted = torch.zeros_like(candidates) if batch.trusted is None else batch.trusted
+        candidates = candidates & ~trusted  # which need no choice
+        self.losses.write(batch, torch.where(batch.covered & ~trusted, losses.mean(0), torch.nan))
         kept = self.select(losses, candidates, predictions, batch)  # (networks, batch)
         scale = candidates.sum() / kept.sum(-1, keepdim=True).clamp_min(1)  # a mean over the kept, divided once
-        return supervision.weighted(kept * scale)
+        return supervision.weighted(torch.where(trusted, 1.0, kept * scale))
 
     def select(self, losses: Tensor, candidates: Tensor, predictions: Predictions, batch: Batch) -> Tensor:
         """(networks, batch) whether each network learns from the example; `losses` likewise, `candidates` (batch,)."""

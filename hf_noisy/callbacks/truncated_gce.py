@@ -55,6 +55,7 @@ class TruncatedGCE(NoiseCallback):
     def setup(self, context: Context) -> None:
         self.first_look = math.ceil(self.warmup * context.epochs)
         self.looks_every = max(1, round(self.every * context.epochs))
+        self.trusted = context.trusted
         self.kept = Memory(context.rows, dtype=torch.bool, fill=True, device=context.device)
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
@@ -64,6 +65,8 @@ class TruncatedGCE(NoiseCallback):
         label_probability = (seen.given * seen.probs).sum(-1)
         covered = seen.given.sum(-1) > 0
         kept = (label_probability > self.k) & covered
+        if self.trusted is not None:
+            kept = kept | self.trusted
         if not kept.any():
             logger.warning(
                 f"TruncatedGCE: before epoch {epoch} no label has a probability above k={self.k}; all examples are kept."

@@ -23,7 +23,8 @@ def estimated_matrix(estimator: str, probs: Tensor, given: Tensor) -> np.ndarray
     """
     covered = (given.sum(-1) > 0).cpu().numpy()
     said, labels = (table.double().cpu().numpy()[covered] for table in (probs, given))
-    matrix = anchor_matrix(said, said.argsort(0, kind="stable"), np.ones(len(said)), PERCENTILE)
+    percentile = max(PERCENTILE, 100 - 50 / said.shape[1])  # or an anchor would be of another class, of many classes
+    matrix = anchor_matrix(said, said.argsort(0, kind="stable"), np.ones(len(said)), percentile)
     matrix = matrix / matrix.sum(1, keepdims=True)
     if estimator == "anchor_points":
         return matrix
