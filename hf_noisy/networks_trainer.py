@@ -129,7 +129,7 @@ class NetworksTrainer(LabelledTrainer):
         for number, network, place in peers.places(folder):
             if number == peers.deployed or every:
                 self._with_model(network, super()._save, place)
-        if every:
+        if every and self.args.should_save:  # the parent calls this on every process
             peers.save_channels(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:

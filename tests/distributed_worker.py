@@ -1,4 +1,4 @@
-"""What test_distributed.py starts on two ranks: `distributed_worker.py FOLDER gradient|train|resume ROWS METHOD [ACCELERATOR_CONFIG]`."""
+"""What test_distributed.py starts on two ranks: `distributed_worker.py FOLDER gradient|train|every ROWS METHOD [ACCELERATOR_CONFIG]`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from accelerate import PartialState
 from conftest import flat_weights, gradient, make_trainer, token_dataset
 from test_contract import StopAt
 
+from hf_noisy import METHODS
 from hf_noisy.launching import leave_process_group
 
 PARAMETERS = {
@@ -58,9 +59,17 @@ def main() -> None:
                 noise_kwargs=PARAMETERS.get(method),
             )
         }
+    elif task == "every":  # one start for all methods: it costs more than all of their trainings
+        result = {
+            name: [
+                train(folder / name / kind, rows, name, resume=kind == "resumed", accelerator_config=None)
+                for kind in ("whole", "resumed")
+            ]
+            for name in sorted(METHODS)
+        }
     else:
         config = json.loads(sys.argv[5]) if len(sys.argv) > 5 else None
-        result = train(folder, rows, method, resume=task == "resume", accelerator_config=config)
+        result = train(folder, rows, method, resume=False, accelerator_config=config)
     state = PartialState()
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({**result, "world_size": state.num_processes}, folder / f"rank{state.process_index}.pt")

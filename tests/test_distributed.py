@@ -13,6 +13,8 @@ import pytest
 import torch
 from conftest import gradient, make_trainer, relative_difference, token_dataset
 
+from hf_noisy import METHODS
+
 pytestmark = pytest.mark.slow
 PARAMETERS = {"noise_adaptation": {"rate": 0.2}}  # so that the first step passes the channel
 WORKER = Path(__file__).with_name("distributed_worker.py")
@@ -29,7 +31,7 @@ def start(folder: Path, *words: str) -> subprocess.CompletedProcess:
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
 
@@ -55,8 +57,14 @@ def test_two_ranks_take_the_gradient_of_one_large_batch(tmp_path, rows, method):
         assert relative_difference(result["gradient"], expected) < 1e-6
 
 
-def test_both_ranks_hold_the_same_weights_memory_and_report(tmp_path):
-    first, second = two_ranks(tmp_path, "train", "14", "gce_truncated")
+@pytest.fixture(scope="module")
+def every(tmp_path_factory) -> list[dict]:
+    """On each rank, by method: trained whole, and broken off inside the first epoch and resumed."""
+    return two_ranks(tmp_path_factory.mktemp("every"), "every", "14", "every")
+
+
+def test_both_ranks_hold_the_same_weights_memory_and_report(tmp_path, every):
+    first, second = (found["gce_truncated"][0] for found in every)
     assert torch.equal(first["weights"], second["weights"])
     assert first["report"] == second["report"]
     assert first["seen"] == [2] * 14
@@ -69,18 +77,16 @@ def test_both_ranks_hold_the_same_weights_memory_and_report(tmp_path):
     assert alone.evaluate()["eval_loss"] == pytest.approx(first["eval_loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    "method", ["gce_truncated", "co_teaching", "dividemix", "mentornet_dd", "noise_adaptation", "glc"]
-)
-def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch_and_are_equal(tmp_path, method):
-    whole = two_ranks(tmp_path / "whole", "train", "14", method)
-    resumed = two_ranks(tmp_path / "broken", "resume", "14", method)
-    assert torch.equal(whole[0]["weights"], whole[1]["weights"])
-    assert whole[0]["report"] == whole[1]["report"]
-    assert whole[0]["matrix"] == whole[1]["matrix"]
-    for one, other in zip(whole, resumed, strict=True):
-        assert torch.equal(one["weights"], other["weights"])
-        assert one["report"] == other["report"]
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_two_ranks_resume_exactly_in_the_middle_of_an_epoch_and_are_equal(every, method):
+    (whole, resumed), (other_whole, other_resumed) = (found[method] for found in every)
+    assert torch.equal(whole["weights"], other_whole["weights"])
+    for name in ("report", "matrix"):
+        assert whole[name] == other_whole[name]
+    for one, again in ((whole, resumed), (other_whole, other_resumed)):
+        assert torch.equal(one["weights"], again["weights"])
+        assert one["report"] == again["report"]
+        assert one["matrix"] == again["matrix"]
 
 
 @pytest.mark.parametrize("settings", [{"even_batches": False}, {"split_batches": True}, {"dispatch_batches": True}])
