@@ -67,9 +67,7 @@ class Batch:
     progress: float  # share of the training done before this step, in [0, 1)
     key: tuple[int, int, int]  # (seed, global step, micro-step): what random draws of this step may depend on
     trusted: Tensor | None = field(default=None, kw_only=True)  # (batch,) clean rows; None where none are trained on
-    real: Tensor | None = field(
-        default=None, kw_only=True
-    )  # (batch,) False where a sampler repeats a row; None: all real
+    real: Tensor | None = field(default=None, kw_only=True)  # (batch,) False where a sampler repeats a row
     peeking: bool = field(default=False, kw_only=True)  # before the forward that is learned from (`NoiseCallback.peek`)
     everywhere: Tensor  # (batch of all processes,) row numbers; a row that a sampler repeats points past the end
     gather: Callable[[Tensor], Tensor]  # (batch, ...) -> (batch of all processes, ...), in the order of `everywhere`
@@ -160,10 +158,8 @@ class Supervision:
 
     targets: Tensor  # (networks, batch, classes)
     weights: Tensor  # (networks, batch); never renormalised: the step divides by its number of rows
-    trusted: Tensor | None = (
-        None  # (networks, batch) the target speaks of the true class and skips the channel; None: none
-    )
     mix: Mix | None = None  # the Trainer mixes inputs and targets by it; weights are those of the example itself
+    trusted: Tensor | None = None  # (networks, batch) such targets speak of the true class and skip the channel
 
     def trusting(self, rows: Tensor) -> Supervision:
         """The same, where the targets of `rows`, (batch,) or (networks, batch), now speak of the true class."""

@@ -174,10 +174,17 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
         weak=with_labels(train, labels),
         gold=with_labels(train, gold),
         valid=with_labels(valid, given),
-        clean=with_labels(valid.add_column("given", given), np.array(valid["gold"][:])),
+        clean=trusted(valid, given),
         test=with_labels(test, test_gold),
     )
     return data, table
+
+
+def trusted(valid: datasets.Dataset, given: np.ndarray) -> datasets.Dataset:
+    """The rows that have a gold label, with it in `labels` and the one by vote in `given`."""
+    gold = np.array(valid["gold"][:])
+    rows = with_labels(valid, gold)
+    return rows.add_column("given", given[gold >= 0]) if len(rows) else rows
 
 
 def load(source: str, recipe: RecipeArguments) -> Corpus:

@@ -97,7 +97,7 @@ def test_heads_that_do_not_choose_one_class(tmp_path, config):
 
 
 METHODS = {
-    "unknown": ({"noise_method": "gec"}, "unknown method 'gec'. Did you mean 'gce'"),
+    "unknown": ({"noise_method": "gcee"}, "unknown method 'gcee'. Did you mean 'gce'"),
     "unknown in a sum": ({"noise_method": "gce+mea"}, "unknown method 'mea'. Did you mean 'mae'"),
     "two criteria": ({"noise_method": "gce+sce"}, r"2 criteria: GeneralizedCrossEntropy\(q=0.7\), Symmetric"),
     "twice": ({"noise_method": "gce+gce"}, "names a method twice"),
