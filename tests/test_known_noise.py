@@ -33,3 +33,10 @@ def test_each_method_beats_cross_entropy_trained_equally_long(method):
 def test_what_is_taught_is_right_more_often_than_the_labels_are(method):
     found = run(method, NOISE.get(method, "symmetric"))
     assert found["precision"] > found["clean"] + 0.05
+
+
+def test_co_teaching_plus_chooses_right_labels_while_it_chooses_among_all():
+    """After its warm-up it learns from disputed examples, of which fewer are right than of all."""
+    found = run("co_teaching_plus", "symmetric")
+    assert found["highest"] > found["clean"] + 0.05
+    assert found["precision"] < found["highest"]
