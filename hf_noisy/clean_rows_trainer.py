@@ -54,8 +54,7 @@ class CleanRowsTrainer(NetworksTrainer):
 
     def _join_clean_rows(self) -> None:
         """Let the clean rows follow the training set where a method trains on them, and only there."""
-        if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
-            self._label_training_set()  # replaced since the trainer was made
+        self._label_replaced_set()
         wanted = self._clean_dataset is not None and self._clean_epochs() is not None
         if self._given_part is None or wanted == (self.trusted is not None):
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Real
 
 
@@ -39,6 +39,19 @@ def check_not_negative(name: str, value: float) -> float:
     if not 0 <= value < math.inf:
         raise ValueError(f"{name}={value!r}: expected a number, 0 or more.")
     return float(value)
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise unless `value` is one of `choices`.
+
+    >>> check_choice("kind", "sotf", ["soft", "hard"])
+    Traceback (most recent call last):
+    ValueError: kind='sotf': expected 'soft' or 'hard'. Did you mean 'soft'? Known: soft, hard.
+    """
+    if value not in choices:
+        raise ValueError(
+            f"{name}={value!r}: expected {' or '.join(map(repr, choices))}. {nearest(str(value), choices)}"
+        )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -111,9 +111,13 @@ class LabelledTrainer(Trainer):
             self._signature_columns.append(INDEX)
 
     def get_train_dataloader(self) -> DataLoader:
-        if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
-            self._label_training_set()  # replaced since the trainer was made
+        self._label_replaced_set()
         return super().get_train_dataloader()
+
+    def _label_replaced_set(self) -> None:
+        """Label the training set where it was replaced since the trainer was made."""
+        if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
+            self._label_training_set()
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         if eval_dataset is not None and not isinstance(eval_dataset, str):

@@ -23,7 +23,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from hf_noisy.domains import check_fraction, nearest
+from hf_noisy.domains import check_choice, check_fraction
 
 _LOWEST = -1e6  # stands for a log-probability of -inf: a share of 0 must cost 0, and 0 x inf is no number
 _LOG_ZERO = -4.0  # A, "the log of a zero label", of Wang et al. (ICCV 2019)
@@ -67,10 +67,7 @@ class Criterion(ABC):
 
     def _check_choice(self, name: str, *choices: str) -> None:
         """Raise unless the field is one of `choices`."""
-        value = getattr(self, name)
-        if value not in choices:
-            expected = " or ".join(map(repr, choices))
-            raise ValueError(f"{name}={value!r}: expected {expected}. {nearest(str(value), choices)}")
+        check_choice(name, getattr(self, name), choices)
 
 
 @dataclass(frozen=True)

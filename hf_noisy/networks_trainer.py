@@ -156,7 +156,7 @@ class NetworksTrainer(LabelledTrainer):
 
 def _alike(some: Any, others: Any) -> bool:
     """Whether two lists of channels are of the same kinds and sizes."""
-    return [str(_kind(channel)) for channel in some] == [str(_kind(channel)) for channel in others]
+    return [_kind(channel) for channel in some] == [_kind(channel) for channel in others]
 
 
 def _kind(channel: Channel) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.label_channel import LabelChannel
-from hf_noisy.domains import nearest
+from hf_noisy.domains import check_choice
 from hf_noisy.estimation.matrices import row_shares
 from hf_noisy.supervision import Batch, CleanRows, Context, Predictions, Supervision, Survey
 
@@ -54,10 +54,7 @@ class GoldLossCorrection(LabelChannel):
         warmup_epochs: int | None = None,
         clean_epochs: int = 0,
     ) -> None:
-        if matrix_from not in ("model", "given"):
-            raise ValueError(
-                f"matrix_from={matrix_from!r}: expected 'model' or 'given'. {nearest(str(matrix_from), ('model', 'given'))}"
-            )
+        check_choice("matrix_from", matrix_from, ("model", "given"))
         if isinstance(clean_epochs, bool) or not isinstance(clean_epochs, int) or clean_epochs < 0:
             raise ValueError(f"clean_epochs={clean_epochs!r}: expected a whole number of epochs, 0 or more.")
         self.matrix_from, self.clean_epochs = matrix_from, clean_epochs
@@ -85,7 +82,7 @@ class GoldLossCorrection(LabelChannel):
     def matrices(self, survey: Callable[[], Survey]) -> Tensor:
         if self.clean is None:
             raise RuntimeError("GoldLossCorrection was unpickled: it can be read but not go on. Train with a new one.")
-        matrices = trusted_confusions(self.clean, self.matrix_from)
+        matrices = trusted_confusions(self.clean, self.matrix_from).expand(self.networks, -1, -1)
         absent = (self.clean.labels.sum(0) == 0).nonzero().flatten().tolist()
         if absent:
             logger.warning(f"GoldLossCorrection: no trusted row of class {absent}: their labels are taken to be right.")
@@ -98,8 +95,7 @@ class GoldLossCorrection(LabelChannel):
 
 
 def trusted_confusions(clean: CleanRows, matrix_from: Literal["model", "given"]) -> Tensor:
-    """(networks, classes, classes) how trusted rows of each class are labelled, by prediction or in fact."""
-    log_probs = clean.survey()  # (networks, rows, classes)
-    labelled = log_probs.exp() if matrix_from == "model" else clean.given.expand_as(log_probs)
+    """How trusted rows of each class are labelled: (networks, classes, classes) by prediction, (1, ...) in fact."""
+    labelled = clean.survey().exp() if matrix_from == "model" else clean.given.unsqueeze(0)  # (networks, rows, classes)
     counts = torch.einsum("ri,nrj->nij", clean.labels, labelled.to(clean.labels.dtype))
     return torch.stack([torch.from_numpy(row_shares(one.double().cpu().numpy())).float() for one in counts])

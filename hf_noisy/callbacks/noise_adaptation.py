@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from hf_noisy.callbacks.label_channel import LabelChannel, Matrix, known_matrix
 from hf_noisy.channels import Channel, ComplexChannel, SimpleChannel, last_layer
-from hf_noisy.domains import check_fraction, check_not_negative, nearest
+from hf_noisy.domains import check_choice, check_fraction, check_not_negative
 from hf_noisy.estimation.matrices import row_shares
 from hf_noisy.labels import class_count
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
@@ -71,13 +71,8 @@ class NoiseAdaptation(LabelChannel):
         regularizer: Literal["none", "trace", "volume"] = "trace",
         regularizer_weight: float | None = None,
     ) -> None:
-        for name, value, choices in (
-            ("layer", layer, ("simple", "complex")),
-            ("regularizer", regularizer, ("none", "trace", "volume")),
-        ):
-            if value not in choices:
-                expected = " or ".join(map(repr, choices))
-                raise ValueError(f"{name}={value!r}: expected {expected}. {nearest(str(value), choices)}")
+        check_choice("layer", layer, ("simple", "complex"))
+        check_choice("regularizer", regularizer, tuple(_WEIGHTS))
         if matrix is not None and rate is not None:
             raise ValueError(f"matrix and rate={rate!r}: expected one of them. A rate is a matrix of equal shares.")
         self.layer, self.given_matrix = layer, matrix

@@ -40,7 +40,7 @@ def anchor_points(
     Prefer `confident_joint`, which counts many.
     """
     probs, labels = check_probs(probs, labels)
-    _check_percentile(percentile)
+    check_percentile(percentile)
     order = probs.argsort(0, kind="stable")
 
     def solve(weights: np.ndarray) -> Solution:
@@ -80,7 +80,7 @@ def dual_t(
     class that is never predicted is counted as if without noise.
     """
     probs, labels = check_probs(probs, labels)
-    _check_percentile(percentile)
+    check_percentile(percentile)
     order, predicted, classes = probs.argsort(0, kind="stable"), probs.argmax(1), probs.shape[1]
 
     def solve(weights: np.ndarray) -> Solution:
@@ -114,6 +114,6 @@ def _label_shares(labels: np.ndarray, weights: np.ndarray, classes: int) -> np.n
     return np.bincount(labels, weights, minlength=classes) / weights.sum()
 
 
-def _check_percentile(percentile: float) -> None:
+def check_percentile(percentile: float) -> None:
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile={percentile!r}: expected a number in (0, 100]. Patrini et al. take 97.")

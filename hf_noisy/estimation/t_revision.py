@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from hf_noisy.domains import check_not_negative
-from hf_noisy.estimation.anchors import PERCENTILE, anchor_matrix
+from hf_noisy.estimation.anchors import PERCENTILE, anchor_matrix, check_percentile
 from hf_noisy.estimation.estimate import RESAMPLES, NoiseEstimate, Solution, with_interval
 from hf_noisy.estimation.heads import PENALTY, Head, log_given, minimise, new_head, principal
 from hf_noisy.estimation.inputs import head_inputs
@@ -55,8 +55,7 @@ def t_revision(
     """
     check_not_negative("penalty", penalty)
     inputs, kept, found = head_inputs(probs, labels, features)
-    if not 0 < percentile <= 100:
-        raise ValueError(f"percentile={percentile!r}: expected a number in (0, 100]. Patrini et al. take 97.")
+    check_percentile(percentile)
     x, y, order = principal(inputs), torch.as_tensor(found), kept.argsort(0, kind="stable")
     start = anchor_matrix(kept, order, np.ones(len(kept)), percentile)
     matrix, clean = _revise(x, y, torch.as_tensor(start), penalty)
