@@ -12,13 +12,13 @@ from torch.utils.data import Dataset, Sampler
 from transformers import Trainer
 
 from hf_noisy.labels import INDEX, LABEL_COLUMNS, check_tokenized, columns_of, label_dataset, one_hot, read_gold
-from hf_noisy.networks_trainer import NetworksTrainer
 from hf_noisy.supervision import CleanRows, keyed_generator
+from hf_noisy.survey_trainer import SurveyTrainer
 
 _WHERE = "clean_dataset"
 
 
-class CleanRowsTrainer(NetworksTrainer):
+class CleanRowsTrainer(SurveyTrainer):
     """What `NoisyTrainer` needs of a clean subset. Where a method trains on it, its rows follow the training set's."""
 
     _clean_dataset: Any = None
@@ -30,9 +30,6 @@ class CleanRowsTrainer(NetworksTrainer):
     def _clean_epochs(self) -> int | None:
         """For how many epochs the clean rows are trained on alone; None where they are not trained on at all."""
         return None
-
-    def _look_at(self, dataloader: Any, rows: int) -> Tensor:
-        raise NotImplementedError
 
     def _label_training_set(self) -> None:
         super()._label_training_set()

@@ -60,7 +60,7 @@ class LabelledTrainer(Trainer):
         self._epoch: int | None = None  # None before the first one of this training
         self._updates_per_epoch, self._rows_per_epoch = 1, 0
         self._batches_done, self._micro_step = 0, 0  # in this epoch, in this step
-        self._evaluated: Tensor | None = None  # sum of losses, rows with a label, rows that each network has right
+        self._evaluated: Tensor | None = None  # sum of losses; rows: with a label, right, and right of each network
         super().__init__(model, args, train_dataset=train_dataset, eval_dataset=eval_dataset, **trainer_arguments)
         self.label_names = ["labels"]
         self.model_accepts_loss_kwargs = True
@@ -183,8 +183,9 @@ class LabelledTrainer(Trainer):
         targets = one_hot(labels, logits.shape[-1])
         losses = CrossEntropy()(logits.float().log_softmax(-1), targets)
         covered = (targets.sum(-1) > 0).to(losses.dtype)
-        right = (network_logits(outputs).argmax(-1) == targets.argmax(-1)) * covered  # (networks, batch)
-        facts = torch.stack([losses, covered, *right], -1)  # (batch, 2 + networks)
+        every = torch.cat([logits.unsqueeze(0), network_logits(outputs)])  # the vote's, then each network's
+        right = (every.argmax(-1) == targets.argmax(-1)) * covered  # (1 + networks, batch)
+        facts = torch.stack([losses, covered, *right], -1)  # (batch, 3 + networks)
         if self._evaluated is not None:
             self._evaluated = self._evaluated + self.accelerator.gather_for_metrics(facts).sum(0)  # no row twice
         loss, rows = facts[:, :2].sum(0)
@@ -208,14 +209,18 @@ class LabelledTrainer(Trainer):
         ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
-        """As the parent's, but the loss is the mean over all rows with a label, not over the means of batches."""
+        """As the parent's, but the loss is the mean over all rows with a label, not over the means of batches.
+
+        `eval_label_accuracy` is the share of these rows whose label is predicted, whether that label is right or not.
+        """
         self._evaluated = torch.zeros((), device=self.args.device)
         output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         facts, self._evaluated = self._evaluated, None
-        loss, rows, *right = facts.tolist() if facts.ndim else (0.0, 0.0)  # without labels nothing was added
-        self._note_evaluation(right, metric_key_prefix)
+        loss, rows, right, *of_each = facts.tolist() if facts.ndim else (0.0, 0.0, 0.0)  # without labels: nothing added
+        self._note_evaluation(of_each, metric_key_prefix)
         if output.metrics is not None and f"{metric_key_prefix}_loss" in output.metrics:
             output.metrics[f"{metric_key_prefix}_loss"] = loss / rows if rows else float("nan")
+            output.metrics[f"{metric_key_prefix}_label_accuracy"] = right / rows if rows else float("nan")
         return output
 
     def _note_evaluation(self, right: list[float], prefix: str) -> None:

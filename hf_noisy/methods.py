@@ -241,11 +241,12 @@ def check_roles(callbacks: Sequence[NoiseCallback]) -> None:
     """
     taken: dict[str, NoiseCallback] = {}
     for callback in callbacks:
-        if callback.role is not None and callback.role in taken:
-            pair = f"{type(taken[callback.role]).__name__} and {type(callback).__name__}"
-            raise ValueError(f"{pair}: both are a {callback.role}. Expected one: leave one of them out.")
-        if callback.role is not None:
-            taken[callback.role] = callback
+        for role in callback.roles:
+            if role in taken:
+                pair = f"{type(taken[role]).__name__} and {type(callback).__name__}"
+                article = "an" if role[0] in "aeiou" else "a"
+                raise ValueError(f"{pair}: both are {article} {role}. Expected one: leave one of them out.")
+            taken[role] = callback
     channel = next((callback for callback in callbacks if isinstance(callback, LabelChannel)), None)
     believer = next((callback for callback in callbacks if callback.skips_channel), None)
     if channel is not None and believer is not None:

@@ -54,6 +54,14 @@ class Context:
     clean: CleanRows | None = None  # where the trainer was given a `clean_dataset`
     channels: list[Channel] = field(default_factory=list)  # one a network, or none
     trusted: Tensor | None = None  # (rows,) True for clean rows that are trained on; None where there are none
+    model: Any = None  # what is trained, without what an accelerator wraps around it
+    dataset: Any = None  # the training rows as they are trained on, tokenized, in row order
+    tokenizer: Any = None  # the trainer's `processing_class`
+    encode: Callable[[], Tensor] | None = None  # -> (rows, width) mean hidden states of the encoder as it is by then
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy of a method takes neither model nor data along."""
+        return self.__dict__ | dict.fromkeys(("clean", "channels", "model", "dataset", "tokenizer", "encode"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class Predictions:
     unmixed: Predictions | None = None  # where logits were mixed: what they were before
     channelled: Tensor | None = None  # (networks, views, batch, classes) what came out of the channel, if there is one
     channel_matrix: Tensor | None = None  # (networks, classes, classes) the channel's T, with gradient
+    vectors: Tensor | None = None  # (networks, views, batch, width) what went into the last layer, where asked for
 
     @classmethod
     def from_outputs(cls, outputs: Any, views: int, rows: int) -> Predictions:
@@ -118,10 +127,10 @@ class Predictions:
 
     def detached(self) -> Predictions:
         """The same without gradient."""
-        channelled, matrix = (
-            None if value is None else value.detach() for value in (self.channelled, self.channel_matrix)
+        channelled, matrix, vectors = (
+            None if value is None else value.detach() for value in (self.channelled, self.channel_matrix, self.vectors)
         )
-        return Predictions(self.clean_log_probs.detach(), channelled=channelled, channel_matrix=matrix)
+        return Predictions(self.clean_log_probs.detach(), channelled=channelled, channel_matrix=matrix, vectors=vectors)
 
     def mixed(self, mix: Mix) -> Predictions:
         """Those of mixed vectors: the last layer is linear, so its logits mix as what goes into it.
@@ -160,6 +169,7 @@ class Supervision:
     weights: Tensor  # (networks, batch); never renormalised: the step divides by its number of rows
     mix: Mix | None = None  # the Trainer mixes inputs and targets by it; weights are those of the example itself
     trusted: Tensor | None = None  # (networks, batch) such targets speak of the true class and skip the channel
+    taught_views: int | None = None  # the criterion sees the first ones only, and penalties all; None for all
 
     def trusting(self, rows: Tensor) -> Supervision:
         """The same, where the targets of `rows`, (batch,) or (networks, batch), now speak of the true class."""
@@ -172,11 +182,11 @@ class Supervision:
 
     def losses(self, criterion: Criterion, predictions: Predictions) -> Tensor:
         """(networks, batch) what each example costs, mean over views: through the channel unless it is trusted."""
-        targets = self.targets.unsqueeze(1)
-        losses = criterion(predictions.noisy_log_probs, targets).mean(1)
+        targets, taught = self.targets.unsqueeze(1), slice(self.taught_views)
+        losses = criterion(predictions.noisy_log_probs[:, taught], targets).mean(1)
         if predictions.channelled is None or self.trusted is None:
             return losses
-        return torch.where(self.trusted, criterion(predictions.clean_log_probs, targets).mean(1), losses)
+        return torch.where(self.trusted, criterion(predictions.clean_log_probs[:, taught], targets).mean(1), losses)
 
     def mixed(self) -> Supervision:
         """Targets mixed as the inputs are."""

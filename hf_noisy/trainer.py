@@ -24,7 +24,7 @@ from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
 from hf_noisy.callbacks.label_channel import LabelChannel
 from hf_noisy.callbacks.supervision_record import SupervisionRecord
-from hf_noisy.channels import Channel
+from hf_noisy.channels import Channel, sentence_vectors
 from hf_noisy.clean_rows_trainer import CleanRowsTrainer
 from hf_noisy.labelled_trainer import REAL
 from hf_noisy.labels import INDEX, one_hot, read_gold
@@ -32,7 +32,6 @@ from hf_noisy.losses import Criterion
 from hf_noisy.methods import build_methods, check_roles, choose_criterion
 from hf_noisy.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.networks import network_logits
-from hf_noisy.randomness import forked_generators
 from hf_noisy.state import STATE_NAME, fingerprint, load_some, load_state, save_state
 from hf_noisy.supervision import Batch, Context, Mix, Predictions, Supervision, Survey, concatenate_views
 
@@ -167,6 +166,10 @@ class NoisyTrainer(CleanRowsTrainer):
             clean=self._clean_rows(),
             channels=self.channels,
             trusted=None if self.trusted is None else torch.from_numpy(self.trusted).to(args.device),
+            model=self.model,
+            dataset=self.train_dataset,
+            tokenizer=self.processing_class,
+            encode=self.encode,
         )
         self._record.gold = self._gold
         if self._gold is not None and self._context.clean is not None and self.trusted is not None:
@@ -193,31 +196,6 @@ class NoisyTrainer(CleanRowsTrainer):
         for callback in self.noise_callbacks:
             callback.begin_epoch(epoch, survey)
         self._begun_epoch = epoch
-
-    def survey(self) -> Survey:
-        """Log-probabilities and given labels of all training examples in row order, seen without dropout.
-
-        Costs one forward over the training set; draws no random number that training would have drawn.
-        """
-        labels = one_hot(torch.from_numpy(self.labels), self.model.config.num_labels).to(self.args.device)
-        return Survey(self._look_at(self.get_test_dataloader(self.train_dataset), len(labels)), labels)
-
-    @torch.no_grad()
-    def _look_at(self, dataloader: DataLoader, rows: int) -> Tensor:
-        """(networks, rows, classes) log-probabilities of the rows that `dataloader` numbers."""
-        log_probs = torch.zeros(rows, len(self.networks), self.model.config.num_labels, device=self.args.device)
-        was_training = self.model.training
-        self.model.eval()
-        with forked_generators(), self._deployed():
-            for inputs in dataloader:
-                inputs = self._prepare_inputs(dict(inputs))
-                index = inputs.pop(INDEX)
-                inputs.pop("labels")
-                with self.compute_loss_context_manager():
-                    logits = network_logits(self.model(**inputs))
-                log_probs[self._gather(index)] = self._gather(logits.float().log_softmax(-1).transpose(0, 1))
-        self.model.train(was_training)
-        return log_probs.transpose(0, 1)
 
     @contextlib.contextmanager
     def _deployed(self) -> Iterator[None]:
@@ -321,16 +299,23 @@ class NoisyTrainer(CleanRowsTrainer):
     def _forward(
         self, model: nn.Module, views: list[dict[str, Any]], batch: Batch, mix: Mix | None
     ) -> tuple[Predictions, Any]:
-        """One forward over all views, of mixed embeddings if `mix` says so."""
+        """One forward over all views, of mixed embeddings if `mix` says so; with vectors if a method needs them."""
         inputs = views[0] if len(views) == 1 else concatenate_views(views)
-        if mix is None or mix.where != "embeddings":
+        found: list[list[Tensor]] = []
+        with contextlib.ExitStack() as stack:
+            if any(callback.needs_vectors for callback in self.noise_callbacks):
+                mask = inputs.get("attention_mask")
+                found = [stack.enter_context(sentence_vectors(network, mask)) for network in self.networks]
+            if mix is not None and mix.where == "embeddings":
+                name = self.model.main_input_name
+                stack.enter_context(mixed_embeddings(self.networks, inputs, mix, len(views), name))
+                inputs = concatenate_views([mixed_inputs(view, mix, name) for view in views])
             outputs = model(**inputs)
-        else:
-            name = self.model.main_input_name
-            joined = concatenate_views([mixed_inputs(view, mix, name) for view in views])
-            with mixed_embeddings(self.networks, inputs, mix, len(views), name):
-                outputs = model(**joined)
-        return Predictions.from_outputs(outputs, len(views), len(batch.index)), outputs
+        predictions = Predictions.from_outputs(outputs, len(views), len(batch.index))
+        if found:
+            vectors = torch.stack([seen[-1].float() for seen in found])
+            predictions = replace(predictions, vectors=vectors.unflatten(1, (len(views), len(batch.index))))
+        return predictions, outputs
 
     @torch.no_grad()
     def _peek(self, inputs: dict[str, Any], batch: Batch) -> Predictions:

@@ -14,6 +14,10 @@ from hf_noisy.channels import Channel
 from hf_noisy.losses import Criterion
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 
+AUTHOR = "author of the targets of labelled examples"
+GUESSER = "guesser of missing labels"
+VIEWER = "maker of second views"
+
 
 class NoiseCallback(TrainerCallback):
     """Decides what each example is taught (target) and how hard (weight). Override the events that you need.
@@ -30,8 +34,9 @@ class NoiseCallback(TrainerCallback):
     """
 
     criterion: Criterion | None = None  # a method that needs a criterion of its own declares it here
-    role: str | None = None  # two callbacks of one role do not go together
+    roles: tuple[str, ...] = ()  # two callbacks of one role do not go together
     num_networks: int = 1  # that learn together; the Trainer makes the others from the model that it was given
+    needs_vectors: bool = False  # whether `Predictions.vectors` is to be kept
     skips_channel: bool = False  # all its targets speak of the true class, so it does not go with a noise channel
     trains_on_clean: bool = False  # the rows of `clean_dataset` are trained on, after those of the training set
     clean_epochs: int = 0  # the first epochs, on those rows only

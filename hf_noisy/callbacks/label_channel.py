@@ -36,7 +36,7 @@ class LabelChannel(NoiseCallback):
         warmup_epochs: whole epochs; None is a third of the training, or 0 where the matrix is known.
     """
 
-    role = "noise channel"
+    roles = ("noise channel",)
     known = False  # whether the matrix is known before anything is learned
     started = False  # whether the matrix is in force
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers.utils import logging
 
-from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.callbacks.base import AUTHOR, GUESSER, VIEWER, NoiseCallback
 from hf_noisy.domains import check_fraction
 from hf_noisy.losses import CrossEntropy
 from hf_noisy.memory import Memory
@@ -34,7 +34,7 @@ class LossSplit(NoiseCallback):
         alpha: of the Beta distribution of mixing ratios, above 0.
     """
 
-    role = "split of the examples by their losses"
+    roles = ("split of the examples by their losses", AUTHOR, GUESSER, VIEWER)
     skips_channel = True  # refined and guessed targets speak of the true class
 
     def __init__(self, warmup_epochs: int, clean_threshold: float, temperature: float, alpha: float) -> None:

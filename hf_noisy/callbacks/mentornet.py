@@ -67,7 +67,7 @@ class MentorNet(NoiseCallback):
     'predefined'
     """
 
-    role = "mentor"
+    roles = ("mentor",)
 
     def __init__(
         self,

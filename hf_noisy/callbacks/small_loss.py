@@ -43,7 +43,7 @@ class SmallLoss(NoiseCallback):
     """
 
     num_networks = 2
-    role = "choice of small losses"
+    roles = ("choice of small losses",)
 
     def __init__(self, forget_rate: ForgetRate = "auto", ramp_epochs: float | None = None) -> None:
         self.forget_rate = _checked_rate(forget_rate)

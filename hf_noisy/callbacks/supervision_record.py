@@ -16,13 +16,15 @@ class SupervisionRecord(NoiseCallback):
     """Writes down what each example was taught last, and changes nothing; last in the fold, where there is a method.
 
     Logged over the examples seen so far: `kept_share` (weight above 0), `weight_class_K` (mean weight of the examples
-    labelled K), with two networks `peer_agreement` (share of examples that they classify alike). With gold labels:
+    labelled K), `relabeled_share` (of all examples, those taught another class than the given one, or one where none was
+    given), with two networks `peer_agreement` (share of examples that they classify alike). With gold labels:
+    `relabeled_accuracy` (share of the relabeled that were taught the true class),
     `selection_precision`, the share of right ones among the given labels that were taught, each counted by how hard it
     was (weight times the target's share of the given class), and `selection_recall`, the share of right labels that
     were taught at all.
 
-    `report` gives `weight` and `picked_epoch` (the last epoch with a weight above 0, -1 for never), (rows,) of one
-    network, (rows, networks) of several.
+    `report` gives `weight`, `picked_epoch` (the last epoch with a weight above 0, -1 for never) and `taught` (the
+    likeliest class of the last target, -1 where none was taught), (rows,) of one network, (rows, networks) of several.
 
     Args:
         gold: (rows,) true classes, -1 where unknown; for measuring only. No method sees them.
@@ -36,29 +38,37 @@ class SupervisionRecord(NoiseCallback):
         labels = context.labels.to(context.device)
         self.covered, self.classes = has_label(labels), context.classes
         self.labels = labels if labels.ndim == 1 else labels.argmax(-1)  # read where covered
-        # weight, last epoch picked, predicted class, how hard the given label was taught
-        self.facts = Memory(context.rows, (4, self.networks), fill=-1, device=context.device)
+        # weight, last epoch picked, predicted class, how hard the given label was taught, class taught
+        self.facts = Memory(context.rows, (5, self.networks), fill=-1, device=context.device)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         weights = supervision.weights.T.float()  # (batch, networks)
         picked = torch.where(weights > 0, float(int(batch.epoch)), self.facts.read(batch.index)[:, 1])
         classes = predictions.clean_log_probs[:, 0].argmax(-1).T.float()
         taught = weights * (supervision.targets * batch.given).sum(-1).T
-        self.facts.write(batch, torch.stack([weights, picked, classes, taught], 1))
+        lesson = torch.where(weights > 0, supervision.targets.argmax(-1).T.float(), -1.0)
+        self.facts.write(batch, torch.stack([weights, picked, classes, taught, lesson], 1))
         return supervision
 
     def metrics(self) -> dict[str, Tensor | float]:
-        weights, _, classes, taught = self.facts.values.unbind(1)  # (rows, networks)
-        seen = (classes[:, 0] >= 0) & self.covered
+        weights, _, classes, taught, lesson = self.facts.values.unbind(1)  # (rows, networks)
+        met = classes[:, 0] >= 0
+        seen = met & self.covered
+        given = torch.where(self.covered, self.labels, -1).unsqueeze(-1)
+        relabeled = (lesson >= 0) & (lesson != given)
         kept = (weights > 0) & seen.unsqueeze(-1)
         logs: dict[str, Tensor | float] = {"kept_share": kept.sum() / seen.sum().clamp_min(1) / self.networks}
         for k in range(self.classes):
             mine = seen & (self.labels == k)
             logs[f"weight_class_{k}"] = weights[mine].sum() / mine.sum().clamp_min(1) / self.networks
+        logs["relabeled_share"] = relabeled.sum() / met.sum().clamp_min(1) / self.networks
         if self.networks > 1:
             logs["peer_agreement"] = (classes == classes[:, :1]).all(-1)[seen].float().mean()
         if self.gold is not None:
-            logs |= self._against_gold(taught * seen.unsqueeze(-1), seen, torch.from_numpy(self.gold).to(seen.device))
+            gold = torch.from_numpy(self.gold).to(seen.device)
+            logs |= self._against_gold(taught * seen.unsqueeze(-1), seen, gold)
+            known = relabeled & (gold >= 0).unsqueeze(-1)
+            logs["relabeled_accuracy"] = (known & (lesson == gold.unsqueeze(-1))).sum() / known.sum().clamp_min(1)
         return logs
 
     def _against_gold(self, taught: Tensor, seen: Tensor, gold: Tensor) -> dict[str, Tensor]:
@@ -70,9 +80,9 @@ class SupervisionRecord(NoiseCallback):
         }
 
     def report(self) -> dict[str, np.ndarray]:
-        weights, picked, classes, _ = self.facts.values.cpu().unbind(1)
+        weights, picked, classes, _, lesson = self.facts.values.cpu().unbind(1)
         weights = weights.masked_fill(classes < 0, torch.nan)  # never seen
-        found = {"weight": weights.numpy(), "picked_epoch": picked.int().numpy()}
+        found = {"weight": weights.numpy(), "picked_epoch": picked.int().numpy(), "taught": lesson.int().numpy()}
         return {name: values[:, 0] if self.networks == 1 else values for name, values in found.items()}
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -1,0 +1,87 @@
+"""A Trainer that looks at all its training rows between steps, and draws no random number that training would have drawn."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from hf_noisy.labels import INDEX, one_hot
+from hf_noisy.networks import network_logits
+from hf_noisy.networks_trainer import NetworksTrainer
+from hf_noisy.randomness import forked_generators
+from hf_noisy.supervision import Survey
+
+
+class SurveyTrainer(NetworksTrainer):
+    """What `NoisyTrainer` needs to see examples without learning from them: predictions, and vectors of its encoder."""
+
+    @contextlib.contextmanager
+    def _deployed(self) -> Iterator[None]:
+        """Inside, the weights are those that users will get."""
+        yield
+
+    def survey(self) -> Survey:
+        """Log-probabilities and given labels of all training examples in row order, seen without dropout.
+
+        Costs one forward over the training set; draws no random number that training would have drawn.
+        """
+        labels = one_hot(torch.from_numpy(self.labels), self.model.config.num_labels).to(self.args.device)
+        return Survey(self._look_at(self.get_test_dataloader(self.train_dataset), len(labels)), labels)
+
+    def encode(self) -> Tensor:
+        """(rows, width) float32: the mean of each training example's last hidden states, padding left out.
+
+        By the encoder of the first network as it now is, without dropout: before training, a pretrained encoder's view
+        of the texts. A model that embeds and classifies in one piece is refused.
+
+        Raises:
+            ValueError: the model has no base model that gives hidden states.
+        """
+        network = self.networks[0]
+        encoder = network.base_model
+
+        def vectors(inputs: dict[str, Any]) -> Tensor:
+            states = getattr(encoder(**inputs), "last_hidden_state", None)
+            if states is None:
+                raise ValueError(
+                    f"{type(network).__name__}: its base model gives no last_hidden_state, so examples have no vectors. "
+                    "Expected a Transformers model for sequence classification, or vectors of your own."
+                )
+            mask = inputs.get("attention_mask")
+            present = torch.ones_like(states[..., :1]) if mask is None else mask.unsqueeze(-1).to(states.dtype)
+            return ((states * present).sum(1) / present.sum(1).clamp_min(1)).float()
+
+        return self._over_rows(self.get_test_dataloader(self.train_dataset), len(self.labels), vectors)
+
+    def _look_at(self, dataloader: DataLoader, rows: int) -> Tensor:
+        """(networks, rows, classes) log-probabilities of the rows that `dataloader` numbers."""
+
+        def log_probs(inputs: dict[str, Any]) -> Tensor:
+            return network_logits(self.model(**inputs)).float().log_softmax(-1).transpose(0, 1)
+
+        return self._over_rows(dataloader, rows, log_probs).transpose(0, 1)
+
+    @torch.no_grad()
+    def _over_rows(self, dataloader: DataLoader, rows: int, look: Callable[[dict[str, Any]], Tensor]) -> Tensor:
+        """(rows, ...) what `look` says of each batch, by the numbers of its rows."""
+        table: Tensor | None = None
+        was_training = self.model.training
+        self.model.eval()
+        with forked_generators(), self._deployed():
+            for inputs in dataloader:
+                inputs = self._prepare_inputs(dict(inputs))
+                index = self._gather(inputs.pop(INDEX))
+                inputs.pop("labels", None)
+                with self.compute_loss_context_manager():
+                    found = self._gather(look(inputs))
+                if table is None:
+                    table = found.new_zeros((rows, *found.shape[1:]))
+                table[index] = found
+        self.model.train(was_training)
+        assert table is not None  # a training set without rows was refused
+        return table
