@@ -42,6 +42,7 @@ class Method:
     summary: str  # what it does to an example
     paper: str  # citation, for the model card
     reads_clean: bool = False  # whether it needs `NoisyTrainer(clean_dataset=...)`
+    reads_votes: bool = False  # whether it needs the votes of the sources, a column `weak_labels`
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -48,6 +48,19 @@ def test_a_label_that_is_replaced_by_a_guess_counts_by_what_is_left_of_it():
     assert float(record.metrics()["selection_precision"]) == pytest.approx(1 / 1.25)
 
 
+def test_examples_taught_another_class_or_one_that_was_missing_are_counted_as_relabeled():
+    record = SupervisionRecord(gold=np.array([0, 1, 1, 0, -1]))
+    record.setup(context(5, 2, labels=[0, 0, 0, -100, -100]))
+    rows = batch([0, 0, 0, -100, -100], 2)
+    targets = torch.tensor([[[0.6, 0.4], [0.4, 0.6], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]])
+    weights = torch.tensor([[1.0, 1.0, 0.0, 0.5, 1.0]])  # the third is not taught at all
+    record.supervise(Supervision(targets, weights), predictions([[0.5, 0.5]] * 5), rows)
+    logs = record.metrics()
+    assert float(logs["relabeled_share"]) == pytest.approx(3 / 5)
+    assert float(logs["relabeled_accuracy"]) == pytest.approx(1 / 2)  # right, wrong, unknown
+    assert record.report()["taught"].tolist() == [0, 1, -1, 1, 0]
+
+
 def test_before_anything_was_seen_nothing_is_claimed():
     record = SupervisionRecord()
     record.setup(context(2, 2, labels=[0, -100]))
