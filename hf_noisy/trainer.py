@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -15,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
 from transformers.utils import logging
 
-from hf_noisy import model_card
+from hf_noisy import checkpoints, model_card
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
@@ -390,6 +391,21 @@ class NoisyTrainer(CleanRowsTrainer):
             "rows": str(len(self.labels)),
             "labels": fingerprint(self.labels),
         }
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
+        """As the parent's; `resume_from_checkpoint=True` passes over a checkpoint whose writing was cut short.
+
+        Raises:
+            ValueError: the named checkpoint, or every one in `output_dir`, was cut short.
+        """
+        whole = checkpoints.find_checkpoint(resume_from_checkpoint, self.args.output_dir, self.args.world_size)
+        return super().train(whole, *args, **kwargs)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        if self.args.should_save:
+            checkpoints.begin(Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"))
+        self.accelerator.wait_for_everyone()
+        super()._save_checkpoint(model, trial)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)

@@ -1,0 +1,93 @@
+"""Which checkpoints are whole, so that a training that was killed while saving goes on from the one before."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import logging
+
+from hf_noisy.state import STATE_NAME
+
+logger = logging.get_logger(__name__)
+
+_NUMBER = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
+
+
+def what_is_missing(checkpoint: str | Path, processes: int = 1) -> str | None:
+    """Why a checkpoint is not whole, None if it is.
+
+    The Trainer writes `trainer_state.json` last, so whatever comes before it is there when it can be read. What other
+    processes write beside it is looked for by itself.
+
+    Args:
+        checkpoint: its folder.
+        processes: that will read it.
+    """
+    folder = Path(checkpoint)
+    try:
+        json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return f"it has no {TRAINER_STATE_NAME}"
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return f"its {TRAINER_STATE_NAME} is cut short"
+    if (folder / STATE_NAME).exists():
+        try:
+            with safe_open(folder / STATE_NAME, framework="pt"):
+                pass
+        except SafetensorError as error:
+            return f"its {STATE_NAME} cannot be read ({error})"
+    if (folder / "rng_state_0.pth").exists():
+        for rank in range(processes):
+            if not zipfile.is_zipfile(folder / f"rng_state_{rank}.pth"):
+                return f"the random state of process {rank} is not there or cut short"
+    return None
+
+
+def last_whole_checkpoint(output_dir: str | Path, processes: int = 1) -> str | None:
+    """The latest whole checkpoint in `output_dir`, None if it has no checkpoint; half-written ones are warned about.
+
+    Raises:
+        ValueError: there are checkpoints, and none is whole.
+    """
+    root = Path(output_dir)
+    numbered = [(int(match[1]), path) for path in root.glob("*") if (match := _NUMBER.fullmatch(path.name))]
+    broken: list[str] = []
+    for _, folder in sorted(numbered, reverse=True):
+        missing = what_is_missing(folder, processes)
+        if missing is None:
+            for line in broken:
+                logger.warning(f"{line}: it was not finished. The training goes on from {folder}.")
+            return str(folder)
+        broken.append(f"{folder}: {missing}")
+    if broken:
+        raise ValueError(f"no whole checkpoint in {output_dir}: {'; '.join(broken)}. Start afresh, or name another.")
+    return None
+
+
+def find_checkpoint(resume: str | bool | None, output_dir: str | None, processes: int = 1) -> str | bool | None:
+    """What `train(resume_from_checkpoint=resume)` resumes from.
+
+    Raises:
+        ValueError: the checkpoint that is named is not whole.
+    """
+    if resume is True and output_dir is not None and Path(output_dir).is_dir():
+        return last_whole_checkpoint(output_dir, processes) or resume  # the parent says that there is none
+    if isinstance(resume, str) and Path(resume).is_dir():
+        missing = what_is_missing(resume, processes)
+        if missing is not None:
+            raise ValueError(
+                f"{resume}: {missing}, so it was not finished. Expected a whole checkpoint: "
+                "resume_from_checkpoint=True finds the last one."
+            )
+    return resume
+
+
+def begin(checkpoint: str | Path) -> None:
+    """Before a checkpoint is written, perhaps over an older one of that step: it is not whole until its end."""
+    (Path(checkpoint) / TRAINER_STATE_NAME).unlink(missing_ok=True)
