@@ -40,6 +40,7 @@ class NoiseCallback(TrainerCallback):
     skips_channel: bool = False  # all its targets speak of the true class, so it does not go with a noise channel
     trains_on_clean: bool = False  # the rows of `clean_dataset` are trained on, after those of the training set
     clean_epochs: int = 0  # the first epochs, on those rows only
+    histories: tuple[str, ...] = ()  # what in `state_dict` has a first dimension that grows
 
     def make_channel(self, model: PreTrainedModel) -> Channel | None:
         """What a network's predictions pass through on the way to the given labels; asked once a network."""

@@ -1,0 +1,35 @@
+"""A fast sample of `kill_and_resume.py`: trainings killed with SIGKILL and resumed, and its negative control."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def killed(*arguments: str) -> tuple[int, str]:
+    script = Path(__file__).with_name("kill_and_resume.py")
+    done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=600)
+    assert done.returncode in (0, 1), done.stderr[-2000:]
+    return done.returncode, done.stdout
+
+
+@pytest.mark.slow
+def test_killed_anywhere_a_training_ends_as_the_unbroken_one():
+    status, printed = killed("--kills", "8", "--methods", "dividemix", "glc")
+    assert printed.splitlines()[-1] == "8 kills, 8 identical, 0 different", printed
+    assert "inside a pass" in printed
+    assert "while saving" in printed
+    assert status == 0
+
+
+@pytest.mark.slow
+def test_without_its_memory_it_does_not():
+    status, printed = killed("--kills", "3", "--methods", "elr", "--drop_memory", "True", "--seed", "1")
+    assert re.fullmatch(r"3 kills, [012] identical, [123] different", printed.splitlines()[-1]), printed
+    assert "elr, killed" in printed
+    assert "memory" in printed
+    assert status == 0
