@@ -9,16 +9,24 @@ from functools import partial
 from typing import Any
 
 from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.callbacks.candidate_labels import CandidateLabels
 from hf_noisy.callbacks.co_teaching import CoTeaching
 from hf_noisy.callbacks.co_teaching_plus import CoTeachingPlus
+from hf_noisy.callbacks.consistency import ConsistencyRegularization
 from hf_noisy.callbacks.dividemix import DivideMix
 from hf_noisy.callbacks.elr import EarlyLearningRegularization
 from hf_noisy.callbacks.gold_loss_correction import GoldLossCorrection
 from hf_noisy.callbacks.jocor import JoCoR
 from hf_noisy.callbacks.label_channel import LabelChannel
+from hf_noisy.callbacks.label_correction import LabelCorrection
 from hf_noisy.callbacks.loss_correction import BackwardCorrection, ForwardCorrection, UniformNoise
 from hf_noisy.callbacks.mentornet import MentorNet
+from hf_noisy.callbacks.model_average import ModelAverage
+from hf_noisy.callbacks.neighbours import Neighbours
 from hf_noisy.callbacks.noise_adaptation import NoiseAdaptation
+from hf_noisy.callbacks.pseudo_labeling import PseudoLabeling
+from hf_noisy.callbacks.rule_masking import RuleMasking
+from hf_noisy.callbacks.self_training import SelfTraining
 from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
 from hf_noisy.domains import nearest
@@ -43,6 +51,7 @@ class Method:
     paper: str  # citation, for the model card
     reads_clean: bool = False  # whether it needs `NoisyTrainer(clean_dataset=...)`
     reads_votes: bool = False  # whether it needs the votes of the sources, a column `weak_labels`
+    reads_unlabeled: bool = False  # whether rows on which every source abstained tell it something
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -149,6 +158,56 @@ METHODS: dict[str, Method] = {
         "is explained by its true class and a matrix read off rows with trusted labels",
         "Hendrycks et al., Using Trusted Data to Train Deep Networks on Labels Corrupted by Severe Noise, NeurIPS 2018",
         reads_clean=True,
+    ),
+    "pseudo_labeling": Method(
+        PseudoLabeling,
+        "loses its label if the model doubts it, and takes the model's once that is sure",
+        "Lee, Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method, ICML 2013 workshop; Sohn et al., "
+        "FixMatch, NeurIPS 2020; Zhang et al., FlexMatch, NeurIPS 2021",
+        reads_unlabeled=True,
+    ),
+    "self_training": Method(
+        SelfTraining,
+        "is taught what an earlier state of the model says of it, as far as that was sure",
+        "Yu et al., Fine-Tuning Pre-trained Language Model with Weak Supervision: A Contrastive-Regularized Self-Training "
+        "Approach, NAACL 2021",
+        reads_unlabeled=True,
+    ),
+    "label_correction": Method(
+        LabelCorrection,
+        "has its label moved towards what the model predicts for it",
+        "Lu and He, SELC: Self-Ensemble Label Correction Improves Learning with Noisy Labels, IJCAI 2022",
+    ),
+    "consistency": Method(
+        ConsistencyRegularization,
+        "is to be predicted alike in two views",
+        "Liang et al., R-Drop: Regularized Dropout for Neural Networks, NeurIPS 2021; Sohn et al., FixMatch: Simplifying "
+        "Semi-Supervised Learning with Consistency and Confidence, NeurIPS 2020",
+        reads_unlabeled=True,
+    ),
+    "candidate_labels": Method(
+        CandidateLabels,
+        "is taught the classes that its sources vote for, the more of each the likelier the model finds it",
+        "Lv et al., Progressive Identification of True Labels for Partial-Label Learning, ICML 2020",
+        reads_votes=True,
+    ),
+    "model_average": Method(
+        ModelAverage,
+        "is judged by an average of the weights so far",
+        "Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992; Tarvainen and Valpola, Mean "
+        "teachers are better role models, NeurIPS 2017",
+    ),
+    "neighbours": Method(
+        Neighbours,
+        "is left out if its label disagrees with those of the most similar texts",
+        "Lang et al., Training Subset Selection for Weak Supervision, NeurIPS 2022",
+    ),
+    "rule_masking": Method(
+        RuleMasking,
+        "has the words hidden now and then for which a rule labelled it",
+        "after Dong et al., Debiasing Made State-of-the-art: Revisiting the Simple Seed-based Weak Supervision for Text "
+        "Classification, EMNLP 2023",
+        reads_votes=True,
     ),
 }
 

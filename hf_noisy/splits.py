@@ -42,10 +42,10 @@ def split_corpus(
     return _part(train, max_train_rows, seed), valid, _part(test, max_test_rows, 0)
 
 
-def with_labels(rows: Dataset, labels: np.ndarray) -> Dataset:
-    """The rows that have a label (>= 0), with it in a column `labels`."""
-    known = np.flatnonzero(labels >= 0)
-    return rows.select(known).add_column("labels", labels[known])
+def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
+    """The rows that have a label (>= 0), with it in a column `labels`; or all, -1 where there is none."""
+    kept = np.arange(len(labels)) if keep_unlabeled else np.flatnonzero(labels >= 0)
+    return rows.select(kept).add_column("labels", labels[kept])
 
 
 def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:

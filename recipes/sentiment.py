@@ -103,6 +103,7 @@ class Data:
 
     class_names: tuple[str, ...]
     weak: datasets.Dataset  # training rows with their majority vote, ties at random; uncovered rows left out
+    every: datasets.Dataset  # the same with the uncovered rows, label -1: for methods that learn from them
     gold: datasets.Dataset  # training rows with their gold labels: for the ceiling only
     valid: datasets.Dataset  # labels as wrong as those of training; what a checkpoint may be chosen by
     clean: datasets.Dataset  # validation rows with their gold labels, and those given: for methods that ask for some
@@ -131,9 +132,10 @@ def run(recipe: RecipeArguments, args: SentimentArguments) -> Table:
     """Everything for one seed: row of the table -> metric -> value."""
     data, table = prepare(recipe, args.seed)
     model, tokenizer = encoder(recipe, args.seed, data)
+    unlabeled = any(METHODS[name].reads_unlabeled for name in split_names(args.noise_method))
     rows = {
         "cross-entropy on weak labels": (baseline(args, "ce-weak"), data.weak),
-        f"{args.noise_method} on weak labels": (args, data.weak),
+        f"{args.noise_method} on weak labels": (args, data.every if unlabeled else data.weak),
         "cross-entropy on gold labels": (baseline(args, "ce-gold"), data.gold),
     }
     for title, (settings, labeled) in rows.items():
@@ -172,6 +174,7 @@ def prepare(recipe: RecipeArguments, seed: int) -> tuple[Data, Table]:
     data = Data(
         corpus.class_names,
         weak=with_labels(train, labels),
+        every=with_labels(train, labels, keep_unlabeled=True),
         gold=with_labels(train, gold),
         valid=with_labels(valid, given),
         clean=trusted(valid, given),
@@ -228,7 +231,7 @@ def train(
     """Fine-tune on `rows` and measure the last epoch (or what `load_best_model_at_end` chose on noisy validation)."""
 
     def tokens(split: datasets.Dataset) -> datasets.Dataset:
-        kept = [name for name in ("text", "labels", "given") if name in split.column_names]
+        kept = [name for name in ("text", "labels", "weak_labels", "given") if name in split.column_names]
         return tokenize(split.select_columns(kept), tokenizer, recipe.max_length)
 
     clean = None

@@ -53,6 +53,14 @@ def token_dataset(rows: int, labels=None, *, classes: int = 3, seed: int = 0) ->
     return datasets.Dataset.from_dict(columns)
 
 
+def votes_on(dataset: datasets.Dataset) -> list[list[int]]:
+    """Three sources that vote for one of the first two classes, or abstain, by the second token; one row has a vote at least."""
+    seconds = [row[min(1, len(row) - 1)] for row in dataset["input_ids"][:]]
+    return [
+        [0 if k == 0 else token % 2, (token // 2) % 3 - 1, -1 if token % 5 else 1] for k, token in enumerate(seconds)
+    ]
+
+
 def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **arguments) -> NoisyTrainer:
     """A NoisyTrainer on the tiny model; `arguments` go to the trainer where it knows them, else to its arguments."""
     own = {
@@ -71,6 +79,9 @@ def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **argument
     if method is not None and method.reads_clean:
         clean = token_dataset(12, [0, 1] * 6, seed=7).add_column("given", [0, 1, 1, 0, -1, 1] * 2)
         trainer_arguments.setdefault("clean_dataset", clean)
+    dataset = token_dataset(rows) if dataset is None else dataset
+    if method is not None and method.reads_votes and "weak_labels" not in dataset.column_names:
+        dataset = dataset.add_column("weak_labels", votes_on(dataset))
     defaults = {
         "per_device_train_batch_size": 4,
         "num_train_epochs": 2,
@@ -85,9 +96,7 @@ def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **argument
     args = NoisyTrainingArguments(output_dir=str(folder), **{**defaults, **arguments})
     if model is None and "model_init" not in trainer_arguments:
         model = tiny_model()
-    return NoisyTrainer(
-        model, args, train_dataset=token_dataset(rows) if dataset is None else dataset, **trainer_arguments
-    )
+    return NoisyTrainer(model, args, train_dataset=dataset, **trainer_arguments)
 
 
 ONE_STEP = {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,10 +18,10 @@ from hf_noisy import METHODS
 from hf_noisy.benchmark import Run, Settings, data, read_results, rows, run_benchmark, schedule
 from hf_noisy.benchmark.data import prepare
 from hf_noisy.benchmark.report import write_report
-from hf_noisy.benchmark.results import KEYS
+from hf_noisy.benchmark.results import KEYS, OPTIONAL, to_line
 from hf_noisy.benchmark.settings import FIXED, parse_method, plan
 from hf_noisy.benchmark.speed import FLOOR, measure_speed, render_speed
-from hf_noisy.benchmark.training import Bench, EpochScores
+from hf_noisy.benchmark.training import Bench, EpochScores, Fit
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = Settings(epochs=2, max_length=12, batch_size=16, learning_rates=(1e-2,))
@@ -92,6 +93,33 @@ def test_the_accuracies_are_those_of_the_packed_rows_and_best_is_never_below_ano
         right = np.unpackbits(np.frombuffer(bytes.fromhex(line["correct_chosen"]), np.uint8), count=line["test_rows"])
         assert right.mean() == pytest.approx(line["accuracy_chosen"])
         assert line["accuracy_best"] >= max(line["accuracy_last"], line["accuracy_chosen"])
+
+
+@pytest.mark.slow
+def test_each_rule_of_stopping_has_the_accuracy_of_its_epoch(results):
+    for line in read_results(results):
+        at_rule = line["accuracy_by_rule"]
+        assert (at_rule is None) == (line["method"] in ("majority_vote", "label_model", "clean_valid")), line["method"]
+        if at_rule is not None:
+            assert tuple(at_rule) == ("accuracy", "label_wave", "both")
+            assert at_rule["accuracy"] == line["accuracy_chosen"]
+            assert max(at_rule.values()) <= line["accuracy_best"]
+
+
+@pytest.mark.slow
+def test_older_lines_without_accuracy_by_rule_are_read_beside_new_ones_and_not_run_again(results, corpus, tmp_path):
+    output = tmp_path / "results.jsonl"
+    whole = results.read_text().splitlines()
+    old = [json.loads(line) for line in whole[:-1]]
+    for line in old[::2]:
+        del line["accuracy_by_rule"]
+    text = "".join(json.dumps(line) + "\n" for line in old)
+    output.write_text(text)
+    assert read_results(output) == old
+    assert run_benchmark([corpus], ["gce:q=0.5"], [0], output, SMALL, say=lambda text: None) == []
+    assert output.read_text().startswith(text)
+    assert len(read_results(output)) == len(whole)
+    write_report(read_results(output), tmp_path / "report.md")
 
 
 @pytest.mark.slow
@@ -378,6 +406,32 @@ def recorded(monkeypatch):
     return RECORDED
 
 
+def test_an_outcome_holds_the_epoch_of_each_rule():
+    predictions = [np.array([0, 0]), np.array([0, 1]), np.array([1, 1]), np.array([1, 0])]
+    fit = Fit([0.9, 0.5, 0.7, 0.95], [float("nan"), 0.3, 0.2, 0.4], predictions, np.zeros((2, 2)), np.zeros(2), None)
+    outcome = rows._outcome(fit, np.zeros(5), 5)
+    assert outcome.by_rule == {"accuracy": 3, "label_wave": 2, "both": 0}
+    assert (outcome.chosen, outcome.score) == (3, 0.95)
+    outcome = rows._outcome(replace(fit, scores=[]), np.zeros(5), 5)
+    assert (outcome.by_rule, outcome.chosen, outcome.score) == ({}, 3, 0.0)
+    test = SimpleNamespace(gold=np.array([1, 1]))
+    data = SimpleNamespace(test=test, train=test, classes=2)
+    line = to_line(Run("votes", "ce", 0), SMALL, replace(outcome, labels=None, by_rule={"both": 1}), data, 1.0)
+    assert line["accuracy_by_rule"] == {"both": 0.5}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("passes", [1, 3])
+def test_changes_are_of_the_end_of_each_epoch_that_is_looked_at(corpus, passes):
+    bench = Bench(SMALL, prepare(Run(corpus, "ce", 0), SMALL, {}), 0)
+    train, test = bench.data.train, bench.data.test.dataset
+    few = train.labelled(train.labels)
+    fit = bench.fit(few, learning_rate=1e-2, test=test, passes=passes)
+    assert len(fit.changes) == len(fit.predictions) == SMALL.epochs
+    assert np.isnan(fit.changes[0]) == (passes == 1)  # after three passes all rows were seen twice
+    assert 0 <= fit.changes[1] <= 1
+
+
 @pytest.mark.slow
 def test_each_method_takes_the_learning_rate_that_is_best_on_noisy_validation_and_the_first_best_epoch(
     corpus, recorded
@@ -485,6 +539,8 @@ def test_settings_outside_their_domain_are_refused(field, value, message):
     ("text", "message"),
     [
         ('{"dataset": "youtube", "accuracy": 0.9}\n', "line 1: of another schema: missing accuracy_best"),
+        (json.dumps(dict.fromkeys({*KEYS, "more"})) + "\n", "line 1: of another schema: missing nothing; unknown more"),
+        (json.dumps(dict.fromkeys({*KEYS} - {*OPTIONAL, "seed"})) + "\n", "missing seed; unknown nothing"),
         ("dataset,method\nyoutube,ce\n", "line 1: no JSON object"),
         ("[1, 2]\n", "line 1: of another schema"),
     ],

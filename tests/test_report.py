@@ -350,6 +350,42 @@ def test_epochs_and_cost_are_means_and_a_median():
     assert by_corpus[1:] == ["0.600 / 0.780 / 0.900", "0.600 / 0.770 / 0.900", "0.600 / 0.660 / 0.900"]
 
 
+def with_rules(run, last, accuracy, label_wave, both, best=0.9):
+    at_rule = {"accuracy": accuracy, "label_wave": label_wave, "both": both}
+    return {**run, "accuracy_last": last, "accuracy_best": best, "accuracy_by_rule": at_rule}
+
+
+def test_regret_is_what_each_rule_lost_against_the_best_epoch():
+    lines = table({"a": {"ce": 0.7, "gold": 0.8, "gce": 0.8}, "b": {"ce": 0.7, "gold": 0.8}, "c": THREE["c"]})
+    told = {
+        ("a", "ce"): (0.80, 0.85, 0.90, 0.84),
+        ("a", "gce"): (0.70, 0.75, 0.90, 0.76),
+        ("a", "gold"): (0.10, 0.10, 0.10, 0.10),  # reads gold labels
+        ("b", "ce"): (0.90, 0.87, 0.88, 0.89),
+    }
+    lines = [
+        with_rules(run, *told[run["dataset"], run["method"]]) if (run["dataset"], run["method"]) in told else run
+        for run in lines
+    ]
+    lines += [{**run, "seed": 1, "accuracy_by_rule": None} for run in lines]
+    text = render_report(lines)
+    title = "### Regret of stopping rules"
+    header = next(row for row in text[text.index(title) :].splitlines() if row.startswith("|"))
+    assert header == "| corpus | runs | last | accuracy | label_wave | both |"
+    assert row_of(text, "a", title)[1:] == ["2", "15.00", "10.00", "0.00", "10.00"]
+    assert row_of(text, "b", title)[1:] == ["1", "0.00", "3.00", "2.00", "1.00"]
+    assert row_of(text, "mean", title)[1:] == ["", "7.50", "6.50", "1.00", "5.50"]
+    assert "| c |" not in text[text.index(title) :]  # no run of it holds the epochs
+    assert len(tables_of(text)) == 8
+
+
+def test_without_runs_that_hold_the_epochs_there_is_no_table_of_regrets():
+    assert "Regret of stopping rules" not in render_report(full_lines())
+    one = [with_rules(run, 0.8, 0.8, 0.8, 0.8) for run in table({"a": THREE["a"]})]
+    text = render_report(one)
+    assert "| mean |" not in text[text.index("### Regret of stopping rules") :]  # of one corpus
+
+
 def test_fixed_rows_come_first_then_methods_by_what_they_recover():
     rows = tables_of(render_report(table(THREE)))[1]
     names = [row[0].strip() for row in rows[2:]]

@@ -33,9 +33,10 @@ class Rows:
         """(rows, sources), -1 abstains."""
         return votes_of(self.dataset)
 
-    def labelled(self, labels: np.ndarray) -> Dataset:
-        """Text, votes and label of the rows that have one."""
-        return with_labels(self.dataset.select_columns(["text", "weak_labels"]), labels)
+    def labelled(self, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
+        """Text, votes and label of the rows that have one, or of all, -1 where there is none."""
+        columns = self.dataset.select_columns(["text", "weak_labels"])
+        return with_labels(columns, labels, keep_unlabeled=keep_unlabeled)
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,19 @@ class Section:
         known = [value for value in means if value is not None]
         return float(np.mean(known)) if len(known) == len(means) else None
 
+    def regrets(self, rule: str, corpus: str) -> list[float]:
+        """What stopping by `rule`, or at the "last" epoch, lost against the epoch that was best on the test rows.
+
+        One number for each run that says where each rule stops, and that reads no gold label.
+        """
+        runs = (
+            run
+            for (name, variant), by_seed in self.runs.items()
+            for run in by_seed.values()
+            if name == corpus and variant not in self.reads_gold and run.get("accuracy_by_rule") is not None
+        )
+        return [run["accuracy_best"] - {"last": run["accuracy_last"], **run["accuracy_by_rule"]}[rule] for run in runs]
+
     def missing(self) -> dict[tuple[str, str], list[int]]:
         """(corpus, variant) -> seeds that the full grid has and the file has not."""
         grid = {

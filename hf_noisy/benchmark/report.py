@@ -21,6 +21,7 @@ from hf_noisy.benchmark.gap import (
     split_sections,
 )
 from hf_noisy.benchmark.settings import FIXED
+from hf_noisy.callbacks.stopping import RULES
 
 _UNMEASURED = "\N{EN DASH}"
 _ROWS = f"""\
@@ -46,6 +47,13 @@ _EPOCHS = """\
 Means over corpora and seeds. Regret is what the stopping rule lost against the epoch that was best on the test rows, in \
 points. Cost is training time over that of `ce`: the median, the least and the most. Memory is the peak of the \
 accelerator, or of the whole process where there is none."""
+_REGRETS = """\
+### Regret of stopping rules
+
+What stopping by a rule lost against the epoch that was best on the test rows, in points: the mean over methods and seeds, \
+of the runs that hold the epoch of each rule, those with † left out. "last" never stops early. "accuracy" is the rule of \
+all other tables; "label_wave" stops at the first minimum of changed predictions on training rows, and reads no \
+validation row; "both" takes the best noisy accuracy before those changes first rise."""
 _ALT = ("accuracy by corpus, with intervals", "accuracy against cost")
 _ONE_SEED = "one seed, so the interval covers test rows only."
 
@@ -134,6 +142,7 @@ def _section(section: Section, figures: Sequence[str]) -> list[str]:
         _EPOCHS,
         _epochs(section, order),
         *_epochs_by_corpus(section, order),
+        *_regrets(section),
         *figures[1:],
     ]
 
@@ -293,6 +302,24 @@ def _epochs_by_corpus(section: Section, order: Sequence[str]) -> list[str]:
         return " / ".join(f"{value:.3f}" for value in found)
 
     return ["By corpus, last / chosen / best epoch:", _grid(section, order, section.corpora, cell)]
+
+
+def _regrets(section: Section) -> list[str]:
+    rules = ("last", *RULES)
+    found = {corpus: [section.regrets(rule, corpus) for rule in rules] for corpus in section.corpora}
+    means = {
+        corpus: [100 * fmean(regrets) for regrets in of_rules] for corpus, of_rules in found.items() if of_rules[0]
+    }
+    if not means:
+        return []
+    rows = [
+        [corpus, str(len(found[corpus][0])), *(f"{regret:.2f}" for regret in of_rules)]
+        for corpus, of_rules in means.items()
+    ]
+    if len(means) > 1:
+        columns = zip(*means.values(), strict=True)
+        rows.append(["mean", "", *(f"{fmean(regrets):.2f}" for regrets in columns)])
+    return [_REGRETS, _table(["corpus", "runs", *rules], rows)]
 
 
 def _expense(section: Section, variant: str) -> list[str]:

@@ -43,7 +43,9 @@ KEYS = (
     "test_rows",
     "processor_seconds",  # of all threads; hardly disturbed by what else the machine does
     "correct_chosen",  # hex of the packed bits: was each test row right at the chosen epoch
+    "accuracy_by_rule",  # rule of stopping -> accuracy at the epoch that it picks; null where there is nothing to pick by
 )
+OPTIONAL = ("accuracy_by_rule",)  # which older lines lack
 _PACKAGES = ("hf_noisy", "torch", "transformers", "accelerate", "datasets", "snorkel")
 
 
@@ -74,6 +76,8 @@ def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memo
         best = max(range(len(scores)), key=lambda epoch: scores[epoch]["accuracy"])
         for name, epoch in (("last", -1), ("chosen", outcome.chosen), ("best", best)):
             line[f"accuracy_{name}"], line[f"f1_{name}"] = scores[epoch]["accuracy"], scores[epoch]["f1"]
+        at_rule = {rule: scores[epoch]["accuracy"] for rule, epoch in outcome.by_rule.items()}
+        line["accuracy_by_rule"] = at_rule or None
         line["correct_chosen"] = np.packbits(outcome.predictions[outcome.chosen] == gold).tobytes().hex()
     return line
 
@@ -135,9 +139,9 @@ def _parse(where: str, text: str) -> dict[str, Any]:
         line = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: no JSON object ({error}). {fix}") from error
-    if not isinstance(line, dict) or set(line) != set(KEYS):
+    if not isinstance(line, dict) or set(line) | set(OPTIONAL) != set(KEYS):
         found = set(line) if isinstance(line, dict) else set()
-        missing, other = sorted(set(KEYS) - found), sorted(found - set(KEYS))
+        missing, other = sorted(set(KEYS) - found - set(OPTIONAL)), sorted(found - set(KEYS))
         raise ValueError(
             f"{where}: of another schema: missing {', '.join(missing) or 'nothing'}; unknown "
             f"{', '.join(map(str, other)) or 'nothing'}. {fix}"

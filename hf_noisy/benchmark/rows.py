@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from hf_noisy.benchmark.data import Data
 from hf_noisy.benchmark.settings import FOLDS, Run, Settings
 from hf_noisy.benchmark.training import Bench, Fit, clocks
+from hf_noisy.callbacks.stopping import RULES, chosen_epoch
 from hf_noisy.corpus import hold_out
 from hf_noisy.weak import covered, hard_labels, label_model_probabilities, majority_vote
 
@@ -31,6 +32,7 @@ class Outcome:
     train_rows: int
     estimated_noise_rate: float | None = None
     learning_rate: float | None = None
+    by_rule: Mapping[str, int] = field(default_factory=dict)  # rule of stopping -> the epoch that it picks
 
 
 NOTHING = Outcome([], 0, 0.0, np.zeros(2), None, 0)
@@ -97,7 +99,8 @@ def _vote(data: Data, probabilities: np.ndarray, seed: int, seconds: np.ndarray)
 def _method(bench: Bench, run: Run, rate: float) -> Outcome:
     """A method on the given labels; the epoch that is best on given labels of validation rows, the first of equals."""
     data = bench.data
-    rows, valid = data.train.labelled(data.train.labels), data.valid.labelled(data.valid.labels)
+    rows = data.train.labelled(data.train.labels, keep_unlabeled=run.reads_unlabeled)
+    valid = data.valid.labelled(data.valid.labels)
     fit = bench.fit(
         rows,
         learning_rate=rate,
@@ -168,9 +171,12 @@ def _cleanlab(bench: Bench, run: Run, rate: float) -> Outcome:
 
 
 def _outcome(fit: Fit, labels: np.ndarray, train_rows: int) -> Outcome:
-    chosen = int(np.argmax(fit.scores)) if fit.scores else len(fit.predictions) - 1
+    by_rule = {rule: chosen_epoch(rule, fit.scores, fit.changes) for rule in RULES} if fit.scores else {}
+    chosen = by_rule.get("accuracy", len(fit.predictions) - 1)
     score = fit.scores[chosen] if fit.scores else 0.0
-    return Outcome(fit.predictions, chosen, score, fit.seconds, labels, train_rows, fit.estimated_noise_rate)
+    return Outcome(
+        fit.predictions, chosen, score, fit.seconds, labels, train_rows, fit.estimated_noise_rate, by_rule=by_rule
+    )
 
 
 BY_VOTE: dict[str, Callable[[Data, int], Outcome]] = {"majority_vote": _majority_vote, "label_model": _label_model}

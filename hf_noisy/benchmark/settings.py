@@ -90,6 +90,11 @@ class Run:
         return any(name in METHODS and METHODS[name].reads_clean for name in self.method.split("+"))
 
     @property
+    def reads_unlabeled(self) -> bool:
+        """Whether it is given the training rows on which every source abstains as well."""
+        return any(name in METHODS and METHODS[name].reads_unlabeled for name in self.method.split("+"))
+
+    @property
     def weight(self) -> int:
         """About how many trainings of `ce` it takes."""
         return {"majority_vote": 0, "label_model": 0, "cleanlab": FOLDS}.get(self.method, 1)

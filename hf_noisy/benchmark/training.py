@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Prin
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.benchmark.data import Data
 from hf_noisy.benchmark.settings import Settings
+from hf_noisy.callbacks.stopping import NoisyStopping
 from hf_noisy.randomness import forked_generators
 from hf_noisy.reviews import small_encoder
 from hf_noisy.splits import tokenize
@@ -30,6 +31,7 @@ class Fit:
     """What one training gave, epoch by epoch."""
 
     scores: list[float]  # accuracy on the labels of `valid`; empty without
+    changes: list[float]  # share of training rows whose predicted class is another than at their last visit, or NaN
     predictions: list[np.ndarray]  # (rows,) classes of `test`
     probabilities: np.ndarray  # (rows, classes) of `test`, by the last epoch
     seconds: np.ndarray  # of training by the wall and by the processor, without what measuring took
@@ -90,13 +92,13 @@ class Bench:
             )
             set_seed(self.seed)
             self.model.load_state_dict(self.start)
-            scores = EpochScores(passes)
+            scores, changes = EpochScores(passes), NoisyStopping(by="label_wave", patience=None)
             trainer = NoisyTrainer(
                 self.model,
                 args,
                 train_dataset=self.tokens(rows),
                 processing_class=self.tokenizer,
-                callbacks=[scores],
+                callbacks=[changes, scores],
                 clean_dataset=None if clean is None else self.tokens(clean),
             )
             trainer.remove_callback(PrinterCallback)
@@ -104,7 +106,8 @@ class Bench:
             began = clocks()
             trainer.train()
             seconds = clocks() - began - scores.seconds
-        return Fit(scores.valid, scores.predictions, scores.probabilities, seconds, _logged_rate(trainer))
+        changed = [point.changes for point in changes.history[passes - 1 :: passes]]
+        return Fit(scores.valid, changed, scores.predictions, scores.probabilities, seconds, _logged_rate(trainer))
 
     def tokens(self, rows: Dataset) -> Dataset:
         """`rows` without their text."""

@@ -1,0 +1,235 @@
+"""Contrastive self-training, COSINE (Yu et al., NAACL 2021)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.utils import logging
+
+from hf_noisy.callbacks.base import AUTHOR, GUESSER, NoiseCallback
+from hf_noisy.domains import check_fraction, check_not_negative
+from hf_noisy.labels import one_hot
+from hf_noisy.memory import Memory
+from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
+from hf_noisy.thresholds import collapse
+
+logger = logging.get_logger(__name__)
+
+
+class SelfTraining(NoiseCallback):
+    """Teaches an example its label for a while, then only what the model made of it: where that is sure, and so hard.
+
+    The first stage is cross-entropy on the given labels, stopped early: for the `first_stage` share of the training.
+    Then the labels are let go. Before every `refresh_epochs` epochs the model is its own teacher: it looks at all
+    examples, labelled or not, without dropout. With f_ij its probability of class j for example i and f_j = sum_i f_ij,
+
+        y_ij = (f_ij^2 / f_j) / sum_k (f_ik^2 / f_k),    w_i = 1 - H(y_i) / log K,
+
+    and the student learns, on the examples C with w_i of at least `confidence`, mean w_i KL(y_i || f_i) + `contrast` R1
+    + `lam` R2. R1 is the mean over pairs of C within the batch of W d^2 + (1 - W) max(0, `gamma` - d)^2: W is 1 where
+    both have the same likeliest class in y and 0 elsewhere, d the squared distance of their vectors (what goes into the
+    last layer) over their width. R2 is the mean over C of KL(uniform || f_i).
+
+    Source: Yu et al., "Fine-Tuning Pre-trained Language Model with Weak Supervision: A Contrastive-Regularized
+    Self-Training Approach" (COSINE), NAACL 2021, as the paper has it: its code divides by log of the batch size for
+    log K, so that nearly no row is filtered, and takes the vectors of R1 from the teacher, so that R1 has no gradient.
+    Here, unlike there: f_j is summed over all rows, not over the batch, which says little of rare classes; the teacher
+    is renewed by epochs, not by steps; all three terms are divided by the rows of the step, as every loss here, not by
+    the size of C, and R1 is a mean over pairs, not a sum; both stages share one optimizer and one schedule of the
+    learning rate; and no clean validation set chooses when the first stage ends.
+
+    Args:
+        first_stage: share of the training on the given labels, in (0, 1); at least one epoch.
+        refresh_epochs: whole epochs between two looks of the teacher, at least 1.
+        confidence: xi, in [0, 1): rows whose w_i is lower are not taught; 0.6 to 0.7 in the paper.
+        contrast: weight of R1, at least 0; 1 in the paper.
+        gamma: margin of R1, at least 0; 1 in the paper.
+        lam: lambda, weight of R2, at least 0; 0.1 in the paper.
+
+    Raises:
+        ValueError, TypeError: a parameter outside its domain.
+
+    If the teacher is sure of no row, the given labels are taught until its next look, which is said once with numbers;
+    a batch without a confident row teaches nothing. If one class swallows the pseudo-labels, or a class gets none
+    (`hf_noisy.thresholds.collapse`), that is said once and counted in `pseudo_label_collapses`; y is what holds against
+    it, since a class that is predicted often counts less. Rows that are known to be clean keep label and weight.
+
+    Costs a forward over the training set for each look, and batch x batch x width numbers; 4 x classes bytes a row.
+    Prefer it with a pretrained encoder that is nearly right after an epoch, and where many rows have no label: wrong
+    labels that the model has learned by then are confirmed. Several networks have one teacher, their mean. Any
+    criterion; with cross-entropy the gradient is that of KL. Does not go with a noise channel, nor with a method that
+    decides targets or guesses labels itself. Methods that choose rows come after it in the list.
+
+    >>> SelfTraining().confidence
+    0.6
+    """
+
+    roles = (AUTHOR, GUESSER)
+    skips_channel = True  # all targets of the second stage speak of the true class
+    needs_vectors = True
+
+    def __init__(
+        self,
+        first_stage: float = 1 / 3,
+        refresh_epochs: int = 1,
+        confidence: float = 0.6,
+        contrast: float = 1.0,
+        gamma: float = 1.0,
+        lam: float = 0.1,
+    ) -> None:
+        self.first_stage = check_fraction("first_stage", first_stage, "(0, 1)")
+        if isinstance(refresh_epochs, bool) or not isinstance(refresh_epochs, int) or refresh_epochs < 1:
+            raise ValueError(f"refresh_epochs={refresh_epochs!r}: expected a whole number of epochs, 1 or more.")
+        self.refresh_epochs = refresh_epochs
+        self.confidence = check_fraction("confidence", confidence, "[0, 1)")
+        self.contrast = check_not_negative("contrast", contrast)
+        self.gamma = check_not_negative("gamma", gamma)
+        self.lam = check_not_negative("lam", lam)
+
+    def setup(self, context: Context) -> None:
+        self.first = max(1, math.ceil(self.first_stage * context.epochs - 1e-9))
+        self.trusted = context.trusted
+        self.labelled = one_hot(context.labels, context.classes).sum(0).double().cpu().numpy()  # (classes,)
+        self.targets = Memory(context.rows, (context.classes,), device=context.device)
+        self.facts = torch.tensor([0.0, torch.nan, 0.0])  # whether there is a teacher, share of sure rows, collapses
+        self.said: set[str] = set()
+        if self.first >= context.epochs:
+            logger.warning(
+                f"SelfTraining: first_stage={self.first_stage:g} of {context.epochs:g} epochs leaves none for the second "
+                "stage. Train longer."
+            )
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        if epoch < self.first or (epoch - self.first) % self.refresh_epochs:
+            return
+        targets = frequency_normalised(survey().probs)
+        weights = certainty(targets)
+        sure = weights >= self.confidence
+        self.targets.values.copy_(targets)
+        self.facts[0], self.facts[1] = float(sure.any()), float(sure.float().mean())
+        if not sure.any():
+            self._say(
+                "none",
+                f"before epoch {epoch} no row is as sure as confidence={self.confidence:g}; the highest weight is "
+                f"{float(weights.max()):.3g}. The given labels are taught until the next look. Lower confidence, or "
+                "lengthen first_stage.",
+            )
+        counts = torch.bincount(targets[sure].argmax(-1), minlength=len(self.labelled)).cpu().numpy()
+        problem = collapse(counts, self.labelled)
+        if problem is not None:
+            self.facts[2] += 1
+            self._say("collapse", f"before epoch {epoch} {problem}. Counted in pseudo_label_collapses.")
+
+    def _say(self, kind: str, text: str) -> None:
+        if kind not in self.said:
+            logger.warning(f"SelfTraining: {text} (said once)")
+        self.said.add(kind)
+
+    @property
+    def teaching(self) -> bool:
+        """Whether there is a teacher that is sure of some row."""
+        return bool(self.facts[0])  # on the CPU
+
+    def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """(batch, classes) targets, (batch,) weights, and which rows are C."""
+        targets = self.targets.read(batch.index)
+        weights = certainty(targets)
+        sure = weights >= self.confidence
+        for excluded in (None if batch.real is None else ~batch.real, batch.trusted):
+            sure = sure if excluded is None else sure & ~excluded
+        return targets, weights, sure
+
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        if not self.teaching:
+            return supervision
+        targets, weights, sure = self._read(batch)
+        keeps = torch.zeros_like(sure) if batch.trusted is None else batch.trusted
+        return replace(
+            supervision,
+            targets=torch.where(keeps.unsqueeze(-1), supervision.targets, targets.to(supervision.targets.dtype)),
+            weights=torch.where(keeps, supervision.weights, weights * sure),
+        ).trusting(~keeps)
+
+    def penalty(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor | None:
+        if not self.teaching:
+            return None
+        assert predictions.vectors is not None  # `needs_vectors`
+        targets, _, sure = self._read(batch)
+        chosen = (sure & (supervision.weights > 0)).unsqueeze(1)  # (networks, 1, batch); a later method may drop some
+        apart = contrastive(predictions.vectors, targets.argmax(-1), chosen, self.gamma)  # (networks, views, batch)
+        return ((self.contrast * apart + self.lam * from_uniform(predictions.clean_log_probs)) * chosen).mean(1).sum(0)
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        logs: dict[str, Tensor | float] = {"pseudo_label_collapses": self.facts[2]}
+        if not bool(self.facts[1].isnan()):
+            logs["confident_share"] = self.facts[1]
+        return logs
+
+    def report(self) -> dict[str, np.ndarray]:
+        targets = self.targets.values
+        looked = targets.sum(-1) > 0
+        sure = looked & (certainty(targets) >= self.confidence)
+        return {
+            "pseudo_label": torch.where(sure, targets.argmax(-1), -1).cpu().numpy(),
+            "confidence": certainty(targets).masked_fill(~looked, torch.nan).cpu().numpy(),
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"targets": self.targets.state(), "facts": self.facts}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.targets.load(state["targets"])
+        self.facts.copy_(state["facts"])
+
+
+def frequency_normalised(probs: Tensor) -> Tensor:
+    """(rows, classes) probabilities -> the same sharpened, and more so for classes that are predicted seldom.
+
+    >>> frequency_normalised(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
+    tensor([[0.3000, 0.7000],
+            [0.9720, 0.0280]])
+    """
+    squared = probs.square() / probs.sum(0).clamp_min(torch.finfo(probs.dtype).tiny)
+    return squared / squared.sum(-1, keepdim=True)
+
+
+def certainty(targets: Tensor) -> Tensor:
+    """(..., classes) -> (...) 1 - H / log K: 1 for one class, 0 for all alike.
+
+    >>> certainty(torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
+    tensor([1., 0.])
+    """
+    return (1 - torch.special.entr(targets).sum(-1) / math.log(targets.shape[-1])).clamp(0, 1)
+
+
+def from_uniform(log_probs: Tensor) -> Tensor:
+    """(..., classes) -> (...) KL(uniform || p)."""
+    return -log_probs.mean(-1) - math.log(log_probs.shape[-1])
+
+
+def contrastive(vectors: Tensor, classes: Tensor, chosen: Tensor, gamma: float) -> Tensor:
+    """R1 of each row: the mean over the other chosen rows, 0 where there is none.
+
+    Args:
+        vectors: (..., batch, width)
+        classes: (batch,) pseudo-labels.
+        chosen: (..., batch) bool, which rows take part.
+        gamma: the margin.
+
+    Returns:
+        (..., batch)
+
+    >>> contrastive(torch.tensor([[0.0], [1.0], [0.5]]), torch.tensor([0, 0, 1]), torch.tensor([True] * 3), 1.0)
+    tensor([0.7812, 0.7812, 0.5625])
+    """
+    distance = (vectors.unsqueeze(-2) - vectors.unsqueeze(-3)).square().mean(-1)  # (..., batch, batch)
+    same = classes.unsqueeze(-1) == classes
+    losses = torch.where(same, distance.square(), (gamma - distance).clamp_min(0).square())
+    others = ~torch.eye(len(classes), dtype=torch.bool, device=classes.device)
+    pairs = chosen.unsqueeze(-1) & chosen.unsqueeze(-2) & others
+    return (losses * pairs).sum(-1) / pairs.sum(-1).clamp_min(1)

@@ -1,0 +1,287 @@
+"""When to stop, and which checkpoint to keep, where no label can be trusted (Label Wave: Yuan et al., ICLR 2024)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from transformers.utils import logging
+
+from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.domains import check_choice
+from hf_noisy.memory import Memory
+from hf_noisy.supervision import Batch, Context, Predictions, Supervision
+
+logger = logging.get_logger(__name__)
+RULES = ("accuracy", "label_wave", "both")
+SCORE = "eval_stopping_score"
+_ACCURACY = "_label_accuracy"  # what the metrics call the noisy validation accuracy, after the name of the rows
+_CLASS, _CHANGED = range(2)  # columns of the table; -1 where not known yet
+_LOST = -1.0  # the score of an evaluation that cannot be chosen any more
+
+
+class Evaluation(NamedTuple):
+    """What a rule sees."""
+
+    step: int  # optimizer steps by then: `checkpoint-{step}` is what was evaluated
+    epoch: float
+    accuracy: float  # on the given labels of validation rows; NaN where nothing was evaluated
+    changes: float  # share of training rows whose predicted class changed; NaN before a row was seen twice
+
+
+class NoisyStopping(NoiseCallback):
+    """Watches how each example's predicted class changes, changes nothing of what it is taught, and ends the training.
+
+    Rules, none of which reads a gold label:
+
+    - "accuracy": the best accuracy on the given labels of validation rows (`eval_label_accuracy`), the first of equals.
+      Sound where wrong labels are as common among all examples of a class and never a majority; where rules err on the
+      same words in training and validation rows, a model that has learned their mistakes scores best.
+    - "label_wave": the first minimum of the curve of prediction changes: the share of training rows, with a label or
+      without, whose predicted class is not what it was at their previous visit. It rises where wrong labels begin to be
+      memorised. Once a later point is higher, that is settled. Before the second epoch there is no point, so of such
+      evaluations the last is kept.
+    - "both": the best accuracy among the evaluations before that curve first rises.
+
+    Each evaluation's metrics get `eval_prediction_changes` and `eval_stopping_score`, whose maximum, the first of
+    equals, is the one to keep: `load_best_model_at_end=True` loads it, and `metric_for_best_model` is set to it.
+    `history` holds all evaluations of this training, `chosen` the one that the rule keeps. Evaluations at the same step,
+    with another prefix, of other rows, before (`eval_on_start`) or after training do not count.
+
+    Source: Yuan et al., "Early Stopping Against Label Noise Without Validation Data", ICLR 2024. The paper's curve has a
+    point an epoch of a long training; here a point is taken at every evaluation. Predictions are those of the training
+    forward, so they cost nothing, but they are made under dropout and spread over the epoch. "both" is our own.
+
+    Args:
+        by: "accuracy", "label_wave" or "both".
+        patience: evaluations without a better one after which training stops, 1 or more; None never stops and only
+            chooses. By "both", each of the two rules must have waited that long.
+        window: points over which the curve is averaged, as many as there are at first; 1 or more.
+        dataset: which of several evaluation sets to go by, where they are a dictionary; None is the first.
+
+    Raises:
+        ValueError, TypeError: a parameter outside its domain; before the first step, nothing is evaluated though the
+            rule reads validation labels, or `metric_for_best_model` names another metric; at the first evaluation, no
+            validation row has a label.
+
+    Goes with every method; no further pass, 8 bytes a row. "label_wave" needs no validation rows: without evaluations
+    (`eval_strategy="no"`) it takes a point at the end of each epoch, and only stops. In three epochs the curve has two
+    points, so the rule has little to say: prefer "accuracy" there. The predictions of several networks are their mean.
+
+    >>> NoisyStopping(by="both", patience=2).patience
+    2
+    """
+
+    roles = ("rule of stopping",)
+    histories = ("history",)
+
+    def __init__(
+        self, by: str = "accuracy", patience: int | None = 1, window: int = 1, dataset: str | None = None
+    ) -> None:
+        check_choice("by", by, RULES)
+        if patience is not None:
+            _check_count("patience", patience, " of evaluations, 1 or more, or None")
+        _check_count("window", window, " of points, 1 or more")
+        self.by, self.patience, self.window, self.dataset = by, patience, window, dataset
+        self.history: list[Evaluation] = []
+        self._counting = False
+
+    @property
+    def chosen(self) -> Evaluation | None:
+        """The evaluation that the rule keeps, of those so far; None before the first."""
+        return self.history[self._choice(self.by)] if self.history else None
+
+    # ---- what training shows ----
+
+    def setup(self, context: Context) -> None:
+        self.seen = Memory(context.rows, (2,), fill=-1, device=context.device)
+        self.history, self._counting = [], False
+        self._key = None if self.dataset is None else f"eval_{self.dataset}{_ACCURACY}"
+        self._others: dict[str, int] = {}  # evaluations of other rows -> the step of the first
+
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        found = predictions.probs.argmax(-1).float()
+        before = self.seen.read(batch.index)[:, _CLASS]
+        changed = torch.where(before < 0, -1.0, (found != before).float())
+        self.seen.write(batch, torch.stack([found, changed], -1))
+        return supervision
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        share = self._changes()
+        return {} if math.isnan(share) else {"prediction_changes": share}
+
+    def _changes(self) -> float:
+        changed = self.seen.values[:, _CHANGED]
+        known = changed >= 0
+        return float(changed[known].mean())  # NaN of none
+
+    # ---- events of training ----
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._by_epoch = args.eval_strategy == "no"
+        if self._by_epoch and self.by != "label_wave":
+            raise ValueError(
+                f'by={self.by!r} with eval_strategy="no": expected evaluations on validation rows, whose given labels it reads. '
+                'Set eval_strategy="epoch" and pass eval_dataset, or use by="label_wave".'
+            )
+        if args.load_best_model_at_end:
+            _take_over(args)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._counting = True
+        if self._by_epoch and state.global_step and float(state.epoch).is_integer():
+            self._note(state, math.nan)  # a run that resumes at the end of an epoch has not taken its point
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._by_epoch:
+            self._note(state, math.nan)
+            control.should_training_stop |= self._is_over()
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        metrics: dict[str, float] = kwargs["metrics"]
+        if not self._counting or not self._is_meant(metrics, state.global_step):
+            return
+        accuracy = metrics[str(self._key)]
+        if math.isnan(accuracy) and self.by != "label_wave":
+            raise ValueError(
+                f"by={self.by!r}: no row of eval_dataset has a label. Give some of them labels, which may be wrong, or use "
+                'by="label_wave".'
+            )
+        self._note(state, accuracy)
+        found = {SCORE: self._scores(self.by)[-1]}
+        if not math.isnan(self.history[-1].changes):
+            found["eval_prediction_changes"] = self.history[-1].changes
+        metrics.update(found)
+        if state.log_history and self._key in state.log_history[-1]:  # it was logged before this event
+            state.log_history[-1].update(found)
+        control.should_training_stop |= self._is_over()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._counting = False
+
+    def _is_meant(self, metrics: dict[str, float], step: int) -> bool:
+        """Whether these are of the rows to go by: those that `dataset` names, or else those met first."""
+        found = [name for name in metrics if name.startswith("eval_") and name.endswith(_ACCURACY)]
+        if self._key is None:
+            self._key = next(iter(found), None)
+        if self._key in found:
+            return True
+        for name in found:
+            if not self.history and self._others.setdefault(name, step) < step:
+                names = ", ".join(key.removeprefix("eval_").removesuffix(_ACCURACY) for key in self._others)
+                raise ValueError(f"dataset={self.dataset!r}: expected a name of eval_dataset, which has: {names}.")
+        return False
+
+    def _note(self, state: Any, accuracy: float) -> None:
+        if not self.history or self.history[-1].step != state.global_step:
+            self.history.append(Evaluation(state.global_step, float(state.epoch), accuracy, self._changes()))
+
+    # ---- the rule ----
+
+    def _scores(self, rule: str) -> list[float]:
+        accuracies, changes = ([point[column] for point in self.history] for column in (2, 3))
+        return _scores(rule, accuracies, changes, self.window)
+
+    def _choice(self, rule: str) -> int:
+        return _first_best(self._scores(rule))
+
+    def _is_over(self) -> bool:
+        rules = ("accuracy", "label_wave") if self.by == "both" else (self.by,)
+        waited = [len(self.history) - 1 - self._choice(rule) for rule in rules]
+        return self.patience is not None and min(waited) >= self.patience
+
+    # ---- checkpoints ----
+
+    def state_dict(self) -> dict[str, Tensor]:
+        history = torch.tensor(self.history, dtype=torch.float64).reshape(-1, len(Evaluation._fields))
+        return {"seen": self.seen.state(), "history": history}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.seen.load(state["seen"])
+        self.history = [Evaluation(int(step), *rest) for step, *rest in state["history"].tolist()]
+
+
+def chosen_epoch(by: str, accuracies: Sequence[float], changes: Sequence[float], window: int = 1) -> int:
+    """Which evaluation a rule keeps, counted from 0: what `NoisyStopping(by, window=window)` chooses of the same.
+
+    Args:
+        by: "accuracy", "label_wave" or "both".
+        accuracies: of each evaluation, on given labels; "label_wave" does not read them.
+        changes: of each evaluation, the share of training rows whose predicted class changed; NaN before there is one.
+            "accuracy" does not read them.
+        window: points over which the curve of changes is averaged.
+
+    Raises:
+        ValueError: an unknown rule, no evaluation, or for "both" lists of different lengths.
+
+    >>> chosen_epoch("label_wave", [], [float("nan"), 0.3, 0.2, 0.25, 0.1])
+    2
+    >>> chosen_epoch("both", [0.6, 0.7, 0.7, 0.8, 0.8], [float("nan"), 0.3, 0.2, 0.25, 0.1])
+    1
+    """
+    check_choice("by", by, RULES)
+    scores = _scores(by, accuracies, changes, window)
+    if not scores:
+        raise ValueError(f"by={by!r}: expected at least one evaluation.")
+    return _first_best(scores)
+
+
+def _scores(by: str, accuracies: Sequence[float], changes: Sequence[float], window: int) -> list[float]:
+    """One an evaluation, from what was known by then; the first largest is the choice."""
+    if by == "accuracy":
+        return list(accuracies)
+    curve = _curve(changes, window)
+    if by == "both":
+        return [_LOST if rose else accuracy for accuracy, (_, rose) in zip(accuracies, curve, strict=True)]
+    return [
+        _LOST if rose else -1 / number if math.isnan(point) else 1 - point
+        for number, (point, rose) in enumerate(curve, start=1)
+    ]
+
+
+def _curve(changes: Sequence[float], window: int) -> list[tuple[float, bool]]:
+    """Each evaluation's point of the averaged curve, and whether the curve has risen by then."""
+    points: list[float] = []
+    curve: list[tuple[float, bool]] = []
+    rose, last = False, math.inf
+    for change in changes:
+        if math.isnan(change):
+            curve.append((change, rose))
+            continue
+        points.append(change)
+        point = fmean(points[-window:])
+        rose, last = rose or point > last, point
+        curve.append((point, rose))
+    return curve
+
+
+def _first_best(scores: Sequence[float]) -> int:
+    return max(range(len(scores)), key=lambda number: scores[number])
+
+
+def _take_over(args: Any) -> None:
+    """Let the Trainer keep the checkpoint with the best score."""
+    if args.metric_for_best_model not in (None, "loss", SCORE, SCORE.removeprefix("eval_")):
+        raise ValueError(
+            f"metric_for_best_model={args.metric_for_best_model!r}: expected none, or {SCORE!r}: with NoisyStopping it is its "
+            "rule that chooses. Leave one of the two out."
+        )
+    if args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):
+        raise ValueError(
+            f"lr_scheduler_type={args.lr_scheduler_type.value!r}: it follows metric_for_best_model, which NoisyStopping sets. "
+            "Expected another schedule, or load_best_model_at_end=False."
+        )
+    if args.metric_for_best_model != SCORE:
+        logger.info(f"NoisyStopping: metric_for_best_model is now {SCORE!r}, and the greatest is best.")
+    args.metric_for_best_model, args.greater_is_better = SCORE, True
+
+
+def _check_count(name: str, value: int, expected: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}={value!r}: expected a whole number{expected}, got {type(value).__name__}.")
+    if value < 1:
+        raise ValueError(f"{name}={value!r}: expected a whole number{expected}.")
