@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import EvalLoopOutput
 
 from hf_noisy.labels import (
@@ -26,6 +27,7 @@ from hf_noisy.labels import (
 )
 from hf_noisy.losses import CrossEntropy
 from hf_noisy.networks import network_logits
+from hf_noisy.supervision import keyed_generator
 
 REAL = "real"  # (batch,) False where a distributed sampler repeats a row to fill its last batch
 
@@ -40,6 +42,7 @@ class LabelledTrainer(Trainer):
 
     model: Any  # a `PreTrainedModel` for sequence classification
     _signature_columns: Any
+    _by_length: LengthGroupedSampler | None = None  # the sampler, where it groups rows of like length
 
     def __init__(
         self,
@@ -114,6 +117,11 @@ class LabelledTrainer(Trainer):
         self._label_replaced_set()
         return super().get_train_dataloader()
 
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        sampler = super()._get_train_sampler(train_dataset)
+        self._by_length = sampler if isinstance(sampler, LengthGroupedSampler) else None
+        return sampler
+
     def _label_replaced_set(self) -> None:
         """Label the training set where it was replaced since the trainer was made."""
         if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
@@ -143,10 +151,11 @@ class LabelledTrainer(Trainer):
         """Know the epoch and how many of its batches a resumed training skips."""
         if self._epoch is not None:
             self._epoch, self._batches_done = self._epoch + 1, 0
-            return
-        self._epoch, updates = divmod(self.state.global_step, self._updates_per_epoch)
-        skipped = 0 if self.args.ignore_data_skip else updates * self.args.gradient_accumulation_steps
-        self._batches_done = skipped
+        else:
+            self._epoch, updates = divmod(self.state.global_step, self._updates_per_epoch)
+            self._batches_done = 0 if self.args.ignore_data_skip else updates * self.args.gradient_accumulation_steps
+        if self._by_length is not None:  # the parent lets it draw from the global generator: another order on resume
+            self._by_length.generator = keyed_generator(self.args.data_seed or 0, self._epoch, "lengths")
 
     def _gather(self, values: Tensor) -> Tensor:
         """(batch, ...) of this process -> (batch of all processes, ...)."""

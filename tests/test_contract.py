@@ -118,6 +118,25 @@ def test_a_resumed_run_is_the_unbroken_run_to_the_bit(tmp_path, method, epochs):
     assert same(whole, resumed)
 
 
+def test_rows_grouped_by_length_come_in_the_same_order_when_resumed(tmp_path):
+    def train(folder, **more):
+        trainer = make_trainer(
+            tmp_path / folder,
+            model=tiny_model(dropout=0.3),
+            noise_method="elr",
+            train_sampling_strategy="group_by_length",
+            **more,
+        )
+        trainer.train(
+            resume_from_checkpoint=None if more or folder == "whole" else str(tmp_path / "broken" / "checkpoint-7")
+        )
+        return trainer
+
+    whole = train("whole")
+    train("broken", callbacks=[StopAt(7)])
+    assert same(whole, train("broken"))
+
+
 @EVERY_METHOD
 def test_what_a_method_remembers_pickles(tmp_path, method):
     trainer = run(tmp_path, method)
