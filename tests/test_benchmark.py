@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -251,6 +252,35 @@ def test_a_run_whose_process_dies_is_named_and_the_others_go_on(corpus, tmp_path
     assert done.returncode == 1, done.stdout + done.stderr
     assert "failed: votes label_model seed 0: BrokenProcessPool" in done.stderr
     assert {line["method"] for line in read_results(output)} == {*FIXED} - {"label_model"}
+
+
+ORPHANS = """
+import os, signal, time
+from concurrent.futures import ProcessPoolExecutor
+from hf_noisy.benchmark.schedule import end_with_parent, fresh_processes
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, mp_context=fresh_processes(), initializer=end_with_parent)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_benchmark_that_is_killed_leaves_no_process_behind(tmp_path):
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    worker = Path("/proc", done.stdout.strip())
+    assert done.stdout.strip().isdecimal(), done.stderr
+    for _ in range(100):
+        if not worker.exists():
+            return
+        time.sleep(0.1)
+    os.kill(int(worker.name), 9)
+    raise AssertionError("the worker lives on")
 
 
 def test_progress_counts_runs_and_estimates_what_is_left(corpus, tmp_path, monkeypatch):

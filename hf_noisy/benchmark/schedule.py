@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -128,9 +130,21 @@ def fresh_processes() -> Any:
     return context
 
 
+def end_with_parent() -> None:
+    """Let this process end when the one that asked for it does, however that ends: a killed benchmark leaves nothing."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _in_a_process(run: Run, settings: Settings, columns: dict[str, Any], processes: int) -> dict[str, Any]:
     threads = max(1, (os.cpu_count() or 1) // processes)
-    with ProcessPoolExecutor(1, mp_context=fresh_processes()) as pool:
+    with ProcessPoolExecutor(1, mp_context=fresh_processes(), initializer=end_with_parent) as pool:
         return pool.submit(execute, run, settings, columns, threads).result()
 
 
