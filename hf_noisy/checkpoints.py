@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -19,15 +20,11 @@ logger = logging.get_logger(__name__)
 _NUMBER = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
 
 
-def what_is_missing(checkpoint: str | Path, processes: int = 1) -> str | None:
+def what_is_missing(checkpoint: str | Path) -> str | None:
     """Why a checkpoint is not whole, None if it is.
 
     The Trainer writes `trainer_state.json` last, so whatever comes before it is there when it can be read. What other
     processes write beside it is looked for by itself.
-
-    Args:
-        checkpoint: its folder.
-        processes: that will read it.
     """
     folder = Path(checkpoint)
     try:
@@ -36,30 +33,31 @@ def what_is_missing(checkpoint: str | Path, processes: int = 1) -> str | None:
         return f"it has no {TRAINER_STATE_NAME}"
     except (json.JSONDecodeError, UnicodeDecodeError):
         return f"its {TRAINER_STATE_NAME} is cut short"
-    if (folder / STATE_NAME).exists():
-        try:
-            with safe_open(folder / STATE_NAME, framework="pt"):
-                pass
-        except SafetensorError as error:
-            return f"its {STATE_NAME} cannot be read ({error})"
-    if (folder / "rng_state_0.pth").exists():
-        for rank in range(processes):
-            if not zipfile.is_zipfile(folder / f"rng_state_{rank}.pth"):
-                return f"the random state of process {rank} is not there or cut short"
+    if not (folder / STATE_NAME).exists():
+        return None
+    try:
+        with safe_open(folder / STATE_NAME, framework="pt") as file:
+            processes = (file.metadata() or {}).get("processes", "1")
+    except SafetensorError as error:
+        return f"its {STATE_NAME} cannot be read ({error})"
+    for rank in range(int(processes) if processes.isdecimal() and int(processes) > 1 else 0):
+        if not zipfile.is_zipfile(folder / f"rng_state_{rank}.pth"):
+            return f"the random state of process {rank} is not there or cut short"
     return None
 
 
-def last_whole_checkpoint(output_dir: str | Path, processes: int = 1) -> str | None:
+def last_whole_checkpoint(output_dir: str | Path) -> str | None:
     """The latest whole checkpoint in `output_dir`, None if it has no checkpoint; half-written ones are warned about.
 
     Raises:
         ValueError: there are checkpoints, and none is whole.
     """
     root = Path(output_dir)
-    numbered = [(int(match[1]), path) for path in root.glob("*") if (match := _NUMBER.fullmatch(path.name))]
+    found = ((_NUMBER.fullmatch(path.name), path) for path in root.iterdir() if path.is_dir())
+    numbered = [(int(match[1]), path) for match, path in found if match]
     broken: list[str] = []
     for _, folder in sorted(numbered, reverse=True):
-        missing = what_is_missing(folder, processes)
+        missing = what_is_missing(folder)
         if missing is None:
             for line in broken:
                 logger.warning(f"{line}: it was not finished. The training goes on from {folder}.")
@@ -70,22 +68,24 @@ def last_whole_checkpoint(output_dir: str | Path, processes: int = 1) -> str | N
     return None
 
 
-def find_checkpoint(resume: str | bool | None, output_dir: str | None, processes: int = 1) -> str | bool | None:
+def find_checkpoint(resume: str | os.PathLike[str] | bool | None, output_dir: str | None) -> str | bool | None:
     """What `train(resume_from_checkpoint=resume)` resumes from.
 
     Raises:
         ValueError: the checkpoint that is named is not whole.
     """
     if resume is True and output_dir is not None and Path(output_dir).is_dir():
-        return last_whole_checkpoint(output_dir, processes) or resume  # the parent says that there is none
-    if isinstance(resume, str) and Path(resume).is_dir():
-        missing = what_is_missing(resume, processes)
+        return last_whole_checkpoint(output_dir) or resume  # the parent says that there is none
+    if resume is None or isinstance(resume, bool):
+        return resume
+    if Path(resume).is_dir():
+        missing = what_is_missing(Path(resume))
         if missing is not None:
             raise ValueError(
-                f"{resume}: {missing}, so it was not finished. Expected a whole checkpoint: "
-                "resume_from_checkpoint=True finds the last one."
+                f"{resume}: {missing}, so it was not finished. Expected a whole checkpoint, "
+                "and not what save_model() wrote: resume_from_checkpoint=True finds the last one."
             )
-    return resume
+    return os.fspath(resume)
 
 
 def begin(checkpoint: str | Path) -> None:

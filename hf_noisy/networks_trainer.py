@@ -105,7 +105,9 @@ class NetworksTrainer(LabelledTrainer):
     # ---- evaluation and files ----
 
     def _note_evaluation(self, right: list[float], prefix: str) -> None:
-        if isinstance(self.model, Networks) and right and prefix == "eval":
+        names = list(self.eval_dataset) if isinstance(self.eval_dataset, dict) else []
+        meant = f"eval_{names[0]}" if names else "eval"  # of several evaluation sets the first
+        if isinstance(self.model, Networks) and right and prefix == meant:
             self.model.deployed = right.index(max(right))
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:

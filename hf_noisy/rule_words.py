@@ -257,9 +257,9 @@ class _Texts:
         columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
         columns[self.name] = [self._without(row, gone) for row, gone in wanted]
         asked = Dataset.from_dict(columns)
-        return votes_of(
-            apply_labeling_functions(asked, self.functions, num_proc=self.num_proc, column="_votes"), "_votes"
-        )
+        with _without_bars():
+            voted = apply_labeling_functions(asked, self.functions, num_proc=self.num_proc, column="_votes")
+        return votes_of(voted, "_votes")
 
     def _without(self, row: int, gone: frozenset[str]) -> str:
         text = list(self.columns[self.name][row])

@@ -24,7 +24,13 @@ def fingerprint(labels: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()[:16]
 
 
-def save_state(folder: str | Path, callbacks: Sequence[NoiseCallback], identity: Mapping[str, str], epoch: int) -> None:
+def save_state(
+    folder: str | Path,
+    callbacks: Sequence[NoiseCallback],
+    identity: Mapping[str, str],
+    epoch: int,
+    processes: int = 1,
+) -> None:
     """Write the state of all callbacks in one step: a reader sees the whole file or none.
 
     Args:
@@ -32,14 +38,16 @@ def save_state(folder: str | Path, callbacks: Sequence[NoiseCallback], identity:
         callbacks: in fold order.
         identity: what a run must have in common with this one to resume from it.
         epoch: the last epoch that has begun.
+        processes: each of which writes its random state beside it.
     """
     tensors = {
         _key(position, callback, name): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for position, callback in enumerate(callbacks)
         for name, tensor in callback.state_dict().items()
     }
+    facts = {"version": _VERSION, "epoch": str(epoch), "processes": str(processes)}
     unfinished = Path(folder) / f"{STATE_NAME}.unfinished"
-    save_file(tensors, unfinished, metadata={"version": _VERSION, **identity, "epoch": str(epoch)})
+    save_file(tensors, unfinished, metadata={**facts, **identity})
     os.replace(unfinished, Path(folder) / STATE_NAME)
 
 

@@ -56,12 +56,15 @@ class Context:
     trusted: Tensor | None = None  # (rows,) True for clean rows that are trained on; None where there are none
     model: Any = None  # what is trained, without what an accelerator wraps around it
     dataset: Any = None  # the training rows as they are trained on, tokenized, in row order
+    eval_dataset: Any = None  # the trainer's, with checked labels; or a dictionary of such
     tokenizer: Any = None  # the trainer's `processing_class`
     encode: Callable[[], Tensor] | None = None  # -> (rows, width) mean hidden states of the encoder as it is by then
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy of a method takes neither model nor data along."""
-        return self.__dict__ | dict.fromkeys(("clean", "channels", "model", "dataset", "tokenizer", "encode"))
+        return self.__dict__ | dict.fromkeys(
+            ("clean", "channels", "model", "dataset", "eval_dataset", "tokenizer", "encode")
+        )
 
 
 @dataclass(frozen=True)

@@ -37,13 +37,13 @@ class SurveyTrainer(NetworksTrainer):
         """(rows, width) float32: the mean of each training example's last hidden states, padding left out.
 
         By the encoder of the first network as it now is, without dropout: before training, a pretrained encoder's view
-        of the texts. A model that embeds and classifies in one piece is refused.
+        of the texts. Of an encoder-decoder the decoder is left out. A model that embeds and classifies in one piece is refused.
 
         Raises:
             ValueError: the model has no base model that gives hidden states.
         """
         network = self.networks[0]
-        encoder = network.base_model
+        encoder = network.base_model.get_encoder() if network.config.is_encoder_decoder else network.base_model
 
         def vectors(inputs: dict[str, Any]) -> Tensor:
             states = getattr(encoder(**inputs), "last_hidden_state", None)
@@ -52,11 +52,25 @@ class SurveyTrainer(NetworksTrainer):
                     f"{type(network).__name__}: its base model gives no last_hidden_state, so examples have no vectors. "
                     "Expected a Transformers model for sequence classification, or vectors of your own."
                 )
-            mask = inputs.get("attention_mask")
-            present = torch.ones_like(states[..., :1]) if mask is None else mask.unsqueeze(-1).to(states.dtype)
-            return ((states * present).sum(1) / present.sum(1).clamp_min(1)).float()
+            states, mask = states.float(), inputs.get("attention_mask")  # a sum in 16 bits is rounded, or overflows
+            present = torch.ones_like(states[..., :1]) if mask is None else mask.unsqueeze(-1).float()
+            return (states * present).sum(1) / present.sum(1).clamp_min(1)
 
         return self._over_rows(self.get_test_dataloader(self.train_dataset), len(self.labels), vectors)
+
+    def _get_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
+        """As the parent's, but `dataloader_drop_last` is for training: a survey or an evaluation leaves no row out."""
+        drop_last = self.args.dataloader_drop_last
+        self.args.dataloader_drop_last = drop_last and kwargs.get("is_training", False)
+        try:
+            return super()._get_dataloader(*args, **kwargs)
+        finally:
+            self.args.dataloader_drop_last = drop_last
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """As the parent's; an epoch before which a callback ends the training has no step."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
 
     def _look_at(self, dataloader: DataLoader, rows: int) -> Tensor:
         """(networks, rows, classes) log-probabilities of the rows that `dataloader` numbers."""

@@ -169,6 +169,7 @@ class NoisyTrainer(CleanRowsTrainer):
             trusted=None if self.trusted is None else torch.from_numpy(self.trusted).to(args.device),
             model=self.model,
             dataset=self.train_dataset,
+            eval_dataset=self.eval_dataset,
             tokenizer=self.processing_class,
             encode=self.encode,
         )
@@ -185,7 +186,7 @@ class NoisyTrainer(CleanRowsTrainer):
         """Let the methods look at all examples, unless they did before the checkpoint from which this epoch goes on."""
         self._start_epoch()
         epoch = self._epoch or 0
-        if epoch == self._begun_epoch:
+        if epoch == self._begun_epoch or self.control.should_training_stop:  # a callback before it may have said so
             return
         surveys: list[Survey] = []
 
@@ -392,13 +393,15 @@ class NoisyTrainer(CleanRowsTrainer):
             "labels": fingerprint(self.labels),
         }
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
+    def train(
+        self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any
+    ) -> TrainOutput:
         """As the parent's; `resume_from_checkpoint=True` passes over a checkpoint whose writing was cut short.
 
         Raises:
             ValueError: the named checkpoint, or every one in `output_dir`, was cut short.
         """
-        whole = checkpoints.find_checkpoint(resume_from_checkpoint, self.args.output_dir, self.args.world_size)
+        whole = checkpoints.find_checkpoint(resume_from_checkpoint, self.args.output_dir)
         return super().train(whole, *args, **kwargs)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
@@ -410,7 +413,9 @@ class NoisyTrainer(CleanRowsTrainer):
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
-            save_state(output_dir, self.noise_callbacks, self._identity(), self._begun_epoch)
+            # where each node saves for itself, it is not known which processes write beside it
+            processes = 1 if self.args.save_on_each_node else self.args.world_size
+            save_state(output_dir, self.noise_callbacks, self._identity(), self._begun_epoch, processes)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
@@ -420,8 +425,8 @@ class NoisyTrainer(CleanRowsTrainer):
             self._begun_epoch = load_state(checkpoint, self.noise_callbacks, self._identity())
         else:
             logger.warning(
-                f"{checkpoint} has no {STATE_NAME}: it is a plain Trainer's checkpoint. Weights and optimizer resume; "
-                "what the methods remember of each example starts afresh."
+                f"{checkpoint} has no {STATE_NAME}: it is a plain Trainer's checkpoint, or one with the model only. What it "
+                "has resumes; what the methods remember of each example starts afresh."
             )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import flat_weights, make_trainer, tiny_model
+from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers.trainer import TRAINER_STATE_NAME
 
 from hf_noisy import NoisyTrainer
@@ -118,16 +120,36 @@ def test_what_other_processes_write_is_part_of_a_whole_one(tmp_path):
     checkpoint = tmp_path / "checkpoint-4"
     for rank in range(2):
         shutil.copy(checkpoint / "rng_state.pth", checkpoint / f"rng_state_{rank}.pth")
-    assert what_is_missing(checkpoint, processes=2) is None
+    assert what_is_missing(checkpoint) is None
+    with safe_open(checkpoint / STATE_NAME, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    assert metadata["processes"] == "1"
+    save_file(tensors, checkpoint / STATE_NAME, metadata={**metadata, "processes": "2"})
+    assert what_is_missing(checkpoint) is None
     cut_in_half(checkpoint / "rng_state_1.pth")
-    assert "random state of process 1" in str(what_is_missing(checkpoint, processes=2))
+    assert "random state of process 1" in str(what_is_missing(checkpoint))
     (checkpoint / "rng_state_1.pth").unlink()
-    assert "random state of process 1" in str(what_is_missing(checkpoint, processes=2))
+    assert "random state of process 1" in str(what_is_missing(checkpoint))
 
 
 def test_a_plain_trainers_checkpoint_is_whole(tmp_path, caplog):
     start(tmp_path).train()
     (tmp_path / "checkpoint-10" / STATE_NAME).unlink()
     start(tmp_path).train(resume_from_checkpoint=True)
-    assert "plain Trainer's checkpoint" in caplog.text
+    assert "it is a plain Trainer's checkpoint" in caplog.text
     assert "was not finished" not in caplog.text
+
+
+def test_a_checkpoint_named_by_a_path_must_be_whole_too(tmp_path):
+    start(tmp_path).train()
+    cut_in_half(tmp_path / "checkpoint-10" / TRAINER_STATE_NAME)
+    with pytest.raises(ValueError, match=r"checkpoint-10: its trainer_state.json is cut short"):
+        start(tmp_path).train(resume_from_checkpoint=tmp_path / "checkpoint-10")
+    assert find_checkpoint(tmp_path / "checkpoint-8", None) == str(tmp_path / "checkpoint-8")
+
+
+def test_a_file_that_is_called_like_a_checkpoint_is_none(tmp_path):
+    start(tmp_path).train()
+    (tmp_path / "checkpoint-99").write_text("of the user")
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")

@@ -54,7 +54,7 @@ def test_fixmatch_teaches_the_label_to_the_weak_view_and_the_sure_guess_to_the_s
     assert np.allclose(losses.numpy(), [-np.log(0.2), 0, -np.log(0.3)], atol=1e-5)
     found = method.penalty(seen, supervision, rows)  # at least 0.8: the first against class 0, though its label is 1
     assert np.allclose(found.numpy(), [-2 * np.log(0.6), -2 * np.log(0.5), 0], atol=1e-5)
-    assert float(method.metrics()["confident_share"]) == pytest.approx(2 / 3)
+    assert float(method.metrics()["sure_share"]) == pytest.approx(2 / 3)
 
 
 def penalty_gradient(method: ConsistencyRegularization) -> torch.Tensor:

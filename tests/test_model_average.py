@@ -241,6 +241,36 @@ def test_the_best_checkpoint_is_the_best_average(tmp_path):
     assert trainer.evaluate()["eval_loss"] == pytest.approx(looks.losses[best], abs=1e-6)
 
 
+class AtTheEnd(TrainerCallback):
+    """What a user does when training ends, before or after the average in the list of callbacks."""
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.loss = self.trainer.evaluate()["eval_loss"]
+        self.trainer.save_model(self.folder)
+
+
+def test_what_is_done_when_training_ends_meets_the_best_average(tmp_path):
+    watches = AtTheEnd(), AtTheEnd()
+    trainer = make_trainer(
+        tmp_path,
+        token_dataset(20, np.random.default_rng(0).integers(0, 3, 20).tolist()),
+        callbacks=[watches[0], ModelAverage(0.5), watches[1]],
+        num_train_epochs=6,
+        eval_dataset=token_dataset(12, seed=1),
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        load_best_model_at_end=True,
+    )
+    for number, watch in enumerate(watches):
+        watch.trainer, watch.folder = trainer, str(tmp_path / f"end-{number}")
+    trainer.train()
+    assert trainer.state.best_global_step < 30  # so that it is not the last
+    for watch in watches:
+        assert watch.loss == pytest.approx(trainer.state.best_metric, abs=1e-6)
+        saved = AutoModelForSequenceClassification.from_pretrained(watch.folder)
+        assert torch.equal(flat_weights(saved), flat_weights(trainer.model))
+
+
 def test_a_second_training_starts_from_the_average_with_a_new_one(tmp_path):
     watch, method = Weights(), ModelAverage()
     trainer = make_trainer(tmp_path, callbacks=[watch, method])

@@ -84,16 +84,21 @@ def test_the_examples_whose_neighbours_say_otherwise_are_left_out(score):
 def test_the_share_is_that_of_each_class_so_that_none_vanishes():
     vectors, labels = clusters()
     labels[4] = 2  # alone among others: the least coherent row of all
-    by_class = ready(Neighbours(neighbours=4, share=0.5, vectors=vectors), labels, 3).report()["kept"]
+    by_class = ready(Neighbours(neighbours=4, share=0.5, by_class=True, vectors=vectors), labels, 3).report()["kept"]
     assert [int(by_class[labels == k].sum()) for k in range(3)] == [round(9 / 2), 5, 1]
     among_all = ready(Neighbours(neighbours=4, share=0.5, by_class=False, vectors=vectors), labels, 3).report()["kept"]
     assert among_all.sum() == 10
     assert not among_all[4]
 
 
+def test_votes_are_compared_within_a_class_and_the_cut_statistic_among_all_unless_told_otherwise():
+    assert (Neighbours().by_class, Neighbours("votes").by_class) == (False, True)
+    assert (Neighbours(by_class=True).by_class, Neighbours("votes", by_class=False).by_class) == (True, False)
+
+
 def test_a_weight_is_the_share_of_rows_that_are_no_more_coherent():
     vectors, labels = clusters(wrong=[2, 13])
-    method = ready(Neighbours(neighbours=4, how="weight", vectors=vectors), labels)
+    method = ready(Neighbours(neighbours=4, how="weight", by_class=True, vectors=vectors), labels)
     report = method.report()
     for row in range(20):
         mine = report["coherence"][labels == labels[row]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -165,8 +166,13 @@ def test_save_model_writes_one_by_default_and_all_on_request(tmp_path):
 def test_a_folder_without_the_other_network_is_refused(tmp_path):
     trainer = train(tmp_path, num_train_epochs=1)
     trainer.save_model(str(tmp_path / "one"))
-    with pytest.raises(ValueError, match=r"holds 1 network\(s\), this run has 2"):
+    with pytest.raises(ValueError, match=r"not what save_model\(\) wrote"):
         train(tmp_path, resume=str(tmp_path / "one"))
+    (checkpoint,) = tmp_path.glob("checkpoint-*")
+    (other,) = checkpoint.glob("network-*")
+    shutil.rmtree(other)
+    with pytest.raises(ValueError, match=r"holds 1 network\(s\), this run has 2"):
+        train(tmp_path, resume=str(checkpoint))
 
 
 def test_the_best_checkpoint_brings_both_networks_back(tmp_path):
@@ -255,3 +261,21 @@ def test_clean_rows_without_a_label_are_refused_before_the_first_step(tmp_path):
     trainer = make_trainer(tmp_path, callbacks=[Two()], clean_dataset=token_dataset(3, [-1, -1, -1]))
     with pytest.raises(ValueError, match="clean_dataset"):
         trainer.train()
+
+
+def test_of_several_evaluation_sets_the_first_decides_which_network_is_deployed(tmp_path):
+    sets = {name: token_dataset(30, seed=seed) for name, seed in (("first", 5), ("second", 6))}
+    trainer = make_trainer(
+        tmp_path, rows=40, eval_dataset=sets, eval_strategy="epoch", callbacks=[Two()], learning_rate=3e-3
+    )
+    trainer.train()
+    labels = np.array(sets["first"]["labels"][:])
+    logits = [network_logits(trainer.model.eval()(**without_labels(sets[name]))) for name in ("first",)]
+    right = [(found.argmax(-1).numpy() == labels).sum() for found in logits[0]]
+    trainer.model.deployed = 1 - int(np.argmax(right))
+    trainer.evaluate()
+    assert trainer.model.deployed == int(np.argmax(right))
+
+
+def without_labels(rows) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor(rows[name][:]) for name in ("input_ids", "attention_mask")}

@@ -80,7 +80,20 @@ def test_a_doubted_row_whose_guess_is_not_sure_teaches_nothing():
 
 def test_doubt_is_by_default_a_fifth_of_chance():
     for classes, expected in ((2, 0.1), (20, 0.01)):
-        assert ready([0] * 3, classes).below == pytest.approx(expected)
+        assert ready(list(range(classes)), classes).below.tolist() == pytest.approx([expected] * classes)
+
+
+def test_labels_of_a_rare_class_are_not_doubted_by_a_model_that_knows_no_more_than_how_often_each_class_is():
+    """On trec after one epoch all labels of the rarest classes would go otherwise, more of them right than elsewhere."""
+    labels = [0] * 60 + [1] * 38 + [2] * 2
+    method = ready(labels, 3)
+    look(method, [[0.6, 0.38, 0.02]] * 100)
+    assert not method.unlabeled.values.any()
+    look(method, [[0.6, 0.397, 0.003]] * 100, epoch=6)  # less than a fifth of 2 %
+    assert method.unlabeled.values.tolist() == [False] * 98 + [True] * 2
+    given_up = ready(labels, 3, doubt_below=0.05)  # a number holds for every class
+    look(given_up, [[0.6, 0.38, 0.02]] * 100)
+    assert given_up.unlabeled.values.tolist() == [False] * 98 + [True] * 2
 
 
 def test_soft_targets_are_the_probabilities_of_the_look_and_not_those_of_the_step():

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from by_hand import batch, context, predictions, supervise
-from conftest import flat_weights, make_trainer, tiny_model, token_dataset
+from conftest import flat_weights, make_trainer, tiny_model, token_dataset, votes_on
 from snorkel.labeling import labeling_function
-from transformers import TrainerCallback
+from transformers import FNetConfig, FNetForSequenceClassification, TrainerCallback
 
 from hf_noisy import CoTeaching, DivideMix, Supervision, apply_labeling_functions
 from hf_noisy import rule_folds as folds_module
@@ -295,6 +295,41 @@ def test_a_row_is_hidden_whole_or_not_at_all_and_in_another_step_otherwise():
     later = replace(batch([0] * rows, 3), key=(0, 1, 0))
     (view,) = method.views({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, later)
     assert not torch.equal(first, view["attention_mask"] == 0)
+
+
+def test_what_another_method_hides_does_not_shift_the_rule_tokens():
+    method = RuleMasking(tokens=[[0, 0, 0, 1, 0, 0]] * 2, **ALL)
+    method.setup(rows_of([[1, 9, 8, 7, 6, 2]] * 2, None))
+    ids = torch.tensor([[1, 9, 8, 7, 6, 2, 0], [0, 1, 9, 8, 7, 6, 2]])
+    mask = torch.tensor([[1, 0, 1, 1, 1, 1, 0], [0, 1, 1, 0, 1, 1, 1]])
+    assert hidden(method, ids, mask, [0, 1]).int().tolist() == [[0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 1, 0, 0]]
+
+
+def test_clean_rows_of_which_no_source_was_asked_do_not_count_against_a_rule():
+    ids, votes = ruled_rows()
+    alone, joined = RuleMasking(**ALL), RuleMasking(**ALL)
+    alone.setup(rows_of(ids, votes))
+    voted = ids[votes.max(1) >= 0]
+    clean = np.tile(voted, (2, 1))
+    trusted = torch.arange(len(ids) + len(clean)) >= len(ids)
+    blank = np.full((len(clean), votes.shape[1]), -1)
+    joined.setup(rows_of([*ids, *clean], np.concatenate([votes, blank]), trusted=trusted))
+    assert alone.rule.any()
+    assert torch.equal(joined.rule[: len(ids)], alone.rule)
+    assert not joined.rule[len(ids) :].any()
+
+
+def test_a_model_that_reads_no_attention_mask_is_refused_and_takes_mask_tokens(tmp_path):
+    model = FNetForSequenceClassification(
+        FNetConfig(vocab_size=40, hidden_size=16, num_hidden_layers=1, intermediate_size=16, num_labels=3)
+    )
+    rows = token_dataset(20).add_column("weak_labels", votes_on(token_dataset(20)))
+    tokenizer = SimpleNamespace(mask_token_id=4)
+    trainer = make_trainer(tmp_path, rows, model=model, callbacks=[RuleMasking()])
+    with pytest.raises(ValueError, match='how="attention": the model takes no attention_mask'):
+        trainer.train()
+    method = RuleMasking(how="mask_token")
+    method.setup(rows_of([[1, 9, 9, 2]], [[0]], model=model, tokenizer=tokenizer))
 
 
 def test_a_mask_token_stands_where_a_rule_token_stood_and_attention_stays():

@@ -247,9 +247,49 @@ def test_if_no_row_is_sure_the_labels_are_taught_and_that_is_said_once_with_numb
     assert given.targets[0, 0].tolist() == [0, 1]
     assert method.penalty(now, given, rows) is None
     assert len(said) == 1
-    assert "before epoch 3 no row is as sure as confidence=0.6; the highest weight is 0.0" in said[0]
+    assert "before epoch 3 0 of 2 rows are as sure as confidence=0.6; the highest weight is 0.0" in said[0]
     look(method, [SURE, OTHER], epoch=5)
     assert supervise(method, now, rows).weights[0].tolist() != [1, 0]
+
+
+def test_a_few_sure_rows_do_not_let_the_labels_of_all_others_go(said):
+    """One batch of them would have to teach everything."""
+    rows, now = batch([1, 0], 2), predictions([SURE, SURE])
+    for sure, waits in ((3, True), (4, False)):
+        method = ready([0, 1] * 20)
+        look(method, [SURE, OTHER] * (sure // 2) + [SURE] * (sure % 2) + [UNSURE] * (40 - sure))
+        assert method.teaching != waits
+        assert (supervise(method, now, rows).targets[0, 0].tolist() == [0, 1]) == waits
+    assert len(said) == 1
+    assert "3 of 40 rows are as sure as confidence=0.6" in said[0]
+
+
+def swallowed(**parameters) -> tuple[SelfTraining, list]:
+    labels = [0] * 20 + [1] * 20
+    method = ready(labels, confidence=0.1, **parameters)
+    sure = np.random.default_rng(0).uniform(0.001, 0.02, 40)
+    sure[0] = 0.97  # so that class 1 is predicted more than never
+    look(method, np.stack([1 - sure, sure], -1))
+    return method, labels
+
+
+def test_where_a_class_swallows_the_others_the_labels_are_taught_until_that_is_over():
+    """On trec the model knows one class only after an epoch; taught nothing but that class it never finds the others."""
+    method, labels = swallowed()
+    rows, now = batch(labels, 2), predictions([UNSURE] * 40)
+    found = supervise(method, now, rows)
+    assert torch.equal(found.targets[0], rows.given)
+    assert found.weights.tolist() == [[1] * 40]
+    assert method.penalty(now, found, rows) is None
+    assert set(method.report()["pseudo_label"]) == {-1}
+    look(method, [SURE, OTHER] * 20, epoch=4)
+    assert torch.equal(supervise(method, now, rows).targets[0], method.targets.values)
+
+
+def test_balance_can_be_switched_off():
+    method, labels = swallowed(balance=False)
+    assert method.teaching
+    assert supervise(method, predictions([UNSURE] * 40), batch(labels, 2)).targets[0, :, 0].sum() > 35
 
 
 def test_trusted_rows_keep_label_and_weight_and_stand_outside_the_regularisers():
@@ -317,12 +357,7 @@ def test_the_mean_over_views_is_regularised():
 
 
 def test_a_class_that_swallows_the_pseudo_labels_is_named_with_numbers(said):
-    labels = [0] * 20 + [1] * 20
-    method = ready(labels, confidence=0.1)
-    draw = np.random.default_rng(0)
-    sure = draw.uniform(0.001, 0.02, 40)
-    sure[0] = 0.97  # so that class 1 is predicted more than never
-    look(method, np.stack([1 - sure, sure], -1))
+    method, _ = swallowed()
     assert "before epoch 3 class 0 takes 97.5 % of 40 pseudo-labels and has 50.0 % of the labelled rows" in said[0]
     assert float(method.metrics()["pseudo_label_collapses"]) == 1
 
@@ -343,6 +378,7 @@ def test_a_class_that_swallows_the_pseudo_labels_is_named_with_numbers(said):
         ({"contrast": -1}, ValueError, "contrast=-1"),
         ({"gamma": -1}, ValueError, "gamma=-1"),
         ({"lam": -0.1}, ValueError, "lam=-0.1"),
+        ({"balance": 1}, TypeError, "balance=1: expected True or False"),
     ],
 )
 def test_parameters_outside_their_domain_are_refused(parameters, error, message):
@@ -375,7 +411,7 @@ class StopAt(TrainerCallback):
 
 
 def train(folder, *, stop_at=None, resume=None, extra=(), epochs=4, **parameters):
-    method = SelfTraining(**{"confidence": 0.05, **parameters})
+    method = SelfTraining(**{"confidence": 0.05, "balance": False, **parameters})
     dataset = token_dataset(24, [-1 if row % 3 == 2 else row % 3 for row in range(24)])
     trainer = make_trainer(
         folder,
@@ -437,7 +473,7 @@ def test_the_second_stage_reads_no_label(tmp_path):
 
     weights = {}
     for name, since in (("never", 99), ("second", 2), ("first", 0)):
-        method = Swapped(confidence=0.0, first_stage=0.5)
+        method = Swapped(confidence=0.0, first_stage=0.5, balance=False)
         method.since = since
         trainer = make_trainer(tmp_path / name, token_dataset(24), num_train_epochs=4, callbacks=[method])
         trainer.train()

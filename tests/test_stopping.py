@@ -540,3 +540,52 @@ def test_an_unknown_evaluation_set_is_named(tmp_path):
 def test_two_rules_are_refused(tmp_path):
     with pytest.raises(ValueError, match="both are a rule of stopping"):
         make_trainer(tmp_path, callbacks=[NoisyStopping(), NoisyStopping("label_wave")])
+
+
+def without_labels(rows: int):
+    return token_dataset(rows, seed=1).remove_columns("labels")
+
+
+@pytest.mark.parametrize(
+    ("sets", "dataset", "message"),
+    [
+        ({"a": token_dataset(6), "b": token_dataset(6)}, "c", "dataset='c': .* eval_dataset, which has: a, b"),
+        ({"a": token_dataset(6)}, "c", "dataset='c': expected a name"),
+        (token_dataset(6), "c", "dataset='c': eval_dataset is no dictionary"),
+        (without_labels(6), None, "by='both': no row of eval_dataset has a label"),
+        (token_dataset(6, [-1] * 6), None, "by='both': no row of eval_dataset has a label"),
+        ({"a": token_dataset(6), "b": without_labels(6)}, "b", r"no row of eval_dataset\['b'\] has a label"),
+    ],
+)
+def test_evaluation_rows_that_the_rule_cannot_read_are_refused_before_the_first_step(tmp_path, sets, dataset, message):
+    rule = NoisyStopping("both", dataset=dataset)
+    trainer = make_trainer(tmp_path, callbacks=[rule, NoStep()], eval_dataset=sets, eval_strategy="epoch")
+    with pytest.raises(ValueError, match=message):
+        trainer.train()
+
+
+def test_label_wave_takes_its_points_on_evaluation_rows_without_labels(tmp_path):
+    rule = NoisyStopping("label_wave", patience=None)
+    trainer = make_trainer(tmp_path, callbacks=[rule], eval_dataset=without_labels(6), **EVALUATED)
+    trainer.train()
+    assert [point.step for point in rule.history] == [5, 10]
+    assert trainer.state.best_global_step == rule.chosen.step
+    assert sum("eval_stopping_score" in entry for entry in trainer.state.log_history) == 2
+
+
+@pytest.mark.parametrize("evaluate", [True, False])
+def test_a_run_that_resumes_where_it_had_stopped_takes_no_further_step(tmp_path, evaluate):
+    def go(resume=None):
+        rule = NoisyStopping("label_wave")
+        changes = [NAN, 0.3, 0.4, 0.1, 0.05]
+        rule._changes, rule.metrics = lambda: changes[len(rule.history)], lambda: {}
+        evaluation = {"eval_strategy": "epoch", "eval_dataset": token_dataset(6, seed=1)} if evaluate else {}
+        trainer = make_trainer(tmp_path, callbacks=[rule], num_train_epochs=5, save_strategy="epoch", **evaluation)
+        trainer.train(resume_from_checkpoint=resume)
+        return trainer, rule
+
+    whole, _ = go()
+    resumed, rule = go(resume=True)
+    assert whole.state.global_step == resumed.state.global_step == 15
+    assert [point.step for point in rule.history] == [5, 10, 15]
+    assert torch.equal(flat_weights(whole.model), flat_weights(resumed.model))

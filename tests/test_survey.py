@@ -10,6 +10,7 @@ import torch
 from conftest import flat_weights, gradient, make_trainer, tiny_model, token_dataset, token_rows
 from datasets import Dataset
 from test_peers import Two
+from transformers import BartConfig, BartForSequenceClassification, T5Config, T5ForSequenceClassification
 
 from hf_noisy import CrossEntropy, NoiseCallback, Predictions, Supervision
 
@@ -144,3 +145,49 @@ def test_a_pass_of_the_encoder_does_not_change_training(tmp_path):
         trainer.train()
         weights.append(flat_weights(trainer.model))
     assert torch.equal(*weights)
+
+
+def test_an_incomplete_last_batch_is_looked_at_though_training_drops_it(tmp_path):
+    found = []
+    for drop_last in (False, True):
+        trainer = make_trainer(
+            tmp_path,
+            token_dataset(11),
+            model=tiny_model(),
+            eval_dataset=token_dataset(11, seed=1),
+            dataloader_drop_last=drop_last,
+            per_device_eval_batch_size=4,
+        )
+        assert len(trainer.get_train_dataloader()) == (2 if drop_last else 3)
+        found.append((trainer.survey().log_probs, trainer.encode(), torch.tensor(trainer.evaluate()["eval_loss"])))
+    for whole, dropping in zip(*found, strict=True):
+        assert torch.equal(whole, dropping)
+
+
+def encoder_decoders():
+    small = {"vocab_size": 50, "d_model": 16, "num_labels": 3, "pad_token_id": 0, "decoder_start_token_id": 0}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_layers": 1, "decoder_layers": 1}
+    yield T5ForSequenceClassification(T5Config(**small, d_kv=8, d_ff=16, num_layers=1, num_heads=2, eos_token_id=1))
+    yield BartForSequenceClassification(BartConfig(**small, **heads, encoder_ffn_dim=16, decoder_ffn_dim=16))
+
+
+@pytest.mark.parametrize("model", list(encoder_decoders()), ids=lambda model: type(model).__name__)
+def test_of_an_encoder_decoder_the_encoder_is_asked(tmp_path, model):
+    rows = token_dataset(6)
+    trainer = make_trainer(tmp_path, rows, model=model)
+    ids = torch.tensor(rows["input_ids"][:])
+    expected = model.eval().get_encoder()(ids).last_hidden_state.mean(1)
+    assert torch.allclose(trainer.encode(), expected, atol=1e-5)
+
+
+def test_a_mean_of_a_model_in_16_bits_is_not_rounded_on_the_way(tmp_path):
+    trainer = make_trainer(tmp_path, token_dataset(6), model=tiny_model().half())
+    states = trainer.model.bert.forward
+
+    def large(**inputs):
+        found = states(**inputs)
+        found.last_hidden_state = torch.full_like(found.last_hidden_state, 3e4)  # a sum of them is no half
+        return found
+
+    trainer.model.bert.forward = large
+    assert torch.equal(trainer.encode(), torch.full((6, 16), 3e4).half().float())

@@ -57,7 +57,8 @@ class ConsistencyRegularization(NoiseCallback):
     compares predictions of the true class, before a noise channel; labels pass it as ever. Rows of weight 0 are held to
     it too. Works with any criterion and any method that writes targets; not with another that makes views.
 
-    Logs `consistency`, the mean of the added term in the last forward, and for FixMatch `confident_share`.
+    Logs `consistency`, the mean of the added term in the last forward, and for FixMatch `sure_share`, of rows whose weak view reaches
+    `threshold`.
 
     >>> ConsistencyRegularization("fixmatch").augmentation
     'word_dropout'
@@ -134,7 +135,7 @@ class ConsistencyRegularization(NoiseCallback):
 
     def metrics(self) -> dict[str, Tensor | float]:
         logs: dict[str, Tensor | float] = {"consistency": self.facts[0]}
-        return logs | ({"confident_share": self.facts[1]} if self.kind == "fixmatch" else {})
+        return logs | ({"sure_share": self.facts[1]} if self.kind == "fixmatch" else {})
 
 
 def _has_dropout(model: nn.Module) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,12 +97,15 @@ class ModelAverage(NoiseCallback):
                 weight.data = self._aside[name]
             self._aside = None
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the user what was evaluated: the average, or the best one, which the Trainer has loaded by now."""
-        best = state.best_model_checkpoint
-        if not (args.load_best_model_at_end and best is not None and os.path.isdir(best)):
-            for name, weight in self._trained.items():
-                weight.data.copy_(self._average[name])
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leave the user what was evaluated, after the last step and before the Trainer loads the best average.
+
+        Not in `on_train_end`: what another callback does there, such as saving, would come before or after by list order.
+        """
+        if "train_runtime" not in kwargs["logs"]:
+            return
+        for name, weight in self._trained.items():
+            weight.data.copy_(self._average[name])
         self._trained, self._average = {}, {}
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -46,7 +46,9 @@ class PseudoLabeling(NoiseCallback):
             than `doubt_below`; "label_model": also labels to which the votes give less, by `label_model_probabilities`,
             or by `majority_vote` of fewer than three sources, from the first step on. Needs votes; a row without any is
             not doubted.
-        doubt_below: probability in (0, 1]; None is 0.2 / K for "model" (a fifth of chance) and 0.5 for "label_model".
+        doubt_below: probability in (0, 1]; None is 0.5 for "label_model", and for "model" a fifth of chance, 0.2 / K, or of
+            the class's share of the labels where that is less: a model that has not learned a rare class yet gives it
+            no more.
         refresh: "epoch", a pass over the training set before each epoch; or "average", the exponential average of what
             training met of each example, which costs no pass.
         momentum: of that average, in [0, 1). With 0.9 the untrained model's predictions still weigh 0.73 after four
@@ -115,7 +117,7 @@ class PseudoLabeling(NoiseCallback):
             )
         self.given = one_hot(context.labels, classes).to(device)  # (rows, classes)
         self.trusted = context.trusted
-        self.below = self.doubt_below or (_OF_CHANCE / classes if self.doubt == "model" else 0.5)
+        self.below = self._bound()
         self.first = max(1, math.ceil(self.start * context.epochs - 1e-9))
         self.looks = math.ceil(context.epochs - 1e-9) - self.first
         unlabeled = self._free(~has_label(context.labels).to(device) | self._doubted_by_votes(context))
@@ -130,6 +132,13 @@ class PseudoLabeling(NoiseCallback):
         self.thresholds = torch.full((classes,), torch.nan, device=device)
         self.collapses = torch.zeros(())
         self.said: set[str] = set()
+
+    def _bound(self) -> Tensor:
+        """(classes,) the probability of a label below which it is doubted."""
+        given = self.given.sum(0)
+        if self.doubt_below is None and self.doubt == "model":
+            return _OF_CHANCE * (given / given.sum().clamp_min(1)).clamp_max(1 / len(given))
+        return torch.full_like(given, self.doubt_below or 0.5)
 
     def _free(self, rows: Tensor) -> Tensor:
         """`rows` without those that are trusted."""
@@ -154,7 +163,7 @@ class PseudoLabeling(NoiseCallback):
     def _doubted(self, probs: Tensor) -> Tensor:
         """(rows,) labels to which `probs` give little; rows of which they say nothing are not doubted."""
         labelled = (self.given.sum(-1) > 0) & (probs.sum(-1) > 0)
-        return labelled & ((self.given * probs).sum(-1) < self.below)
+        return labelled & ((self.given * (probs - self.below)).sum(-1) < 0)
 
     def _check_unlabeled(self, unlabeled: Tensor, epochs: float) -> None:
         if self.first >= epochs:
@@ -163,7 +172,11 @@ class PseudoLabeling(NoiseCallback):
             )
         if self.doubt == "model" or bool(unlabeled.any()):
             return
-        fix = 'Use doubt="model"' if self.doubt is None else f'Raise doubt_below={self.below:g}, use doubt="model"'
+        fix = (
+            'Use doubt="model"'
+            if self.doubt is None
+            else f'Raise doubt_below={float(self.below.max()):g}, use doubt="model"'
+        )
         raise ValueError(
             f"PseudoLabeling: none of the {len(unlabeled)} training rows is unlabeled, so there is nothing to guess. "
             f"{fix}, or train on rows that abstain as well (labels -1)."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from hf_noisy.callbacks.base import AUTHOR, NoiseCallback
 from hf_noisy.domains import check_choice, check_fraction
 from hf_noisy.labels import columns_of
 from hf_noisy.memory import Memory
+from hf_noisy.networks import Networks
 from hf_noisy.rule_folds import judge_by_other_rules
 from hf_noisy.rule_words import associated_tokens
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
@@ -59,7 +61,7 @@ class RuleMasking(NoiseCallback):
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; before the first step, no votes, tokens that do not fit the
-            rows, no `input_ids`, or a tokenizer without a mask token where one is needed.
+            rows, no `input_ids`, a tokenizer without a mask token where one is needed, or a model without attention mask.
 
     A step costs nothing; `folds` one pass over the training set and up to 36 logistic regressions of 5,000 rows at most.
     For labels of keyword rules; a person's label has no rule, and what goes with it are the words of the topic. Whether
@@ -112,6 +114,10 @@ class RuleMasking(NoiseCallback):
                 'how="mask_token": the trainer has no tokenizer with a mask token. Pass one as processing_class, or use '
                 'how="attention".'
             )
+        if self.how == "attention" and not _reads_attention_mask(context.model):
+            raise ValueError(
+                'how="attention": the model takes no attention_mask, so nothing can be hidden that way. Use how="mask_token".'
+            )
         marks = [_hidable(row) for row in self._rule_tokens(context)]
         self.rule = padded(marks).to(context.device)  # (rows, tokens) True for a real token of a rule
         self.judged = torch.zeros(1, dtype=torch.bool)
@@ -126,13 +132,17 @@ class RuleMasking(NoiseCallback):
         assert context.votes is not None  # setup has looked
         kept = [row[mask] for row, mask in zip(ids, real, strict=True)]
         votes = context.votes.cpu().numpy()
-        found = associated_tokens(kept, votes, precision=self.precision, min_count=self.min_count)
+        clean = (
+            0 if context.trusted is None else int(context.trusted.sum())
+        )  # the last ones; no source was asked of them
+        own = len(kept) - clean
+        found = associated_tokens(kept[:own], votes[:own], precision=self.precision, min_count=self.min_count)
         if self.hide > 0 and not any(row.any() for row in found):
             logger.warning(
-                f"RuleMasking: no token of {len(kept)} rows goes with a vote of {votes.shape[1]} sources (min_count="
+                f"RuleMasking: no token of {own} rows goes with a vote of {votes.shape[1]} sources (min_count="
                 f"{self.min_count}, precision={self.precision:g}): nothing is hidden. Pass tokens of rule_token_mask."
             )
-        return found
+        return [*found, *(np.zeros(len(row), dtype=bool) for row in kept[own:])]
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if self.folds is None or bool(self.judged):
@@ -156,9 +166,13 @@ class RuleMasking(NoiseCallback):
         ids = inputs["input_ids"]
         mask = inputs.get("attention_mask")
         mask = torch.ones_like(ids) if mask is None else mask
+        first = (
+            (mask > 0).int().argmax(-1, keepdim=True)
+        )  # not counted: another method may have hidden tokens behind it
         drawn = torch.rand(len(ids), generator=batch.generator("rule masking"), device=ids.device) < self.hide
-        hidden = self.rule[batch.index].gather(1, (mask.cumsum(-1) - 1).clamp(0, self.rule.shape[1] - 1))
-        hidden = hidden & drawn.unsqueeze(-1)  # padding reads the first or last token, which is never hidden
+        place = (torch.arange(ids.shape[1], device=ids.device) - first).clamp(0, self.rule.shape[1] - 1)
+        hidden = self.rule[batch.index].gather(1, place)  # padding reads the first token or beyond: never hidden
+        hidden = hidden & drawn.unsqueeze(-1)
         if self.how == "attention":
             return [{**inputs, "attention_mask": mask.masked_fill(hidden, 0)}]
         return [{**inputs, "input_ids": ids.masked_fill(hidden, self.mask_token or 0)}]
@@ -195,6 +209,13 @@ class RuleMasking(NoiseCallback):
         if self.folds is not None:
             self.judgement.load(state["judgement"])
             self.judged.copy_(state["judged"])
+
+
+def _reads_attention_mask(model: Any) -> bool:
+    """False only of a model that names what it reads, and does not name that."""
+    network = model.first if isinstance(model, Networks) else model
+    names = inspect.signature(network.forward).parameters if network is not None else {}
+    return "attention_mask" in names or "input_ids" not in names
 
 
 def padded(rows: Sequence[np.ndarray]) -> Tensor:

@@ -19,6 +19,8 @@ from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Surve
 from hf_noisy.thresholds import collapse
 
 logger = logging.get_logger(__name__)
+_LEAST = 0.1  # of the rows: fewer sure ones say too little to let all labels go
+_WAITS = "The given labels are taught until the next look."
 
 
 class SelfTraining(NoiseCallback):
@@ -41,7 +43,8 @@ class SelfTraining(NoiseCallback):
     Here, unlike there: f_j is summed over all rows, not over the batch, which says little of rare classes; the teacher
     is renewed by epochs, not by steps; all three terms are divided by the rows of the step, as every loss here, not by
     the size of C, and R1 is a mean over pairs, not a sum; both stages share one optimizer and one schedule of the
-    learning rate; and no clean validation set chooses when the first stage ends.
+    learning rate; and no clean validation set chooses when the first stage ends: the second waits until the teacher is
+    sure of a tenth of the rows and no class is lost (`balance`).
 
     Args:
         first_stage: share of the training on the given labels, in (0, 1); at least one epoch.
@@ -50,14 +53,16 @@ class SelfTraining(NoiseCallback):
         contrast: weight of R1, at least 0; 1 in the paper.
         gamma: margin of R1, at least 0; 1 in the paper.
         lam: lambda, weight of R2, at least 0; 0.1 in the paper.
+        balance: whether the given labels are taught until the next look where one class swallows the pseudo-labels, or a
+            class gets none (`hf_noisy.thresholds.collapse`); the paper has nothing of the kind.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain.
 
-    If the teacher is sure of no row, the given labels are taught until its next look, which is said once with numbers;
-    a batch without a confident row teaches nothing. If one class swallows the pseudo-labels, or a class gets none
-    (`hf_noisy.thresholds.collapse`), that is said once and counted in `pseudo_label_collapses`; y is what holds against
-    it, since a class that is predicted often counts less. Rows that are known to be clean keep label and weight.
+    If the teacher is sure of fewer than a tenth of the rows, the given labels are taught until its next look, which is
+    said once with numbers; a batch without a confident row teaches nothing. A collapse is said once and counted in
+    `pseudo_label_collapses`: f_j, by which a class that is predicted often counts less, does not hold it up where the
+    model has only learned the largest class yet. Rows that are known to be clean keep label and weight.
 
     Costs a forward over the training set for each look, and batch x batch x width numbers; 4 x classes bytes a row.
     Prefer it with a pretrained encoder that is nearly right after an epoch, and where many rows have no label: wrong
@@ -81,6 +86,7 @@ class SelfTraining(NoiseCallback):
         contrast: float = 1.0,
         gamma: float = 1.0,
         lam: float = 0.1,
+        balance: bool = True,
     ) -> None:
         self.first_stage = check_fraction("first_stage", first_stage, "(0, 1)")
         if isinstance(refresh_epochs, bool) or not isinstance(refresh_epochs, int) or refresh_epochs < 1:
@@ -90,13 +96,16 @@ class SelfTraining(NoiseCallback):
         self.contrast = check_not_negative("contrast", contrast)
         self.gamma = check_not_negative("gamma", gamma)
         self.lam = check_not_negative("lam", lam)
+        if not isinstance(balance, bool):
+            raise TypeError(f"balance={balance!r}: expected True or False, got {type(balance).__name__}.")
+        self.balance = balance
 
     def setup(self, context: Context) -> None:
         self.first = max(1, math.ceil(self.first_stage * context.epochs - 1e-9))
         self.trusted = context.trusted
         self.labelled = one_hot(context.labels, context.classes).sum(0).double().cpu().numpy()  # (classes,)
         self.targets = Memory(context.rows, (context.classes,), device=context.device)
-        self.facts = torch.tensor([0.0, torch.nan, 0.0])  # whether there is a teacher, share of sure rows, collapses
+        self.facts = torch.tensor([0.0, torch.nan, 0.0])  # whether the teacher teaches, share of sure rows, collapses
         self.said: set[str] = set()
         if self.first >= context.epochs:
             logger.warning(
@@ -111,19 +120,23 @@ class SelfTraining(NoiseCallback):
         weights = certainty(targets)
         sure = weights >= self.confidence
         self.targets.values.copy_(targets)
-        self.facts[0], self.facts[1] = float(sure.any()), float(sure.float().mean())
-        if not sure.any():
+        share = float(sure.float().mean())
+        few = share < _LEAST
+        if few:
             self._say(
-                "none",
-                f"before epoch {epoch} no row is as sure as confidence={self.confidence:g}; the highest weight is "
-                f"{float(weights.max()):.3g}. The given labels are taught until the next look. Lower confidence, or "
+                "few",
+                f"before epoch {epoch} {int(sure.sum())} of {len(sure)} rows are as sure as confidence="
+                f"{self.confidence:g}; the highest weight is {float(weights.max()):.3g}. {_WAITS} Lower confidence, or "
                 "lengthen first_stage.",
             )
         counts = torch.bincount(targets[sure].argmax(-1), minlength=len(self.labelled)).cpu().numpy()
         problem = collapse(counts, self.labelled)
         if problem is not None:
             self.facts[2] += 1
-            self._say("collapse", f"before epoch {epoch} {problem}. Counted in pseudo_label_collapses.")
+            fix = _WAITS if self.balance else "Set balance=True to wait until that is over."
+            self._say("collapse", f"before epoch {epoch} {problem}. {fix} Counted in pseudo_label_collapses.")
+        waits = few or (self.balance and problem is not None)
+        self.facts[0], self.facts[1] = float(not waits), share
 
     def _say(self, kind: str, text: str) -> None:
         if kind not in self.said:
@@ -132,7 +145,7 @@ class SelfTraining(NoiseCallback):
 
     @property
     def teaching(self) -> bool:
-        """Whether there is a teacher that is sure of some row."""
+        """Whether there is a teacher that is sure of enough rows."""
         return bool(self.facts[0])  # on the CPU
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -173,9 +186,9 @@ class SelfTraining(NoiseCallback):
     def report(self) -> dict[str, np.ndarray]:
         targets = self.targets.values
         looked = targets.sum(-1) > 0
-        sure = looked & (certainty(targets) >= self.confidence)
+        taught = looked & (certainty(targets) >= self.confidence) & self.teaching
         return {
-            "pseudo_label": torch.where(sure, targets.argmax(-1), -1).cpu().numpy(),
+            "pseudo_label": torch.where(taught, targets.argmax(-1), -1).cpu().numpy(),
             "confidence": certainty(targets).masked_fill(~looked, torch.nan).cpu().numpy(),
         }
 

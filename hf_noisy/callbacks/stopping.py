@@ -7,19 +7,20 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
+import datasets
 import torch
 from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.domains import check_choice
+from hf_noisy.labels import columns_of, has_label
 from hf_noisy.memory import Memory
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision
 
 logger = logging.get_logger(__name__)
 RULES = ("accuracy", "label_wave", "both")
 SCORE = "eval_stopping_score"
-_ACCURACY = "_label_accuracy"  # what the metrics call the noisy validation accuracy, after the name of the rows
 _CLASS, _CHANGED = range(2)  # columns of the table; -1 where not known yet
 _LOST = -1.0  # the score of an evaluation that cannot be chosen any more
 
@@ -64,9 +65,9 @@ class NoisyStopping(NoiseCallback):
         dataset: which of several evaluation sets to go by, where they are a dictionary; None is the first.
 
     Raises:
-        ValueError, TypeError: a parameter outside its domain; before the first step, nothing is evaluated though the
-            rule reads validation labels, or `metric_for_best_model` names another metric; at the first evaluation, no
-            validation row has a label.
+        ValueError, TypeError: a parameter outside its domain; before the first step, nothing is evaluated or no
+            validation row has a label though the rule reads them, `dataset` is unknown, or `metric_for_best_model` names
+            another metric. The rows of a stream are known at the first evaluation only.
 
     Goes with every method; no further pass, 8 bytes a row. "label_wave" needs no validation rows: without evaluations
     (`eval_strategy="no"`) it takes a point at the end of each epoch, and only stops. In three epochs the curve has two
@@ -88,7 +89,7 @@ class NoisyStopping(NoiseCallback):
         _check_count("window", window, " of points, 1 or more")
         self.by, self.patience, self.window, self.dataset = by, patience, window, dataset
         self.history: list[Evaluation] = []
-        self._counting = False
+        self._counting, self._prefix = False, "eval"
 
     @property
     def chosen(self) -> Evaluation | None:
@@ -100,8 +101,7 @@ class NoisyStopping(NoiseCallback):
     def setup(self, context: Context) -> None:
         self.seen = Memory(context.rows, (2,), fill=-1, device=context.device)
         self.history, self._counting = [], False
-        self._key = None if self.dataset is None else f"eval_{self.dataset}{_ACCURACY}"
-        self._others: dict[str, int] = {}  # evaluations of other rows -> the step of the first
+        self._check_rows(context.eval_dataset)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         found = predictions.probs.argmax(-1).float()
@@ -135,6 +135,7 @@ class NoisyStopping(NoiseCallback):
         self._counting = True
         if self._by_epoch and state.global_step and float(state.epoch).is_integer():
             self._note(state, math.nan)  # a run that resumes at the end of an epoch has not taken its point
+        control.should_training_stop |= self._is_over()  # nor does one go on that resumes where it had stopped
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self._by_epoch:
@@ -143,38 +144,43 @@ class NoisyStopping(NoiseCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         metrics: dict[str, float] = kwargs["metrics"]
-        if not self._counting or not self._is_meant(metrics, state.global_step):
+        timed = f"{self._prefix}_runtime"  # of these rows, whether they have labels or not
+        if not self._counting or timed not in metrics:
             return
-        accuracy = metrics[str(self._key)]
+        accuracy = metrics.get(f"{self._prefix}_label_accuracy", math.nan)
         if math.isnan(accuracy) and self.by != "label_wave":
-            raise ValueError(
-                f"by={self.by!r}: no row of eval_dataset has a label. Give some of them labels, which may be wrong, or use "
-                'by="label_wave".'
-            )
+            raise ValueError(self._without_labels("the evaluation set"))
         self._note(state, accuracy)
         found = {SCORE: self._scores(self.by)[-1]}
         if not math.isnan(self.history[-1].changes):
             found["eval_prediction_changes"] = self.history[-1].changes
         metrics.update(found)
-        if state.log_history and self._key in state.log_history[-1]:  # it was logged before this event
+        if state.log_history and timed in state.log_history[-1]:  # it was logged before this event
             state.log_history[-1].update(found)
         control.should_training_stop |= self._is_over()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._counting = False
 
-    def _is_meant(self, metrics: dict[str, float], step: int) -> bool:
-        """Whether these are of the rows to go by: those that `dataset` names, or else those met first."""
-        found = [name for name in metrics if name.startswith("eval_") and name.endswith(_ACCURACY)]
-        if self._key is None:
-            self._key = next(iter(found), None)
-        if self._key in found:
-            return True
-        for name in found:
-            if not self.history and self._others.setdefault(name, step) < step:
-                names = ", ".join(key.removeprefix("eval_").removesuffix(_ACCURACY) for key in self._others)
-                raise ValueError(f"dataset={self.dataset!r}: expected a name of eval_dataset, which has: {names}.")
-        return False
+    def _check_rows(self, eval_dataset: Any) -> None:
+        """Know what the metrics of the rows to go by begin with, and refuse rows that the rule cannot read."""
+        where, self._prefix = "eval_dataset", "eval"
+        if isinstance(eval_dataset, dict):
+            name = next(iter(eval_dataset)) if self.dataset is None else self.dataset
+            if name not in eval_dataset:
+                names = ", ".join(map(str, eval_dataset))
+                raise ValueError(f"dataset={name!r}: expected a name of eval_dataset, which has: {names}.")
+            where, self._prefix, eval_dataset = f"eval_dataset[{name!r}]", f"eval_{name}", eval_dataset[name]
+        elif self.dataset is not None:
+            raise ValueError(f"dataset={self.dataset!r}: eval_dataset is no dictionary of sets. Leave it out.")
+        if self.by != "label_wave" and not _may_have_labels(eval_dataset):
+            raise ValueError(self._without_labels(where))
+
+    def _without_labels(self, where: str) -> str:
+        return (
+            f"by={self.by!r}: no row of {where} has a label. Give some of them labels, which may be wrong, or use "
+            'by="label_wave".'
+        )
 
     def _note(self, state: Any, accuracy: float) -> None:
         if not self.history or self.history[-1].step != state.global_step:
@@ -190,6 +196,8 @@ class NoisyStopping(NoiseCallback):
         return _first_best(self._scores(rule))
 
     def _is_over(self) -> bool:
+        if not self.history:
+            return False
         rules = ("accuracy", "label_wave") if self.by == "both" else (self.by,)
         waited = [len(self.history) - 1 - self._choice(rule) for rule in rules]
         return self.patience is not None and min(waited) >= self.patience
@@ -261,6 +269,17 @@ def _curve(changes: Sequence[float], window: int) -> list[tuple[float, bool]]:
 
 def _first_best(scores: Sequence[float]) -> int:
     return max(range(len(scores)), key=lambda number: scores[number])
+
+
+def _may_have_labels(rows: Any) -> bool:
+    """Whether an evaluation set, as the trainer has labelled it, has a label; True where only looking at it would tell."""
+    if rows is None or isinstance(rows, datasets.IterableDataset | torch.utils.data.IterableDataset):
+        return True
+    if "labels" not in columns_of(rows):
+        return False
+    if not isinstance(rows, datasets.Dataset):
+        return True
+    return bool(has_label(rows.with_format("numpy")["labels"][:]).any())
 
 
 def _take_over(args: Any) -> None:
