@@ -19,8 +19,9 @@ from hf_noisy import rule_folds as folds_module
 from hf_noisy.callbacks import rule_masking as module
 from hf_noisy.callbacks.rule_masking import RuleMasking
 from hf_noisy.reviews import small_encoder
+from hf_noisy.rule_associations import associated_tokens
 from hf_noisy.rule_folds import judge_by_other_rules
-from hf_noisy.rule_words import associated_tokens, rule_token_mask, words_behind_votes
+from hf_noisy.rule_words import rule_token_mask, words_behind_votes
 
 ALL = {"hide": 1.0}
 

@@ -20,8 +20,9 @@ from transformers import AutoModelForSequenceClassification, TrainerCallback
 
 from hf_noisy import CoTeaching
 from hf_noisy.callbacks import stopping as module
-from hf_noisy.callbacks.stopping import RULES, NoisyStopping, chosen_epoch
+from hf_noisy.callbacks.stopping import NoisyStopping
 from hf_noisy.state import STATE_NAME
+from hf_noisy.stopping_rules import RULES, chosen_epoch
 
 NAN = float("nan")
 WRONG = np.random.default_rng(0).integers(0, 3, 20).tolist()

@@ -12,8 +12,8 @@ import numpy as np
 from hf_noisy.benchmark.data import Data
 from hf_noisy.benchmark.settings import FOLDS, Run, Settings
 from hf_noisy.benchmark.training import Bench, Fit, clocks
-from hf_noisy.callbacks.stopping import RULES, chosen_epoch
 from hf_noisy.corpus import hold_out
+from hf_noisy.stopping_rules import RULES, chosen_epoch
 from hf_noisy.weak import covered, hard_labels, label_model_probabilities, majority_vote
 
 if TYPE_CHECKING:

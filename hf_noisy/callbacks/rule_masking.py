@@ -18,8 +18,8 @@ from hf_noisy.domains import check_choice, check_fraction
 from hf_noisy.labels import columns_of
 from hf_noisy.memory import Memory
 from hf_noisy.networks import Networks
+from hf_noisy.rule_associations import associated_tokens
 from hf_noisy.rule_folds import judge_by_other_rules
-from hf_noisy.rule_words import associated_tokens
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 
 logger = logging.get_logger(__name__)
@@ -36,7 +36,7 @@ class RuleMasking(NoiseCallback):
 
     Which words are a rule's is told by `tokens` (of `hf_noisy.rule_words.rule_token_mask`, which blots out each word and
     asks the labeling functions again), else by what goes with each source's votes in the training set
-    (`hf_noisy.rule_words.associated_tokens`). The first and last token of a row are never hidden, and where all others
+    (`hf_noisy.rule_associations.associated_tokens`). The first and last token of a row are never hidden, and where all others
     would be, none is.
 
     `folds` adds a judge of each label, before the first step: a logistic regression on the frozen encoder's vectors that
