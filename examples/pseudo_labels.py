@@ -6,7 +6,7 @@ writes reviews, lets the labeling functions vote on them, hides the votes of 70 
 encoder from scratch with cross-entropy on the rows that are left, for as many epochs and for as many steps as the other arm
 takes, and on all rows with pseudo-labels. It prints test accuracy after the last epoch on 5 seeds (other reviews and other
 weights each), which share of all rows was taught a pseudo-label, and how many of these are right. The settings were chosen
-on seeds 100 and 101.
+on seeds 100 to 106; seeds 0 to 4 were used up by an earlier setting.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ from hf_noisy.reviews import CLASS_NAMES, small_encoder
 from hf_noisy.splits import split_corpus, tokenize
 from hf_noisy.weak import votes_of
 
-ROWS, BATCH, EPOCHS = 3000, 32, 8
+ROWS, BATCH, EPOCHS = 6000, 32, 8
 SETTINGS: dict[str, Any] = {
-    "doubt": None,  # only rows without a label get a pseudo-label
-    "start": 0.375,  # before, this encoder has learned next to nothing; later, it is sure of its mistakes as well
-    "threshold": 0.9,
+    "start": 0.25,  # early, before this encoder has learned the rules' mistakes
+    "refresh": "average",  # what it said early goes on counting
+    "momentum": 0.7,
+    "threshold": 0.7,  # of an average, which is less sure than one look
+    "doubt_below": 0.35,
 }
 ARMS = ("left out, as many epochs", "left out, as many steps", "pseudo-labels")
 
@@ -95,7 +97,7 @@ def train(data: Data, arm: str, seed: int, epochs: int, **settings: Any) -> dict
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[5, 6, 7, 8, 9])
     parser.add_argument("--abstain", type=float, default=0.7, help="share of the rows whose votes are hidden")
     parser.add_argument("--rows", type=int, default=ROWS, help="training rows, labelled or not")
     parser.add_argument("--epochs", type=int, default=EPOCHS)

@@ -74,6 +74,8 @@ def test_each_command_runs(tmp_path, command):
         words += ["--report", str(tmp_path / "report.md")]
     if "examples/known_noise.py" in words:
         words += ["--seeds", "0", "--epochs", "1", "--methods", "co_teaching"]
+    if "examples/pseudo_labels.py" in words:
+        words += ["--seeds", "5", "--epochs", "1", "--rows", "100"]
     if "examples/noise_channels.py" in words:
         words += ["--seeds", "0", "--epochs", "1", "--methods", "noise_adaptation"]
     if "examples/known_matrices.py" in words:
