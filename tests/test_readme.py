@@ -14,6 +14,7 @@ import pytest
 from conftest import make_trainer
 
 from hf_noisy import METHODS
+from hf_noisy.benchmark.settings import parse_method
 from hf_noisy.reviews import small_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,6 +23,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.DOTALL)
 COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.strip().splitlines()]
 SETUP = [line for line in COMMANDS if line.startswith("pip install")]  # as they stand: .ci/run and CONTRIBUTING
 OTHERS = sorted({part for line in COMMANDS for part in line.split(" && ") if not part.startswith(("pip", "pytest"))})
+SPEEDS = sorted((command for command in OTHERS if "--speed" in command), key=lambda command: "--methods" in command)
 
 
 def test_the_two_commands_are_there_and_ci_runs_the_second():
@@ -33,8 +35,15 @@ def test_the_two_commands_are_there_and_ci_runs_the_second():
     assert all(part in script for part in SETUP[1].replace("pip install", "").split(" && "))
 
 
+@pytest.mark.parametrize("command", SPEEDS[1:])
+def test_each_speed_command_names_methods_that_there_are(command):
+    words = shlex.split(command)
+    methods = words[words.index("--methods") + 1 :]
+    assert [parse_method(spec)[0] for spec in methods] == [spec.partition(":")[0] for spec in methods]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", OTHERS)
+@pytest.mark.parametrize("command", [command for command in OTHERS if command not in SPEEDS[1:]])  # alike
 def test_each_command_runs(tmp_path, command):
     words = [word.replace("../shared", str(ROOT.parent / "shared")) for word in shlex.split(command)]
     shared = [word for word in words if "shared" in word]
