@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from hf_noisy.mixing import inner_tokens
+
 _CONTINUES = "##"  # WordPiece marks the tokens that go on with a word
 _BEGINS = ("Ġ", "▁")  # byte-level BPE and SentencePiece mark those that begin one
 _USED = 0.02  # share of a vocabulary that its own marker exceeds; any token may stand in another's by chance
@@ -109,8 +111,7 @@ def token_masking(
 
 def _untouchable(ids: Tensor, mask: Tensor, vocabulary: Vocabulary | None) -> Tensor:
     """(batch, tokens) True for padding, special tokens, and the first and last token of a text."""
-    count = mask.cumsum(-1)
-    outer = (mask == 0) | (count == 1) | (count == count[:, -1:])
+    outer = ~inner_tokens(mask)
     return outer if vocabulary is None else outer | vocabulary.is_special(ids)
 
 

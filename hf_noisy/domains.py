@@ -41,6 +41,18 @@ def check_not_negative(name: str, value: float) -> float:
     return float(value)
 
 
+def check_whole(name: str, value: int, least: int = 1, *, of: str = "") -> int:
+    """`value` if it is a whole number of at least `least`; else an error.
+
+    >>> check_whole("warmup_epochs", 0, of=" of epochs")
+    Traceback (most recent call last):
+    ValueError: warmup_epochs=0: expected a whole number of epochs, 1 or more.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r}: expected a whole number{of}, {least} or more.")
+    return value
+
+
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise unless `value` is one of `choices`.
 

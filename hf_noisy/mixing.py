@@ -93,10 +93,14 @@ def hide_tokens(inputs: Mapping[str, Any], share: float, generator: torch.Genera
     if "attention_mask" not in inputs or share == 0:
         return dict(inputs)
     mask = inputs["attention_mask"]
-    count = mask.cumsum(-1)
-    inner = (mask > 0) & (count > 1) & (count < count[:, -1:])
     drawn = torch.rand(mask.shape, generator=generator, device=mask.device) < share
-    return {**inputs, "attention_mask": mask.masked_fill(inner & drawn, 0)}
+    return {**inputs, "attention_mask": mask.masked_fill(inner_tokens(mask) & drawn, 0)}
+
+
+def inner_tokens(mask: Tensor) -> Tensor:
+    """(batch, tokens) attention mask -> True for what is neither padding nor the first or last token of a text."""
+    count = mask.cumsum(-1)
+    return (mask > 0) & (count > 1) & (count < count[:, -1:])
 
 
 def draw_mix(key: tuple[Any, ...], rows: int, alpha: float, where: str, device: torch.device | str = "cpu") -> Mix:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from hf_noisy.estimation.frozen import INVERSE_PENALTIES, logistic_probabilities
 from hf_noisy.estimation.inputs import check_features
 from hf_noisy.labels import one_hot
 from hf_noisy.weak import check_votes
@@ -16,8 +16,6 @@ from hf_noisy.weak import check_votes
 _HEADS = 32  # sets of rules share them where there are more
 _FEWEST = 5  # rows of a class, or it is not learned
 _MOST = 5000  # rows that a head learns from
-_INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, on standardised vectors
-_FLOOR = 1e-6  # of a probability
 
 
 def judge_by_other_rules(
@@ -77,22 +75,12 @@ class _Head:
 
     def predicted(self, table: np.ndarray, given: np.ndarray, inverse: float) -> np.ndarray:
         """(asked, classes) probabilities; each known class weighs in learning as it does in all of `given`."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-
         own = given[self.learned] * self.known
         rows, labels = np.nonzero(own)  # a soft label is several rows
         weights = own[rows, labels] * (given.sum(0)[labels] / own.sum(0)[labels])
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # 200 steps from the optimum nothing changes that counts
-            model = LogisticRegression(C=inverse, max_iter=200)
-            model.fit(table[self.learned[rows]], labels, sample_weight=weights * len(rows) / weights.sum())
-        probabilities = np.zeros((len(self.asked), given.shape[1]))
-        probabilities[:, model.classes_] = model.predict_proba(table[self.asked])
-        probabilities = np.maximum(probabilities, _FLOOR)
-        return probabilities / probabilities.sum(1, keepdims=True)
+        weights = weights * len(rows) / weights.sum()
+        vectors = table[self.learned[rows]]
+        return logistic_probabilities(vectors, labels, table[self.asked], given.shape[1], inverse, weights)
 
 
 def _heads(given: np.ndarray, voted: np.ndarray, seed: int) -> list[_Head]:
@@ -158,9 +146,9 @@ def _best_penalty(table: np.ndarray, given: np.ndarray, seed: int) -> float:
     asked, learned = np.split(rows, [len(rows) // 5])
     trial = _Head(learned, given[learned].sum(0) > 0, asked)
     if trial.known.sum() < 2 or not len(asked):
-        return _INVERSE_PENALTIES[0]
+        return INVERSE_PENALTIES[0]
 
     def likelihood(inverse: float) -> float:
         return float((given[asked] * np.log(trial.predicted(table, given, inverse))).sum())
 
-    return max(_INVERSE_PENALTIES, key=likelihood)
+    return max(INVERSE_PENALTIES, key=likelihood)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+def whole_epochs(epochs: float) -> int:
+    """Rounded up to whole epochs, whatever the precision of a share of them.
+
+    >>> whole_epochs(0.7 * 10), whole_epochs(1 / 3 * 3), whole_epochs(2.1)
+    (7, 1, 3)
+    """
+    return math.ceil(epochs - 1e-9)
 
 
 def small_loss(losses: Tensor, candidates: Tensor, forget_rate: float | Tensor) -> Tensor:

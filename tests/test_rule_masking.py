@@ -517,7 +517,7 @@ def test_no_head_has_seen_a_row_that_shares_a_rule_with_those_that_it_judges(mon
         seen.clear()
         monkeypatch.setattr(folds_module, "_HEADS", most)
         judged = judge_by_other_rules(vectors, labels, votes, 2)
-        heads = seen[len(folds_module._INVERSE_PENALTIES) :]
+        heads = seen[len(folds_module.INVERSE_PENALTIES) :]
         assert len(heads) == min(most, len(np.unique(votes >= 0, axis=0)))
         asked = np.concatenate([head.asked for head in heads])
         assert len(asked) == len(set(asked.tolist())) == np.isfinite(judged[:, 0]).sum() > 0

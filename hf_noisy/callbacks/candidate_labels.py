@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from transformers.utils import logging
 from hf_noisy.callbacks.base import AUTHOR, NoiseCallback
 from hf_noisy.domains import check_choice, check_fraction, check_not_negative
 from hf_noisy.memory import Memory
+from hf_noisy.selection import whole_epochs
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision
 
 logger = logging.get_logger(__name__)
@@ -70,7 +70,7 @@ class CandidateLabels(NoiseCallback):
     def setup(self, context: Context) -> None:
         counts = _vote_counts(context)
         self.counts, self.networks = counts.to(torch.int16), context.networks
-        self.last_of_warmup = math.ceil(self.warmup * context.epochs - 1e-9) - 1  # -1: without one, as 0
+        self.last_of_warmup = whole_epochs(self.warmup * context.epochs) - 1  # -1: without one, as 0
         start = (counts if self.start == "votes" else counts > 0).float()
         start = start / start.sum(-1, keepdim=True).clamp_min(1)
         self.targets = Memory(context.rows, (context.networks, context.classes), device=context.device)

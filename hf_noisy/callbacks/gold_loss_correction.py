@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.label_channel import LabelChannel
-from hf_noisy.domains import check_choice
+from hf_noisy.domains import check_choice, check_whole
 from hf_noisy.estimation.matrices import row_shares
 from hf_noisy.supervision import Batch, CleanRows, Context, Predictions, Supervision, Survey
 
@@ -55,9 +55,7 @@ class GoldLossCorrection(LabelChannel):
         clean_epochs: int = 0,
     ) -> None:
         check_choice("matrix_from", matrix_from, ("model", "given"))
-        if isinstance(clean_epochs, bool) or not isinstance(clean_epochs, int) or clean_epochs < 0:
-            raise ValueError(f"clean_epochs={clean_epochs!r}: expected a whole number of epochs, 0 or more.")
-        self.matrix_from, self.clean_epochs = matrix_from, clean_epochs
+        self.matrix_from, self.clean_epochs = matrix_from, check_whole("clean_epochs", clean_epochs, 0, of=" of epochs")
         self.known = matrix_from == "given"
         super().__init__(warmup_epochs)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +10,10 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, NoiseCallback
-from hf_noisy.domains import check_choice, check_fraction
+from hf_noisy.domains import check_choice, check_fraction, check_whole
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
+from hf_noisy.selection import whole_epochs
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision
 
 logger = logging.get_logger(__name__)
@@ -70,13 +70,11 @@ class LabelCorrection(NoiseCallback):
         self.kind = kind
         self.momentum = None if momentum is None else check_fraction("momentum", momentum, "[0, 1)")
         self.warmup = check_fraction("warmup", warmup, "[0, 1]")
-        if isinstance(disagreements, bool) or not isinstance(disagreements, int) or disagreements < 1:
-            raise ValueError(f"disagreements={disagreements!r}: expected a whole number of epochs, 1 or more.")
-        self.disagreements = disagreements
+        self.disagreements = check_whole("disagreements", disagreements, of=" of epochs")
 
     def setup(self, context: Context) -> None:
-        self.first_epoch = math.ceil(self.warmup * context.epochs - 1e-9)  # 1e-9: 0.7 * 10 is 7
-        left = math.ceil(context.epochs - 1e-9) - self.first_epoch
+        self.first_epoch = whole_epochs(self.warmup * context.epochs)
+        left = whole_epochs(context.epochs) - self.first_epoch
         needed = self.disagreements if self.kind == "hard" else 1
         if left < needed:
             logger.warning(

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, GUESSER, VIEWER, NoiseCallback
-from hf_noisy.domains import check_fraction
+from hf_noisy.domains import check_fraction, check_whole
 from hf_noisy.losses import CrossEntropy
 from hf_noisy.memory import Memory
 from hf_noisy.selection import fit_loss_mixture
@@ -38,9 +38,7 @@ class LossSplit(NoiseCallback):
     skips_channel = True  # refined and guessed targets speak of the true class
 
     def __init__(self, warmup_epochs: int, clean_threshold: float, temperature: float, alpha: float) -> None:
-        if isinstance(warmup_epochs, bool) or not isinstance(warmup_epochs, int) or warmup_epochs < 1:
-            raise ValueError(f"warmup_epochs={warmup_epochs!r}: expected a whole number of epochs, 1 or more.")
-        self.warmup_epochs = warmup_epochs
+        self.warmup_epochs = check_whole("warmup_epochs", warmup_epochs, of=" of epochs")
         self.clean_threshold = check_fraction("clean_threshold", clean_threshold, "[0, 1)")
         self.temperature, self.alpha = _positive("temperature", temperature), _positive("alpha", alpha)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import NoiseCallback
-from hf_noisy.domains import check_choice, check_fraction
+from hf_noisy.domains import check_choice, check_fraction, check_whole
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.noise import check_table
@@ -79,11 +79,9 @@ class Neighbours(NoiseCallback):
     ) -> None:
         check_choice("score", score, SCORES)
         check_choice("how", how, WAYS)
-        if isinstance(neighbours, bool) or not isinstance(neighbours, int) or neighbours < 1:
-            raise ValueError(f"neighbours={neighbours!r}: expected a whole number, 1 or more.")
         if by_class is not None and not isinstance(by_class, bool):
             raise TypeError(f"by_class={by_class!r}: expected True, False or None.")
-        self.score, self.how, self.neighbours = score, how, neighbours
+        self.score, self.how, self.neighbours = score, how, check_whole("neighbours", neighbours)
         self.by_class = score == "votes" if by_class is None else by_class
         self.share = check_fraction("share", share, "(0, 1]")
         self.vectors = None if vectors is None else check_table("vectors", vectors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -16,6 +15,7 @@ from hf_noisy.callbacks.base import GUESSER, NoiseCallback
 from hf_noisy.domains import check_choice, check_fraction, check_not_negative
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
+from hf_noisy.selection import whole_epochs
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 from hf_noisy.thresholds import annealed_threshold, balanced_counts, class_thresholds, collapse, most_confident
 from hf_noisy.weak import label_model_probabilities, majority_vote
@@ -118,8 +118,8 @@ class PseudoLabeling(NoiseCallback):
         self.given = one_hot(context.labels, classes).to(device)  # (rows, classes)
         self.trusted = context.trusted
         self.below = self._bound()
-        self.first = max(1, math.ceil(self.start * context.epochs - 1e-9))
-        self.looks = math.ceil(context.epochs - 1e-9) - self.first
+        self.first = max(1, whole_epochs(self.start * context.epochs))
+        self.looks = whole_epochs(context.epochs) - self.first
         unlabeled = self._free(~has_label(context.labels).to(device) | self._doubted_by_votes(context))
         self._check_unlabeled(unlabeled, context.epochs)
         self.unlabeled = Memory(rows, dtype=torch.bool, device=device)

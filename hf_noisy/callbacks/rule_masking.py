@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, NoiseCallback
-from hf_noisy.domains import check_choice, check_fraction
-from hf_noisy.labels import columns_of
+from hf_noisy.domains import check_choice, check_fraction, check_whole
+from hf_noisy.labels import columns_of, one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.networks import Networks
 from hf_noisy.rule_associations import associated_tokens
@@ -91,13 +91,11 @@ class RuleMasking(NoiseCallback):
         check_choice("how", how, ("attention", "mask_token"))
         if folds is not None:
             check_choice("folds", folds, ("weight", "correct"))
-        if isinstance(min_count, bool) or not isinstance(min_count, int) or min_count < 1:
-            raise ValueError(f"min_count={min_count!r}: expected a whole number, 1 or more.")
         self.hide = check_fraction("hide", hide, "[0, 1]")
         self.precision = check_fraction("precision", precision, "(0, 1]")
         self.correction = check_fraction("correction", correction, "[0, 1]")
         self.tokens = None if tokens is None else [_checked_row(row, marks) for row, marks in enumerate(tokens)]
-        self.how, self.min_count, self.folds = how, min_count, folds
+        self.how, self.min_count, self.folds = how, check_whole("min_count", min_count), folds
         if folds == "correct":
             self.roles = (_ROLE, AUTHOR)
 
@@ -132,9 +130,8 @@ class RuleMasking(NoiseCallback):
         assert context.votes is not None  # setup has looked
         kept = [row[mask] for row, mask in zip(ids, real, strict=True)]
         votes = context.votes.cpu().numpy()
-        clean = (
-            0 if context.trusted is None else int(context.trusted.sum())
-        )  # the last ones; no source was asked of them
+        # the last rows, of which no source was asked
+        clean = 0 if context.trusted is None else int(context.trusted.sum())
         own = len(kept) - clean
         found = associated_tokens(kept[:own], votes[:own], precision=self.precision, min_count=self.min_count)
         if self.hide > 0 and not any(row.any() for row in found):
@@ -166,9 +163,8 @@ class RuleMasking(NoiseCallback):
         ids = inputs["input_ids"]
         mask = inputs.get("attention_mask")
         mask = torch.ones_like(ids) if mask is None else mask
-        first = (
-            (mask > 0).int().argmax(-1, keepdim=True)
-        )  # not counted: another method may have hidden tokens behind it
+        # tokens are not counted: another method may have hidden some of them
+        first = (mask > 0).int().argmax(-1, keepdim=True)
         drawn = torch.rand(len(ids), generator=batch.generator("rule masking"), device=ids.device) < self.hide
         place = (torch.arange(ids.shape[1], device=ids.device) - first).clamp(0, self.rule.shape[1] - 1)
         hidden = self.rule[batch.index].gather(1, place)  # padding reads the first token or beyond: never hidden
@@ -193,12 +189,7 @@ class RuleMasking(NoiseCallback):
     def report(self) -> dict[str, np.ndarray]:
         found = {"rule_tokens": self.rule.sum(-1).cpu().numpy()}
         if self.folds is not None:
-            labels = self.context.labels.to(self.rule.device)
-            given = (
-                labels
-                if labels.ndim == 2
-                else torch.eye(self.context.classes, device=labels.device)[labels.clamp_min(0)]
-            )
+            given = one_hot(self.context.labels.to(self.rule.device), self.context.classes)
             found["rule_judgement"] = (self.judgement.values * given).sum(-1).cpu().numpy()
         return found
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, GUESSER, NoiseCallback
-from hf_noisy.domains import check_fraction, check_not_negative
+from hf_noisy.domains import check_fraction, check_not_negative, check_whole
 from hf_noisy.labels import one_hot
 from hf_noisy.memory import Memory
+from hf_noisy.selection import whole_epochs
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 from hf_noisy.thresholds import collapse
 
@@ -89,9 +90,7 @@ class SelfTraining(NoiseCallback):
         balance: bool = True,
     ) -> None:
         self.first_stage = check_fraction("first_stage", first_stage, "(0, 1)")
-        if isinstance(refresh_epochs, bool) or not isinstance(refresh_epochs, int) or refresh_epochs < 1:
-            raise ValueError(f"refresh_epochs={refresh_epochs!r}: expected a whole number of epochs, 1 or more.")
-        self.refresh_epochs = refresh_epochs
+        self.refresh_epochs = check_whole("refresh_epochs", refresh_epochs, of=" of epochs")
         self.confidence = check_fraction("confidence", confidence, "[0, 1)")
         self.contrast = check_not_negative("contrast", contrast)
         self.gamma = check_not_negative("gamma", gamma)
@@ -101,7 +100,7 @@ class SelfTraining(NoiseCallback):
         self.balance = balance
 
     def setup(self, context: Context) -> None:
-        self.first = max(1, math.ceil(self.first_stage * context.epochs - 1e-9))
+        self.first = max(1, whole_epochs(self.first_stage * context.epochs))
         self.trusted = context.trusted
         self.labelled = one_hot(context.labels, context.classes).sum(0).double().cpu().numpy()  # (classes,)
         self.targets = Memory(context.rows, (context.classes,), device=context.device)

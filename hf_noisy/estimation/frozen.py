@@ -15,7 +15,7 @@ from hf_noisy.estimation.inputs import check_features, check_labels
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, on standardised features
+INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, on standardised features
 _FLOOR = 1e-6  # probability of a class that a fold never saw
 
 
@@ -97,7 +97,7 @@ def out_of_fold_probabilities(
     parts = _folds(found[rows], folds, seed)
     others = [rows[parts != fold] for fold in range(folds)]
     first = rows[parts == 0]
-    inverse = max(_INVERSE_PENALTIES, key=lambda c: _score(table, found, others[0], first, classes, c))
+    inverse = max(INVERSE_PENALTIES, key=lambda c: _score(table, found, others[0], first, classes, c))
     probabilities = np.empty((len(table), classes))
     probabilities[found < 0] = _predicted(table, found, others[0], found < 0, classes, inverse)
     for fold in range(folds):
@@ -124,20 +124,38 @@ def _score(
 def _predicted(
     table: np.ndarray, labels: np.ndarray, train: np.ndarray, asked: np.ndarray, classes: int, inverse: float
 ) -> np.ndarray:
-    """(asked, classes) of a logistic regression on the rows `train`; no probability is below the floor."""
+    """(asked, classes) of a logistic regression on the rows `train`."""
+    return logistic_probabilities(table[train], labels[train], table[asked], classes, inverse)
+
+
+def logistic_probabilities(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    asked: np.ndarray,
+    classes: int,
+    inverse: float,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """(asked, classes) of a logistic regression; a class that `labels` lack has probability 1e-6.
+
+    Args:
+        vectors: (rows, width), standardised.
+        labels: (rows,) class ids.
+        asked: (asked, width), likewise standardised.
+        classes: how many there are.
+        inverse: of the penalty; scikit-learn's C.
+        weights: (rows,) of the rows; None for 1.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    inputs, seen = table[asked], np.unique(labels[train])
-    probabilities = np.full((len(inputs), classes), 0.0)
+    seen, probabilities = np.unique(labels), np.zeros((len(asked), classes))
     if len(seen) == 1:
         probabilities[:, seen] = 1
-    elif len(inputs):
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # 200 steps from the optimum nothing changes that counts
-            model = LogisticRegression(C=inverse, max_iter=200).fit(table[train], labels[train])
-        probabilities[:, model.classes_] = model.predict_proba(inputs)
+    elif len(asked):
+        with warnings.catch_warnings():  # 200 steps from the optimum nothing changes that counts
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = LogisticRegression(C=inverse, max_iter=200).fit(vectors, labels, sample_weight=weights)
+        probabilities[:, model.classes_] = model.predict_proba(asked)
     probabilities = np.maximum(probabilities, _FLOOR)
     return probabilities / probabilities.sum(1, keepdims=True)
