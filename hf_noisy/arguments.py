@@ -8,7 +8,9 @@ from typing import Any
 
 from transformers import TrainingArguments
 
+from hf_noisy.domains import check_choice
 from hf_noisy.methods import check_methods
+from hf_noisy.nonfinite import RAISE, SKIP
 
 _EXPECTED = """expected a JSON object, such as '{"q": 0.5}'"""
 
@@ -24,6 +26,9 @@ class NoisyTrainingArguments(TrainingArguments):
             `{"gce": {"q": 0.5}}` says whose they are.
         save_all_networks: of a method that trains several, `save_model` writes the best into the folder and the others
             below it; by default the best alone.
+        nonfinite_loss: "raise" stops at the first batch whose loss is NaN or infinite, before a weight takes its gradient;
+            "skip" leaves such batches out, counts them (`skipped_batches` in the logs, `skipped` in the example report)
+            and waits for the device once more in each batch. What methods remember of an example never takes such a number.
 
     Raises:
         ValueError: an unknown method or parameter, or one outside its domain.
@@ -46,7 +51,13 @@ class NoisyTrainingArguments(TrainingArguments):
         default=False, metadata={"help": "Let save_model write every network of a method that trains several."}
     )
 
+    nonfinite_loss: str = field(
+        default=RAISE,
+        metadata={"help": "A batch whose loss is not finite: 'raise' an error, or 'skip' it and count it."},
+    )
+
     def __post_init__(self) -> None:
+        check_choice("nonfinite_loss", self.nonfinite_loss, (RAISE, SKIP))
         if isinstance(self.noise_kwargs, str):
             try:
                 self.noise_kwargs = json.loads(self.noise_kwargs)

@@ -19,7 +19,7 @@ from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
 from transformers.utils import logging
 
-from hf_noisy import checkpoints, model_card
+from hf_noisy import checkpoints, model_card, nonfinite
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
@@ -34,7 +34,7 @@ from hf_noisy.methods import build_methods, check_roles, choose_criterion
 from hf_noisy.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.networks import network_logits
 from hf_noisy.state import STATE_NAME, fingerprint, load_some, load_state, save_state
-from hf_noisy.supervision import Batch, Context, Mix, Predictions, Supervision, Survey, concatenate_views
+from hf_noisy.supervision import Batch, CleanRows, Context, Mix, Predictions, Supervision, Survey, concatenate_views
 
 logger = logging.get_logger(__name__)
 
@@ -92,6 +92,8 @@ class NoisyTrainer(CleanRowsTrainer):
         self._gold: np.ndarray | None = None  # (rows,) of the training set that was passed
         self._begun_epoch = -1
         self._context: Context | None = None
+        self._looked_at: tuple[Tensor, Tensor] | None = None  # row numbers of this batch, and whether each is finite
+        self._left_out = False  # the batch of this moment, since its loss is not finite
         self._made = False
         super().__init__(
             model,
@@ -119,6 +121,17 @@ class NoisyTrainer(CleanRowsTrainer):
         passed = [c for c in self.callback_handler.callbacks if isinstance(c, NoiseCallback) and c not in known]
         methods = [*self._named_callbacks, *passed]
         return [self._dynamics, *methods, *([self._record] if methods else [])]
+
+    def _settled_clean_rows(self) -> CleanRows | None:
+        clean = self._clean_rows()
+        if clean is None:
+            return None
+        look = clean.survey
+        return replace(clean, survey=lambda: nonfinite.settled_look(look(), self._nonfinite, of="clean_dataset"))
+
+    @property
+    def _nonfinite(self) -> str:
+        return self.args.nonfinite_loss if isinstance(self.args, NoisyTrainingArguments) else nonfinite.RAISE
 
     def _build_methods(self) -> None:
         """Build what `args` names; again before each training, since a hyperparameter search changes `args`."""
@@ -164,14 +177,14 @@ class NoisyTrainer(CleanRowsTrainer):
             epochs=max_steps / self._updates_per_epoch,
             seed=args.seed,
             device=args.device,
-            clean=self._clean_rows(),
+            clean=self._settled_clean_rows(),
             channels=self.channels,
             trusted=None if self.trusted is None else torch.from_numpy(self.trusted).to(args.device),
             model=self.model,
             dataset=self.train_dataset,
             eval_dataset=self.eval_dataset,
             tokenizer=self.processing_class,
-            encode=self.encode,
+            encode=lambda: nonfinite.checked_vectors(self.encode(), self._nonfinite),
         )
         self._record.gold = self._gold
         if self._gold is not None and self._context.clean is not None and self.trusted is not None:
@@ -192,7 +205,8 @@ class NoisyTrainer(CleanRowsTrainer):
 
         def survey() -> Survey:
             if not surveys:  # several methods share one pass
-                surveys.append(self.survey())
+                seen = self.survey()
+                surveys.append(replace(seen, log_probs=nonfinite.settled_look(seen.log_probs, self._nonfinite)))
             return surveys[0]
 
         for callback in self.noise_callbacks:
@@ -270,7 +284,38 @@ class NoisyTrainer(CleanRowsTrainer):
         loss = self._weighted_sum(predictions, supervision.mixed(), batch, real)
         rows = num_items_in_batch if num_items_in_batch is not None else len(index) * self.args.world_size
         loss = loss / rows * self.args.world_size  # DDP averages over processes
+        if self._nonfinite == nonfinite.SKIP:
+            loss = self._left_out_if_not_finite(loss, batch)
         return (loss, outputs) if return_outputs else loss
+
+    def _left_out_if_not_finite(self, loss: Tensor, batch: Batch) -> Tensor:
+        """`loss`, or zero with a zero gradient; each process decides for its own rows, and all count."""
+        not_finite = ~loss.detach().isfinite()
+        self._dynamics.count_skipped(batch, not_finite)
+        self._left_out = bool(not_finite)
+        if not self._left_out:
+            return loss
+        logger.warning(f"step {self.state.global_step + 1}: a batch is left out, since its loss is {loss.item()}.")
+        return nonfinite.no_gradient(self.model.parameters())
+
+    def _suspects(self) -> str:
+        """The rows of this batch of which the model predicts no finite numbers; if it does of all, the whole batch."""
+        assert self._looked_at is not None
+        index, finite = self._looked_at
+        return nonfinite.advice(~finite if not finite.all() else finite, index)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """As the parent's.
+
+        Raises:
+            FloatingPointError: the loss is not finite, and `nonfinite_loss` is "raise"; no weight has been changed by it.
+        """
+        loss = super().training_step(*args, **kwargs)
+        if self._nonfinite == nonfinite.SKIP:  # the parent's mean of losses leaves out what is not finite
+            return torch.full_like(loss, torch.nan) if self._left_out else loss
+        if not loss.isfinite():  # where the parent waits for the loss anyway
+            raise FloatingPointError(f"loss={loss.item()} at step {self.state.global_step + 1}, {self._suspects()}")
+        return loss
 
     def _batch(self, index: Tensor, labels: Tensor, real: Tensor | None) -> Batch:
         context = self._context
@@ -291,6 +336,13 @@ class NoisyTrainer(CleanRowsTrainer):
             everywhere=everywhere,
             gather=self._gather,
         )
+
+    def _remembering(self, batch: Batch, finite: Tensor) -> Batch:
+        """`batch`, of which methods remember only the `finite` rows."""
+        assert self._context is not None
+        past_the_end = self._context.rows
+        own = batch.index if batch.real is None else torch.where(batch.real, batch.index, past_the_end)
+        return replace(batch, everywhere=self._gather(torch.where(finite, own, past_the_end)))
 
     def _views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
         views = [inputs]
@@ -332,6 +384,9 @@ class NoisyTrainer(CleanRowsTrainer):
     def _supervise(self, seen: Predictions, batch: Batch) -> Supervision:
         """What the methods make of the given labels, one after the other."""
         networks = len(seen.clean_log_probs)
+        finite = nonfinite.finite_rows(seen)
+        self._looked_at = batch.index, finite
+        seen, batch = nonfinite.settled(seen, finite), self._remembering(batch, finite)
         taught = batch.covered if batch.real is None else batch.covered & batch.real
         supervision = Supervision(
             targets=batch.given.expand(networks, -1, -1),

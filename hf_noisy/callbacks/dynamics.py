@@ -19,16 +19,18 @@ class ExampleDynamics(NoiseCallback):
 
     The margin is the logit of the given class less the largest other one; its mean over epochs is the area under the
     margin of Pleiss et al. (NeurIPS 2020). All are taken from the training forward, so under dropout, of the networks'
-    mean and the first view. Costs 4 x (classes + 4) bytes a row.
+    mean and the first view. Costs 4 x (classes + 5) bytes a row.
 
     `report` gives, per row: `seen` (times trained on), `loss` and `margin` (NaN where abstained or never seen),
     `disagreements` (0 where abstained), `prediction` and `probability` (of the mean prediction; -1 and NaN where never
-    seen).
+    seen), `skipped` (times that its batch was left out, since its loss was not finite).
     """
 
     def setup(self, context: Context) -> None:
         self.covered = has_label(context.labels).cpu()  # (rows,)
         self.sums = Memory(context.rows, (_PROBS + context.classes,), device=context.device)
+        self.skipped = Memory(context.rows, dtype=torch.int32, device=context.device)
+        self.skipped_batches = torch.zeros((), dtype=torch.int64, device=context.device)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         probs = predictions.probs
@@ -45,6 +47,15 @@ class ExampleDynamics(NoiseCallback):
         self.sums.write(batch, self.sums.read(batch.index) + torch.cat([torch.stack(facts, -1), probs], -1))
         return supervision
 
+    def count_skipped(self, batch: Batch, skipped: Tensor) -> None:
+        """Remember that `batch` was left out, where `skipped`, a truth value, says so."""
+        each = skipped.int().expand_as(batch.index)
+        self.skipped.write(batch, self.skipped.read(batch.index) + each)
+        self.skipped_batches += batch.gather(each[:1]).sum()
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        return {"skipped_batches": float(self.skipped_batches)} if self.skipped_batches else {}
+
     def report(self) -> dict[str, np.ndarray]:
         sums = self.sums.values.cpu()
         seen = sums[:, _SEEN]
@@ -57,10 +68,13 @@ class ExampleDynamics(NoiseCallback):
             "disagreements": sums[:, _DISAGREEMENTS].int().numpy(),
             "prediction": prediction.masked_fill(seen == 0, -1).numpy(),
             "probability": probability.numpy(),
+            "skipped": self.skipped.values.cpu().numpy(),
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"sums": self.sums.state()}
+        return {"sums": self.sums.state(), "skipped": self.skipped.state(), "skipped_batches": self.skipped_batches}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.sums.load(state["sums"])
+        self.skipped.load(state["skipped"])
+        self.skipped_batches.copy_(state["skipped_batches"])
