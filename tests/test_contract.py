@@ -79,17 +79,46 @@ def steps_an_epoch(method: str) -> int:
     return 8 if method == "glc" else 5
 
 
-def run(folder, method, *, stop_at=None, resume=None):
+class SaveAt(TrainerCallback):
+    """Saves a checkpoint at some steps and goes on."""
+
+    def __init__(self, *steps: int) -> None:
+        self.steps = steps
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_save = state.global_step in self.steps
+
+
+def run(folder, method, *, stop_at=None, resume=None, callbacks=()):
     """20 rows, 3 epochs, dropout in the model."""
     trainer = make_trainer(
         folder,
         model=tiny_model(dropout=0.3),
         noise_method=method,
         num_train_epochs=3,
-        callbacks=[StopAt(stop_at)] if stop_at else [],
+        callbacks=[*callbacks, StopAt(stop_at)] if stop_at else list(callbacks),
     )
     trainer.train(resume_from_checkpoint=resume)
     return trainer
+
+
+def middle_and_end(method: str) -> tuple[int, int]:
+    """A step in the middle of the second epoch, and its last."""
+    return int(1.4 * steps_an_epoch(method)), 2 * steps_an_epoch(method)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The unbroken training of a method, once; its checkpoints are those of a training that ends there."""
+    done = {}
+
+    def of(method: str):
+        if method not in done:
+            folder = tmp_path_factory.mktemp(method)
+            done[method] = folder, run(folder, method, callbacks=[SaveAt(*middle_and_end(method))])
+        return done[method]
+
+    return of
 
 
 def same(left, right) -> bool:
@@ -108,14 +137,24 @@ def same(left, right) -> bool:
 
 
 @EVERY_METHOD
-@pytest.mark.parametrize("epochs", [1.4, 2], ids=["in the middle of an epoch", "at its end"])
-def test_a_resumed_run_is_the_unbroken_run_to_the_bit(tmp_path, method, epochs):
-    step = int(epochs * steps_an_epoch(method))
-    whole = run(tmp_path / "whole", method)
-    run(tmp_path / "broken", method, stop_at=step)
-    resumed = run(tmp_path / "broken", method, resume=str(tmp_path / "broken" / f"checkpoint-{step}"))
+@pytest.mark.parametrize("where", [0, 1], ids=["in the middle of an epoch", "at its end"])
+def test_a_resumed_run_is_the_unbroken_run_to_the_bit(whole, method, where):
+    folder, unbroken = whole(method)
+    checkpoint = folder / f"checkpoint-{middle_and_end(method)[where]}"
+    resumed = run(folder / "resumed", method, resume=str(checkpoint))
     assert resumed.state.global_step == 3 * steps_an_epoch(method)
-    assert same(whole, resumed)
+    assert same(unbroken, resumed)
+
+
+def test_a_training_that_saves_and_goes_on_is_one_that_ends_there(tmp_path, whole):
+    folder, _ = whole("elr")
+    step, _ = middle_and_end("elr")
+    run(tmp_path, "elr", stop_at=step)
+    names = ("model.safetensors", STATE_NAME)
+    left, right = ([load_file(at / f"checkpoint-{step}" / name) for name in names] for at in (folder, tmp_path))
+    for first, second in zip(left, right, strict=True):
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_rows_grouped_by_length_come_in_the_same_order_when_resumed(tmp_path):
@@ -138,22 +177,20 @@ def test_rows_grouped_by_length_come_in_the_same_order_when_resumed(tmp_path):
 
 
 @EVERY_METHOD
-def test_what_a_method_remembers_pickles(tmp_path, method):
-    trainer = run(tmp_path, method)
+def test_what_a_method_remembers_pickles(whole, method):
+    _, trainer = whole(method)
     for callback in trainer.noise_callbacks:
         found = pickle.loads(pickle.dumps(callback))
         assert str(found.report()) == str(callback.report())
 
 
 @EVERY_METHOD
-def test_without_its_state_a_resumed_run_differs(tmp_path, method, caplog):
-    whole = run(tmp_path / "whole", method)
-    step = int(1.4 * steps_an_epoch(method))
-    run(tmp_path / "broken", method, stop_at=step)
-    checkpoint = tmp_path / "broken" / f"checkpoint-{step}"
-    (checkpoint / STATE_NAME).unlink()
-    resumed = run(tmp_path / "broken", method, resume=str(checkpoint))
-    assert not same(whole, resumed)
+def test_without_its_state_a_resumed_run_differs(tmp_path, whole, method):
+    folder, unbroken = whole(method)
+    name = f"checkpoint-{middle_and_end(method)[0]}"
+    shutil.copytree(folder / name, tmp_path / name, ignore=shutil.ignore_patterns(STATE_NAME))
+    resumed = run(tmp_path, method, resume=str(tmp_path / name))
+    assert not same(unbroken, resumed)
 
 
 def test_truncated_gce_without_its_state_trains_other_weights(tmp_path):
