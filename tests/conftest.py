@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -15,6 +16,7 @@ from transformers import BertConfig, BertForSequenceClassification, TrainerCallb
 from hf_noisy import METHODS, NoisyTrainer, NoisyTrainingArguments
 
 datasets.disable_progress_bars()
+gc.freeze()  # the Trainer collects garbage before each training: two thirds of a small test, if all modules were looked through
 
 
 def tiny_model(classes: int = 3, *, dropout: float = 0.0, seed: int = 0, **config) -> BertForSequenceClassification:
