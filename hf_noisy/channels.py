@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from hf_noisy.adapters import classifier, used_modules
+
 _TINY = 1e-8  # added to shares before their logarithm, Goldberger and Ben-Reuven 2017
 
 
@@ -130,16 +132,17 @@ def last_layer(model: PreTrainedModel) -> nn.Linear:
     Raises:
         ValueError: the model has none that ends in its classes.
     """
+    network = classifier(model)
     found = [
         module
-        for name, child in model.named_children()
-        if name != model.base_model_prefix
-        for module in child.modules()
-        if isinstance(module, nn.Linear) and module.out_features == model.config.num_labels
+        for name, child in network.named_children()
+        if name != network.base_model_prefix
+        for module in used_modules(child)
+        if isinstance(module, nn.Linear) and module.out_features == network.config.num_labels
     ]
     if not found:
         raise ValueError(
-            f"{type(model).__name__}: no linear layer of its head gives {model.config.num_labels} logits, so there is no "
+            f"{type(network).__name__}: no linear layer of its head gives {model.config.num_labels} logits, so there is no "
             "sentence vector for a noise_adaptation_complex layer. Use noise_adaptation."
         )
     return found[-1]
@@ -149,7 +152,8 @@ def last_layer(model: PreTrainedModel) -> nn.Linear:
 def sentence_vectors(model: PreTrainedModel, attention_mask: Tensor | None) -> Iterator[list[Tensor]]:
     """Inside, a forward of `model` leaves (rows, width) in the list: what went into the last layer.
 
-    A decoder's last layer reads every token; the vector is that of the last real one.
+    A decoder's last layer reads every token; the vector is that of the last real one. A compiled model runs uncompiled
+    inside: compiled code keeps the hooks that it was compiled with.
     """
     found: list[Tensor] = []
 
@@ -162,9 +166,18 @@ def sentence_vectors(model: PreTrainedModel, attention_mask: Tensor | None) -> I
 
     handle = last_layer(model).register_forward_pre_hook(keep)
     try:
-        yield found
+        with torch.compiler.set_stance("force_eager"):
+            yield found
     finally:
         handle.remove()
+
+
+@torch.compiler.disable
+def logits_and_vectors(model: Any, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """(rows, classes) logits of a forward, and (rows, width) what went into the last layer."""
+    with sentence_vectors(model, inputs.get("attention_mask")) as found:
+        logits = model(**inputs).logits
+    return logits, found[-1]
 
 
 def _last_real(vectors: Tensor, attention_mask: Tensor | None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hf_noisy.state import STATE_NAME
 
 logger = logging.get_logger(__name__)
 
+_COUNT = re.compile(r"\d{1,6}", re.ASCII)
 _NUMBER = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
 
 
@@ -28,10 +30,12 @@ def what_is_missing(checkpoint: str | Path) -> str | None:
     """
     folder = Path(checkpoint)
     try:
-        json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+        progress = json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return f"it has no {TRAINER_STATE_NAME}"
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # no JSON, not in UTF-8, or nested without end
+        return f"its {TRAINER_STATE_NAME} is cut short"
+    if not isinstance(progress, dict):
         return f"its {TRAINER_STATE_NAME} is cut short"
     if not (folder / STATE_NAME).exists():
         return None
@@ -40,7 +44,9 @@ def what_is_missing(checkpoint: str | Path) -> str | None:
             processes = (file.metadata() or {}).get("processes", "1")
     except SafetensorError as error:
         return f"its {STATE_NAME} cannot be read ({error})"
-    for rank in range(int(processes) if processes.isdecimal() and int(processes) > 1 else 0):
+    if not _COUNT.fullmatch(processes):
+        return f"its {STATE_NAME} was written by processes={processes[:20]!r}, which is no count"
+    for rank in range(int(processes) if int(processes) > 1 else 0):
         if not zipfile.is_zipfile(folder / f"rng_state_{rank}.pth"):
             return f"the random state of process {rank} is not there or cut short"
     return None
@@ -52,11 +58,8 @@ def last_whole_checkpoint(output_dir: str | Path) -> str | None:
     Raises:
         ValueError: there are checkpoints, and none is whole.
     """
-    root = Path(output_dir)
-    found = ((_NUMBER.fullmatch(path.name), path) for path in root.iterdir() if path.is_dir())
-    numbered = [(int(match[1]), path) for match, path in found if match]
     broken: list[str] = []
-    for _, folder in sorted(numbered, reverse=True):
+    for folder in reversed(_in_order(Path(output_dir))):
         missing = what_is_missing(folder)
         if missing is None:
             for line in broken:
@@ -88,6 +91,21 @@ def find_checkpoint(resume: str | os.PathLike[str] | bool | None, output_dir: st
     return os.fspath(resume)
 
 
-def begin(checkpoint: str | Path) -> None:
-    """Before a checkpoint is written, perhaps over an older one of that step: it is not whole until its end."""
-    (Path(checkpoint) / TRAINER_STATE_NAME).unlink(missing_ok=True)
+def begin(checkpoint: str | Path, limit: int | None = None) -> None:
+    """Before a checkpoint is written, perhaps over an older one of that step: it is not whole until its end.
+
+    Where only the last `limit` are kept, the half-written ones beside it are removed: rotation counts them, and would
+    remove a whole one in their place.
+    """
+    checkpoint = Path(checkpoint)
+    (checkpoint / TRAINER_STATE_NAME).unlink(missing_ok=True)
+    for folder in _in_order(checkpoint.parent) if limit and limit > 0 else ():
+        if folder != checkpoint and (missing := what_is_missing(folder)) is not None:
+            logger.warning(f"{folder}: {missing}. It was not finished, and is removed.")
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_order(root: Path) -> list[Path]:
+    """The checkpoints in a folder, by step."""
+    found = ((_NUMBER.fullmatch(path.name), path) for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from transformers import Trainer
 
-from hf_noisy.labels import INDEX, LABEL_COLUMNS, check_tokenized, columns_of, label_dataset, one_hot, read_gold
+from hf_noisy.labels import INDEX, LABEL_COLUMNS, check_tokens, columns_of, label_dataset, one_hot, read_gold
 from hf_noisy.supervision import CleanRows, keyed_generator
 from hf_noisy.survey_trainer import SurveyTrainer
 
@@ -88,7 +88,7 @@ class CleanRowsTrainer(SurveyTrainer):
     def _labelled_clean(self) -> Any:
         if self._clean_part is None:
             if self.args.remove_unused_columns:
-                check_tokenized(self._clean_dataset, self.model.main_input_name, where=_WHERE)
+                check_tokens(self._clean_dataset, self.model, self.data_collator, where=_WHERE)
             self._clean_part = label_dataset(
                 self._clean_dataset, self.model.config, where=_WHERE, with_index=True, number_names=False
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_noisy.domains import check_fraction, nearest
+from hf_noisy.domains import check_encodable, check_fraction, nearest
 from hf_noisy.tables import READERS, Classes, Columns, Table, find_classes, read_json, read_table, table_of_dataset
 from hf_noisy.weak import votes_feature
 
@@ -87,6 +87,8 @@ def load_corpus(
     (('ham', 'spam'), [[1], [0], [-1]])
     """
     columns = Columns(text_column, label_column, votes_columns, gold_column)
+    if not isinstance(source, str | Path | Mapping) or not source:
+        raise TypeError(f"source={source!r}: expected a path, a name on the Hub, or {{'train': path, ...}}.")
     if isinstance(source, Mapping):
         return _plain_corpus("+".join(source), {split: Path(path) for split, path in source.items()}, columns)
     path = Path(source).expanduser()
@@ -149,7 +151,18 @@ def _wrench_classes(path: Path) -> tuple[str, ...]:
     names = read_json(path)
     if not isinstance(names, dict) or len(names) < 2 or set(names) != {str(k) for k in range(len(names))}:
         raise ValueError(f'{path}: expected {{"0": name, "1": name, ...}} with two classes or more, found {names!r}.')
-    return tuple(str(names[str(k)]) for k in range(len(names)))
+    found = tuple(str(names[str(k)]) for k in range(len(names)))
+    return _checked_names(str(path), found)
+
+
+def _checked_names(where: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    for number, name in enumerate(names):
+        if names.index(name) < number:
+            raise ValueError(
+                f"{where}: classes {names.index(name)} and {number} are both {name!r}: expected a name each. Rename one."
+            )
+        check_encodable(f"{where}: the name of class {number}", name)
+    return names
 
 
 def _wrench_split(path: Path, num_classes: int, text_column: str, sources: int | None) -> Dataset:
@@ -225,6 +238,7 @@ def _split_files(folder: Path) -> dict[str, Path]:
 def _corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns) -> Corpus:
     sources = columns.check(tables)
     classes = find_classes(list(tables.values()), [*sources, *([columns.gold] if columns.gold is not None else [])])
+    _checked_names(tables["train"].where, classes.names)
     splits = {split: _split_of_table(table, columns, sources, classes) for split, table in tables.items()}
     return Corpus(name, classes.names, splits["train"], splits.get("valid"), splits.get("test"))
 
@@ -296,7 +310,7 @@ def _nowhere(name: str) -> FileNotFoundError:
 def _checked_text(where: str, text: Any, column: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_column.")
-    return text
+    return check_encodable(f"{where}: {column}", text)
 
 
 def _split(ids: list[str], texts: list[str], votes: list[list[int]], gold: list[int]) -> Dataset:

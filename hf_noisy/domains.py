@@ -66,12 +66,29 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def check_encodable(what: str, text: str) -> str:
+    r"""`text` if it can be written to a file; half a character (a lone surrogate) cannot.
+
+    >>> check_encodable("row 3: text", "caf\ud800")
+    Traceback (most recent call last):
+    ValueError: row 3: text holds '\ud800' at position 3, half a character: expected text that UTF-8 can write. Drop ...
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} holds {text[error.start]!r} at position {error.start}, half a character: expected text that UTF-8 can "
+            "write. Drop it with text.encode('utf-8', 'ignore').decode()."
+        ) from error
+    return text
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
     """The end of an error about an unknown name: the nearest known one, then all of them.
 
     >>> nearest("gcee", ["ce", "gce"])
     "Did you mean 'gce'? Known: ce, gce."
     """
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return (f"Did you mean {close[0]!r}? " if close else "") + f"Known: {', '.join(known)}."
+    names = [str(one) for one in known]
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return (f"Did you mean {close[0]!r}? " if close else "") + f"Known: {', '.join(names)}."

@@ -10,15 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import EvalLoopOutput
 
+from hf_noisy.domains import check_not_negative
+from hf_noisy.fresh_start import FreshStartTrainer
 from hf_noisy.labels import (
     INDEX,
     VOTES,
     check_head,
-    check_tokenized,
+    check_model,
+    check_tokens,
     class_count,
     label_dataset,
     label_evaluation,
@@ -27,12 +30,13 @@ from hf_noisy.labels import (
 )
 from hf_noisy.losses import CrossEntropy
 from hf_noisy.networks import network_logits
+from hf_noisy.sharding import check_processes, check_split
 from hf_noisy.supervision import keyed_generator
 
 REAL = "real"  # (batch,) False where a distributed sampler repeats a row to fill its last batch
 
 
-class LabelledTrainer(Trainer):
+class LabelledTrainer(FreshStartTrainer):
     """What `NoisyTrainer` needs of data, evaluation and loss scaling, whatever its methods are.
 
     A batch holds `index`, the row numbers of its examples in the training set, beside `labels`. The loss of a subclass
@@ -54,6 +58,8 @@ class LabelledTrainer(Trainer):
         **trainer_arguments: Any,
     ) -> None:
         _check_arguments(args, trainer_arguments)
+        if model is not None:
+            check_model(model)
         if args.data_seed is None:
             args.data_seed = args.seed  # or a stray reseed would reorder the data
         self.labels = np.empty(0, dtype=np.int64)  # (rows,) or (rows, classes): the training labels, checked
@@ -65,10 +71,11 @@ class LabelledTrainer(Trainer):
         self._batches_done, self._micro_step = 0, 0  # in this epoch, in this step
         self._evaluated: Tensor | None = None  # sum of losses; rows: with a label, right, and right of each network
         super().__init__(model, args, train_dataset=train_dataset, eval_dataset=eval_dataset, **trainer_arguments)
+        check_split(self)
         self.label_names = ["labels"]
         self.model_accepts_loss_kwargs = True
         self.loss_is_scaled_for_ga = True
-        check_head(self.model.config)
+        check_head(self.model)
         self._label_datasets()
 
     # ---- data ---------------------------------------------------------------------------------------------------
@@ -78,6 +85,9 @@ class LabelledTrainer(Trainer):
         if self.train_dataset is not None:
             self._label_training_set()
         config = self.model.config
+        for where, dataset in _named_sets(self.eval_dataset):
+            if self.args.remove_unused_columns:
+                check_tokens(dataset, self.model, self.data_collator, where=where)
         if isinstance(self.eval_dataset, dict):
             self.eval_dataset = {
                 name: label_evaluation(dataset, config, where=f"eval_dataset[{name!r}]")
@@ -89,7 +99,7 @@ class LabelledTrainer(Trainer):
     def _label_training_set(self) -> None:
         config, where = self.model.config, "train_dataset"
         if self.args.remove_unused_columns:  # else the collator may tokenize
-            check_tokenized(self.train_dataset, self.model.main_input_name)
+            check_tokens(self.train_dataset, self.model, self.data_collator, where=where)
         labelled = label_dataset(self.train_dataset, config, where=where, with_index=True)
         labelled.check_covered(where)
         self.votes = read_votes(self.train_dataset, class_count(config), where=where)
@@ -140,6 +150,11 @@ class LabelledTrainer(Trainer):
     # ---- one step -----------------------------------------------------------------------------------------------
 
     def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
+        if len(dataloader) == 0:
+            raise ValueError(
+                f"dataloader_drop_last=True, per_device_train_batch_size={args.per_device_train_batch_size}: the "
+                f"{len(self.labels)} rows fill no batch: expected at least one. Take smaller batches, or keep the last one."
+            )
         values = super().set_initial_training_values(args, dataloader)
         self._epoch, self._updates_per_epoch = None, values[1]
         repeated = len(dataloader) * self._train_batch_size * args.world_size - len(self.labels)
@@ -180,6 +195,12 @@ class LabelledTrainer(Trainer):
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
         """Rows, not labels: the parent counts a soft label once for each class."""
+        for inputs in batch_samples:
+            if "labels" not in inputs:
+                raise ValueError(
+                    f"the batch has no 'labels' ({', '.join(inputs)}): the data collator dropped them. Expected one to "
+                    "pass on every key that it does not know."
+                )
         rows = sum(len(inputs["labels"]) for inputs in batch_samples)
         return torch.full((), rows, device=device)  # filled there: a copy would wait for the device
 
@@ -236,7 +257,33 @@ class LabelledTrainer(Trainer):
         """How many rows each network had right; empty where there were no labels."""
 
 
+def _named_sets(evaluation: Any) -> list[tuple[str, Any]]:
+    """Each evaluation set, with what it is called in errors."""
+    if isinstance(evaluation, dict):
+        return [(f"eval_dataset[{name!r}]", dataset) for name, dataset in evaluation.items()]
+    return [("eval_dataset", evaluation)]
+
+
 def _check_arguments(args: TrainingArguments, trainer_arguments: dict[str, Any]) -> None:
+    if not isinstance(args, TrainingArguments):
+        raise TypeError(f"args={args!r}: expected TrainingArguments. Pass NoisyTrainingArguments(output_dir=...).")
+    for name in ("learning_rate", "num_train_epochs"):
+        check_not_negative(name, getattr(args, name))
+    if args.gradient_accumulation_steps < 1:
+        raise ValueError(f"gradient_accumulation_steps={args.gradient_accumulation_steps}: expected 1 or more.")
+    for callback in trainer_arguments.get("callbacks", ()):
+        if not isinstance(callback, TrainerCallback | type):
+            raise TypeError(
+                f"callbacks holds {callback!r}: expected callbacks. A method's name goes into noise_method."
+            )
+    tokenizer, collator = (trainer_arguments.get(name) for name in ("processing_class", "data_collator"))
+    if isinstance(tokenizer, str):
+        raise TypeError(
+            f"processing_class={tokenizer!r}: expected a tokenizer. Load it with AutoTokenizer.from_pretrained(...)."
+        )
+    if collator is not None and not callable(collator):
+        raise TypeError(f"data_collator={collator!r}: expected a function of a list of rows. Leave it out to pad.")
+    check_processes(args)
     if "tokenizer" in trainer_arguments:
         raise TypeError("tokenizer=...: expected processing_class=..., as for the Trainer of Transformers 5.")
     if args.label_smoothing_factor:
@@ -248,22 +295,3 @@ def _check_arguments(args: TrainingArguments, trainer_arguments: dict[str, Any])
         raise ValueError(f"label_names={args.label_names}: expected the labels in the column 'labels'. Rename yours.")
     if trainer_arguments.get("compute_loss_func") is not None:
         raise ValueError("compute_loss_func: it sees neither the example nor its weight. Pass criterion=... instead.")
-    if args.world_size > 1:
-        _check_sharding(args)
-
-
-def _check_sharding(args: TrainingArguments) -> None:
-    """Refuse what makes it unknown which process holds which row, or lets their batches differ in size."""
-    if args.train_sampling_strategy == "batch_rebalance":
-        raise ValueError(
-            'train_sampling_strategy="batch_rebalance": processes get batches of different sizes, which memory cannot '
-            'be kept for. Use "group_by_length" or "random".'
-        )
-    config: Any = args.accelerator_config
-    for name, needed in (("even_batches", True), ("split_batches", False), ("dispatch_batches", False)):
-        value = getattr(config, name)
-        if value is not None and value != needed:
-            raise ValueError(
-                f"accelerator_config {name}={value}: on several processes it hides which of them holds which row. "
-                f"Leave it at {needed}."
-            )

@@ -221,6 +221,11 @@ def split_names(noise_method: str | None) -> list[str]:
     Traceback (most recent call last):
     ValueError: noise_method='gcee': unknown method 'gcee'. Did you mean 'gce'? Known: ce, mae, gce, ...
     """
+    if not isinstance(noise_method, str | None):
+        raise TypeError(
+            f"noise_method={noise_method!r}: expected a name, as 'gce' or 'co_teaching+gce'. Objects go to the trainer, as "
+            "criterion=... or callbacks=[...]."
+        )
     names = [name.strip() for name in noise_method.split("+")] if noise_method else []
     for name in names:
         if name not in METHODS:

@@ -43,7 +43,8 @@ def mixed_embeddings(
 ) -> Iterator[None]:
     """Inside, the word embeddings of the networks are those of each example and its partner, mixed.
 
-    A position at which one of the two has no token counts as zeros of it.
+    A position at which one of the two has no token counts as zeros of it. A compiled model runs uncompiled inside:
+    compiled code keeps the hooks that it was compiled with.
 
     Args:
         networks: models with `get_input_embeddings`.
@@ -69,11 +70,13 @@ def mixed_embeddings(
             )
         embedded = module.forward(ids) * own.unsqueeze(-1)
         share = ratio.to(embedded.dtype)
-        return share * embedded + (1 - share) * embedded[partner]
+        both = share * embedded + (1 - share) * embedded[partner]
+        return both.requires_grad_() if output.requires_grad else both  # frozen, but layers are recomputed from here
 
     handles = [network.get_input_embeddings().register_forward_hook(mixed) for network in networks]
     try:
-        yield
+        with torch.compiler.set_stance("force_eager"):
+            yield
     finally:
         for handle in handles:
             handle.remove()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from hf_noisy.channels import Channel, sentence_vectors
+from hf_noisy.adapters import classifier, copied, draw_adapters, is_adapted, used_modules
+from hf_noisy.channels import Channel, logits_and_vectors
 from hf_noisy.supervision import keyed_generator
 
 CHANNEL_NAME = "channel.safetensors"  # beside the weights of a checkpoint
@@ -36,7 +36,8 @@ class NetworksOutput(ModelOutput):
 class Networks(nn.Module):
     """Networks that see each example together, so that one may choose what another learns from it.
 
-    They start from the same weights but for the head, which each draws anew, and their dropout differs. In training
+    They start from the same weights but for the head, which each draws anew, and their dropout differs. Networks with
+    adapters (PEFT) share one frozen base: each has adapters and a head of its own, both drawn anew. In training
     the logits are (networks, rows, classes). In evaluation they are the log of the networks' mean probability,
     (rows, classes), as of one model, and `network_logits` holds those of each.
 
@@ -54,7 +55,7 @@ class Networks(nn.Module):
 
     def __init__(self, model: PreTrainedModel, count: int, seed: int, channels: Sequence[Channel] = ()) -> None:
         super().__init__()
-        others = [_with_new_head(copy.deepcopy(model), seed, number) for number in range(1, count)]
+        others = [_with_new_head(copied(model), seed, number) for number in range(1, count)]
         self.networks = nn.ModuleList([model, *others])
         self.channels = nn.ModuleList(channels).to(model.device)
         self.deployed = 0  # the network that a user gets: the best on validation labels, as far as is known
@@ -77,13 +78,10 @@ class Networks(nn.Module):
     def _through_channels(self, inputs: dict[str, Any]) -> NetworksOutput:
         said = []
         for network, channel in zip(self.networks, self.channels, strict=True):
-            vectors = None
             if channel.needs_vectors and channel.active:
-                with sentence_vectors(network, inputs.get("attention_mask")) as found:  # type: ignore[arg-type]
-                    logits = network(**inputs).logits
-                vectors = found[-1]
+                logits, vectors = logits_and_vectors(network, inputs)
             else:
-                logits = network(**inputs).logits
+                logits, vectors = network(**inputs).logits, None
             said.append((logits, *channel(logits, vectors)))
         logits, noisy, matrices = (torch.stack(parts) for parts in zip(*said, strict=True))
         return NetworksOutput(logits=logits, noisy_log_probs=noisy, channel_matrix=matrices)
@@ -124,6 +122,10 @@ class Networks(nn.Module):
     def activation_checkpointing_enable(self, *args: Any, **kwargs: Any) -> None:
         for network in self.networks:
             network.activation_checkpointing_enable(*args, **kwargs)  # type: ignore[operator]
+
+    def activation_checkpointing_disable(self) -> None:
+        for network in self.networks:
+            network.activation_checkpointing_disable()  # type: ignore[operator]
 
     def floating_point_ops(self, inputs: dict[str, Any], exclude_embeddings: bool = True) -> int:
         return sum(network.floating_point_ops(inputs, exclude_embeddings) for network in self.networks)  # type: ignore[operator]
@@ -178,20 +180,28 @@ def network_logits(outputs: Any) -> Tensor:
 
 
 def head_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
-    """The modules that a classifier has beside its encoder."""
-    for name, module in model.named_children():
-        if name != model.base_model_prefix:
-            yield from module.modules()
+    """The modules that a classifier has beside its encoder; those of an adapter are none of them."""
+    network = classifier(model)
+    for name, module in network.named_children():
+        if name != network.base_model_prefix:
+            yield from used_modules(module)
 
 
 @torch.no_grad()
 def _with_new_head(model: PreTrainedModel, seed: int, number: int) -> PreTrainedModel:
-    """`model` with a head drawn as its architecture draws one; the global generator is left as it was."""
+    """`model` with a head drawn as its architecture draws one; the global generator is left as it was.
+
+    Of an adapted model, what is frozen is the base's, and adapters that do nothing yet are drawn anew too.
+    """
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(keyed_generator(seed, "head", number).initial_seed())
         for module in head_modules(model):
-            for parameter in module.parameters(recurse=False):
+            own = list(module.parameters(recurse=False))
+            if is_adapted(model) and not all(parameter.requires_grad for parameter in own):
+                continue
+            for parameter in own:
                 parameter._is_hf_initialized = False  # type: ignore[attr-defined]  # else it is left as it is
-            model._init_weights(module)
+            classifier(model)._init_weights(module)
+        draw_adapters(model)
     return model

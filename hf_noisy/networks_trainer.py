@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 from transformers.trainer_utils import TrainOutput
 
+from hf_noisy import adapters
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.channels import Channel
 from hf_noisy.labelled_trainer import LabelledTrainer
@@ -40,6 +42,10 @@ class NetworksTrainer(LabelledTrainer):
         return self._networks_of(super().call_model_init(trial))
 
     def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        if self.args.fp16 and self.args.device.type == "cpu":
+            raise ValueError(
+                "fp16=True: on a CPU the Trainer trains in 32 bits and does not say so. Use bf16=True, or a GPU."
+            )
         self._make_networks()  # before a checkpoint is loaded into them
         return super().train(*args, **kwargs)
 
@@ -65,6 +71,7 @@ class NetworksTrainer(LabelledTrainer):
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """As the parent's; a channel learns at its own rate and without weight decay."""
+        adapters.check_trainable(self.model)
         optimizer = super().create_optimizer(model)
         for channel in self.channels:
             own = {id(parameter) for parameter in channel.parameters()}
@@ -122,7 +129,12 @@ class NetworksTrainer(LabelledTrainer):
         if isinstance(self.model, Networks):
             self._save_networks(self.model, output_dir or self.args.output_dir or ".")
         else:
-            super()._save(output_dir, state_dict)
+            self._save_network(output_dir or self.args.output_dir or ".", state_dict)
+
+    def _save_network(self, folder: str, state_dict: dict[str, Any] | None = None) -> None:
+        adapted = self.args.should_save and adapters.is_adapted(self.model)
+        with adapters.own_card(folder) if adapted else contextlib.nullcontext():
+            super()._save(folder, state_dict)
 
     def _save_networks(self, peers: Networks, folder: str) -> None:
         every = self._saving_checkpoint or (
@@ -130,20 +142,30 @@ class NetworksTrainer(LabelledTrainer):
         )
         for number, network, place in peers.places(folder):
             if number == peers.deployed or every:
-                self._with_model(network, super()._save, place)
+                self._with_model(network, self._save_network, place)
         if every and self.args.should_save:  # the parent calls this on every process
             peers.save_channels(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if not isinstance(self.model, Networks):
-            return super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return self._load_network(resume_from_checkpoint, model)
         self.model.find_deployed(resume_from_checkpoint)
         for _, network, place in self.model.places(resume_from_checkpoint):
-            super()._load_from_checkpoint(place, network)
+            self._load_network(place, network)
         self.model.load_channels(resume_from_checkpoint)
 
+    def _load_network(self, folder: str, model: nn.Module | None) -> None:
+        network = self.model if model is None else model
+        if adapters.is_adapted(network) and not self.is_fsdp_enabled:
+            # the parent would take the folder network-1 for one more adapter, and let one of other layers pass
+            adapters.load_adapters(network, folder)
+        else:
+            adapters.check_kind(network, folder)
+            super()._load_from_checkpoint(folder, model)
+
     def _load_best_model(self) -> None:
-        if not isinstance(self.model, Networks):
+        adapted = adapters.is_adapted(self.model) and not (self.is_deepspeed_enabled or self.is_fsdp_enabled)
+        if not isinstance(self.model, Networks) and not adapted:
             return super()._load_best_model()
         self._load_from_checkpoint(str(self.state.best_model_checkpoint))
 

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from hf_noisy.adapters import classifier
+from hf_noisy.fresh_start import all_rows_at_once
 from hf_noisy.labels import INDEX, one_hot
 from hf_noisy.networks import network_logits
 from hf_noisy.networks_trainer import NetworksTrainer
 from hf_noisy.randomness import forked_generators
+from hf_noisy.sharding import check_encoder
 from hf_noisy.supervision import Survey
 
 
@@ -37,12 +40,13 @@ class SurveyTrainer(NetworksTrainer):
         """(rows, width) float32: the mean of each training example's last hidden states, padding left out.
 
         By the encoder of the first network as it now is, without dropout: before training, a pretrained encoder's view
-        of the texts. Of an encoder-decoder the decoder is left out. A model that embeds and classifies in one piece is refused.
+        of the texts, with its adapters where it has some. Of an encoder-decoder the decoder is left out. A model that embeds and classifies in one piece is refused.
 
         Raises:
-            ValueError: the model has no base model that gives hidden states.
+            ValueError: the model has no base model that gives hidden states, or its weights are split (FSDP).
         """
-        network = self.networks[0]
+        check_encoder(self.args)
+        network: Any = classifier(self.networks[0])
         encoder = network.base_model.get_encoder() if network.config.is_encoder_decoder else network.base_model
 
         def vectors(inputs: dict[str, Any]) -> Tensor:
@@ -86,7 +90,7 @@ class SurveyTrainer(NetworksTrainer):
         table: Tensor | None = None
         was_training = self.model.training
         self.model.eval()
-        with forked_generators(), self._deployed():
+        with forked_generators(), self._deployed(), all_rows_at_once(self.args):
             for inputs in dataloader:
                 inputs = self._prepare_inputs(dict(inputs))
                 index = self._gather(inputs.pop(INDEX))

@@ -33,7 +33,16 @@ from hf_noisy.losses import Criterion
 from hf_noisy.methods import build_methods, check_roles, choose_criterion
 from hf_noisy.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.networks import network_logits
-from hf_noisy.state import STATE_NAME, fingerprint, load_some, load_state, save_state
+from hf_noisy.sharding import check_placement
+from hf_noisy.state import (
+    STATE_NAME,
+    check_identity,
+    fingerprint,
+    load_some,
+    load_state,
+    save_state,
+    token_fingerprint,
+)
 from hf_noisy.supervision import Batch, CleanRows, Context, Mix, Predictions, Supervision, Survey, concatenate_views
 
 logger = logging.get_logger(__name__)
@@ -151,6 +160,7 @@ class NoisyTrainer(CleanRowsTrainer):
         if not self._made:
             return 1
         self._build_methods()  # callbacks may have been added, or `args` changed, since they were built
+        check_placement(self.args, self.model, self.noise_callbacks)
         return max(callback.num_networks for callback in self.noise_callbacks)
 
     def _make_channels(self, model: Any, count: int) -> list[Channel]:
@@ -446,6 +456,7 @@ class NoisyTrainer(CleanRowsTrainer):
             "classes": str(self.model.config.num_labels),
             "rows": str(len(self.labels)),
             "labels": fingerprint(self.labels),
+            "tokens": token_fingerprint(self.train_dataset),
         }
 
     def train(
@@ -459,11 +470,21 @@ class NoisyTrainer(CleanRowsTrainer):
         whole = checkpoints.find_checkpoint(resume_from_checkpoint, self.args.output_dir)
         return super().train(whole, *args, **kwargs)
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if os.path.isfile(os.path.join(resume_from_checkpoint, STATE_NAME)):
+            check_identity(resume_from_checkpoint, self._identity())  # before any weight is read
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         if self.args.should_save:
-            checkpoints.begin(Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"))
+            folder = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+            checkpoints.begin(folder, self.args.save_total_limit)
         self.accelerator.wait_for_everyone()
         super()._save_checkpoint(model, trial)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()  # then the first one calls the checkpoint whole, and removes older ones
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)

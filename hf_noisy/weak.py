@@ -15,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 import torch
 
-from hf_noisy.domains import nearest
+from hf_noisy.domains import check_whole, nearest
 from hf_noisy.randomness import forked_generators
 
 if TYPE_CHECKING:
@@ -122,13 +122,25 @@ def votes_of(dataset: Dataset, column: str = "weak_labels") -> np.ndarray:
             f"{nearest(column, dataset.column_names)}"
         )
     rows = dataset.with_format(None)[column][:]
+    try:
+        votes = np.asarray(rows or np.empty((0, 0), dtype=np.int64))
+    except ValueError:  # rows of different lengths
+        votes = np.empty(0)
+    if votes.ndim == 2 and votes.dtype.kind == "i":
+        return votes.astype(np.int64)
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or any(type(vote) is not int for vote in row):
+            raise ValueError(
+                f"row {number} of column {column!r} is {row!r}: expected a list of integers, one vote a source. Write -1 where "
+                "a source abstains."
+            )
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise ValueError(
             f"rows of column {column!r} have {sorted(lengths)} votes: expected as many in every row, one a source. "
             "Write -1 where a source abstains."
         )
-    return np.asarray(rows, dtype=np.int64).reshape(len(rows), lengths.pop() if lengths else 0)
+    return votes
 
 
 def covered(votes: np.ndarray) -> np.ndarray:
@@ -198,11 +210,12 @@ def label_model_probabilities(
         the prior.
 
     Raises:
-        ValueError: fewer than three sources, a vote outside the classes, or a fit that diverges.
+        ValueError: fewer than three sources, a vote outside the classes, no epoch, or a fit that diverges.
 
     Source: Ratner et al., "Training Complex Models with Multi-Task Weak Supervision", AAAI 2019.
     """
     votes = check_votes(votes, num_classes)
+    check_whole("epochs", epochs, of=" of epochs")
     if votes.shape[1] < 3:
         raise ValueError(
             f"votes has {votes.shape[1]} sources: the label model infers accuracies from agreements of 3 or more. "
@@ -236,9 +249,13 @@ def hard_labels(probabilities: np.ndarray, *, seed: int = 0) -> np.ndarray:
     >>> hard_labels(np.array([[0.2, 0.8], [0.0, 0.0]]))
     array([ 1, -1])
     """
-    probabilities = np.asarray(probabilities)
+    probabilities = _rectangle("probabilities", probabilities)
     if probabilities.ndim != 2:
         raise ValueError(f"probabilities of shape {probabilities.shape}: expected (rows, classes).")
+    if probabilities.dtype.kind not in "iufb":
+        raise ValueError(
+            f"row 0 has probabilities {probabilities[0].tolist()}: expected numbers. Labels that are classes are hard already."
+        )
     wrong = ~(np.isfinite(probabilities) & (probabilities >= 0)).all(axis=1)
     if wrong.any():
         row = int(wrong.argmax())
@@ -445,6 +462,8 @@ def _accuracies(votes: np.ndarray, gold: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"gold of shape {gold.shape} for {len(votes)} rows of votes: expected one class a row, -1 where unknown."
         )
+    if gold.dtype.kind not in "iu":
+        raise ValueError(f"gold of type {gold.dtype}: expected integers, -1 where unknown. Use gold.astype(int).")
     known = gold >= 0
     voted = (votes[known] >= 0).any(axis=0)
     accuracies = np.full(votes.shape[1], np.nan)  # Snorkel says 0 of a source without votes
@@ -500,16 +519,25 @@ def _check_functions(functions: Sequence[LabelingFunction]) -> None:
         )
 
 
+def _rectangle(name: str, rows: Any) -> np.ndarray:
+    try:
+        return np.asarray(rows)
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: rows of {sorted({len(row) for row in rows})} entries: expected as many in every row. Give a table."
+        ) from error
+
+
 def check_votes(votes: np.ndarray, num_classes: int | None = None) -> np.ndarray:
-    votes = np.asarray(votes)
+    votes = _rectangle("votes", votes)
     if votes.ndim != 2 or votes.shape[1] == 0:
         raise ValueError(f"votes of shape {votes.shape}: expected (rows, sources). For one source use votes[:, None].")
     if not np.issubdtype(votes.dtype, np.integer):
         raise TypeError(
             f"votes of type {votes.dtype}: expected integers, -1 where a source abstains. Use votes.astype(int)."
         )
-    if num_classes is not None and num_classes < 2:
-        raise ValueError(f"num_classes={num_classes}: expected 2 or more.")
+    if num_classes is not None and (not isinstance(num_classes, int | np.integer) or num_classes < 2):
+        raise ValueError(f"num_classes={num_classes!r}: expected 2 or more, as a whole number.")
     votes = votes.astype(np.int64)  # sums of int16 would overflow
     outside = np.argwhere((votes < -1) | (votes >= (num_classes or np.inf)))
     if len(outside):

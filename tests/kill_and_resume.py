@@ -3,8 +3,8 @@
     python tests/kill_and_resume.py --kills 200 --methods all --seed 0
 
 Each training is a process of its own, killed with SIGKILL at a random point: after a step, inside a step, inside the pass
-that a method makes before an epoch, or at a random place of saving, with a file half written. It is resumed from the last whole
-checkpoint, if there is one. Compared are weights, optimizer, scheduler, what the methods remember, and everything that was
+that a method makes before an epoch, or at a random place of saving, with a file half written or an old checkpoint half removed.
+It is resumed from the last whole checkpoint, if there is one. Compared are weights, optimizer, scheduler, what the methods remember, and everything that was
 logged but timings and the final mean loss. `--drop_memory True` is the control: the methods' state is removed from the
 checkpoint first, and trainings must differ. Exit status 1 if any differs (with the control: if none does).
 """
@@ -28,7 +28,8 @@ from typing import Any
 
 import torch
 from conftest import make_trainer, tiny_model
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
+from transformers import trainer as trainer_module
 from transformers.utils import logging
 
 from hf_noisy import METHODS, NoisyTrainer
@@ -36,7 +37,15 @@ from hf_noisy.checkpoints import last_whole_checkpoint, what_is_missing
 from hf_noisy.state import STATE_NAME
 
 KINDS = ("after a step", "inside a step", "inside a pass", "while saving")
-EPOCHS, SAVE_STEPS = 3, 2
+EPOCHS, SAVE_STEPS, KEPT = 3, 2, 3
+# what writes a checkpoint, in that order, and whose it is: None the trainer's
+STAGES: dict[str, tuple[Any, str] | None] = {
+    "_save": None,
+    "_save_optimizer_and_scheduler": None,
+    "_save_rng_state": None,
+    "trainer_state": (TrainerState, "save_to_json"),
+    "rotation": (trainer_module, "rotate_checkpoints"),
+}
 UNTIMED = {"train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos"}
 
 
@@ -67,31 +76,47 @@ def after_calls(function: Callable[..., Any], calls: int) -> Callable[..., Any]:
     return wrapped
 
 
-def dies_while_saving(trainer: NoisyTrainer, saves: int, place: int) -> None:
-    """Kill it in its `saves`-th checkpoint: after the first few files, the last of which is cut in half if `place` is odd."""
-    names = ("_save", "_save_optimizer_and_scheduler", "_save_rng_state", "_push_from_checkpoint")
-    stage = place // 2 % 3
-    function, left = getattr(trainer, names[stage]), [saves]
+def dies_while_saving(trainer: NoisyTrainer, saves: int, place: int) -> str:
+    """Kill it in its `saves`-th checkpoint, at one of the places where it writes; returns which.
 
-    def wrapped(folder: str, *args: Any, **kwargs: Any) -> Any:
-        if "checkpoint-" not in str(folder):
-            return function(folder, *args, **kwargs)
-        before = {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*")}
-        result = function(folder, *args, **kwargs)
+    If `place` is odd, the last file that was written is cut in half, or the oldest checkpoint is removed by half.
+    """
+    stage, half = list(STAGES)[place // 2], bool(place % 2)
+    holder, name = STAGES[stage] or (trainer, stage)
+    function, left = getattr(holder, name), [saves]
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        place = Path(next(value for value in (*args, *kwargs.values()) if isinstance(value, str)))
+        folder = place if place.suffix != ".json" else place.parent
+        if name != "rotate_checkpoints" and "checkpoint-" not in str(folder):
+            return function(*args, **kwargs)
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
         left[0] -= 1
+        if left[0] == 0 and name == "rotate_checkpoints":
+            half_removed(folder) if half else None
+            die()
+        result = function(*args, **kwargs)
         if left[0] == 0:
-            written = [p for p in Path(folder).rglob("*") if p.is_file() and before.get(p) != p.stat().st_mtime_ns]
-            if place % 2 and written:
+            written = [p for p in folder.rglob("*") if p.is_file() and before.get(p) != p.stat().st_mtime_ns]
+            if half and written:
                 last = max(written, key=lambda path: path.stat().st_mtime_ns)
                 last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
             die()
         return result
 
-    setattr(trainer, names[stage], wrapped)
+    setattr(holder, name, wrapped)
+    return f"while saving, {'half ' * half}{name}"
+
+
+def half_removed(folder: Path) -> None:
+    """Of the checkpoint that rotation removes, if any, every other file is gone."""
+    oldest, *kept = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    for path in sorted(oldest.iterdir())[::2] if len(kept) >= KEPT else ():
+        path.unlink() if path.is_file() else None
 
 
 def arm(trainer: NoisyTrainer, kind: str, draw: random.Random, steps: int) -> str:
-    """Make the training die at a random point; returns what was chosen."""
+    """Make the training die at a random point; returns what was chosen: the kind of place, ": ", and which of them."""
     if kind == "inside a pass":
         passes = trainer._over_rows
         batch, left = draw.randrange(0, 3), [draw.randrange(1, 2 * EPOCHS)]
@@ -101,17 +126,16 @@ def arm(trainer: NoisyTrainer, kind: str, draw: random.Random, steps: int) -> st
             return passes(dataloader, rows, after_calls(see, batch + 1) if left[0] == 0 else see)
 
         trainer._over_rows = look  # type: ignore[method-assign]
-        return f"pass {left[0]}, batch {batch}"
+        return f"{kind}: {left[0]}, batch {batch}"
     if kind == "while saving":
-        saves, place = draw.randrange(1, steps // SAVE_STEPS + 1), draw.randrange(6)
-        dies_while_saving(trainer, saves, place)
-        return f"save {saves}, place {place}"
+        saves, place = draw.randrange(1, steps // SAVE_STEPS + 1), draw.randrange(2 * len(STAGES))
+        return f"{dies_while_saving(trainer, saves, place)}: {saves}"
     step = draw.randrange(1, steps)
     if kind == "after a step":
         trainer.add_callback(DiesAfterStep(step))
     else:
         trainer.compute_loss = after_calls(trainer.compute_loss, step)  # type: ignore[method-assign]
-    return f"step {step}"
+    return f"{kind}: {step}"
 
 
 def make(folder: Path, method: str) -> NoisyTrainer:
@@ -123,7 +147,7 @@ def make(folder: Path, method: str) -> NoisyTrainer:
         num_train_epochs=EPOCHS,
         save_strategy="steps",
         save_steps=SAVE_STEPS,
-        save_total_limit=3,
+        save_total_limit=KEPT,
         gold_column=None,
     )
 
@@ -228,7 +252,7 @@ def kill_and_resume(
         raise RuntimeError(f"{method}, killed {kind}: the resumed training failed:\n{log.read_text()[-2000:]}")
     found = json.loads((folder / "outcome.json").read_text())
     parts = [name for name in expected if name != "steps" and expected[name] != found[name]]
-    return f"{kind} ({(folder / 'plan.txt').read_text()}; from {Path(found['from']).name})", parts
+    return f"{(folder / 'plan.txt').read_text()}, from {Path(found['from']).name}", parts
 
 
 def main() -> int:
@@ -253,11 +277,11 @@ def main() -> int:
             killed, parts = kill_and_resume(
                 Path(folder), method, number, settings.seed, whole[method], settings.drop_memory
             )
-            where[killed.split(" (")[0]] += 1
+            where[killed.split(":")[0]] += 1
             differing += bool(parts)
             if parts:
                 print(f"{method}, killed {killed}: {', '.join(parts)} differ", flush=True)
-    print(f"{len(set(whole))} methods, {', '.join(f'{n} {kind}' for kind, n in where.items())}")
+    print(f"{len(set(whole))} methods, {', '.join(f'{n} {kind}' for kind, n in sorted(where.items()))}")
     print(f"{time.perf_counter() - began:.0f} s")
     print(f"{settings.kills} kills, {settings.kills - differing} identical, {differing} different")
     return int(differing == 0 if settings.drop_memory else differing > 0)

@@ -98,7 +98,7 @@ class DivideMix(LossSplit):
         return replace(
             supervision,
             targets=targets,
-            weights=labeled * share,  # a mean over the labeled
+            weights=supervision.weights * labeled * share,  # a mean over the labeled
             mix=draw_mix(batch.key, labeled.shape[-1], self.alpha, "embeddings", batch.index.device),
         )
 

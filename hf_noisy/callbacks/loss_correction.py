@@ -120,8 +120,10 @@ class BackwardCorrection(LossCorrection):
         nonnegative: bool = True,
     ) -> None:
         super().__init__(matrix, warmup_epochs)
-        if not max_condition >= 1:
+        if not isinstance(max_condition, int | float) or not max_condition >= 1:
             raise ValueError(f"max_condition={max_condition!r}: expected a number, 1 or more.")
+        if not isinstance(nonnegative, bool):
+            raise TypeError(f"nonnegative={nonnegative!r}: expected True or False, got {type(nonnegative).__name__}.")
         self.max_condition, self.nonnegative = max_condition, nonnegative
 
     def make_channel(self, model: PreTrainedModel) -> Channel | None:

@@ -42,7 +42,8 @@ class RuleMasking(NoiseCallback):
     `folds` adds a judge of each label, before the first step: a logistic regression on the frozen encoder's vectors that
     never saw a row on which a rule voted that voted on this one (`hf_noisy.rule_folds.judge_by_other_rules`). With p its
     probabilities, "weight" multiplies the row's weight by p(label) / max p (of a soft label, the mean of p over it), and
-    "correct" moves its target to (1 - correction) target + correction p. Rows that are not judged stay as they are.
+    "correct" moves its target to (1 - correction) target + correction p. Rows that are not judged stay as they are, and so
+    do trusted rows and those that a method before it marks as taught the true class (pseudo-labels).
 
     Source: ours. Hiding words follows Dong et al., "Debiasing Made State-of-the-art: Revisiting the Simple Seed-based
     Weak Supervision for Text Classification" (SimSeed), EMNLP 2023, who delete the seed words for a first classifier, on
@@ -94,6 +95,8 @@ class RuleMasking(NoiseCallback):
         self.hide = check_fraction("hide", hide, "[0, 1]")
         self.precision = check_fraction("precision", precision, "(0, 1]")
         self.correction = check_fraction("correction", correction, "[0, 1]")
+        if not isinstance(tokens, Sequence | np.ndarray | None):
+            raise TypeError(f"tokens={tokens!r}: expected a row of 0 and 1 for each example, as rule_token_mask gives.")
         self.tokens = None if tokens is None else [_checked_row(row, marks) for row, marks in enumerate(tokens)]
         self.how, self.min_count, self.folds = how, check_whole("min_count", min_count), folds
         if folds == "correct":
@@ -177,9 +180,9 @@ class RuleMasking(NoiseCallback):
         if self.folds is None:
             return supervision
         judgement = self.judgement.read(batch.index)  # (batch, classes)
-        moved = ~judgement[:, 0].isnan()
-        if batch.trusted is not None:
-            moved = moved & ~batch.trusted
+        moved = (~judgement[:, 0].isnan()).expand_as(supervision.weights)
+        for kept in (batch.trusted, supervision.trusted):
+            moved = moved if kept is None else moved & ~kept
         if self.folds == "weight":
             believed = (judgement * batch.given).sum(-1) / judgement.amax(-1)
             return supervision.weighted(torch.where(moved, believed, 1.0))

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import NoiseCallback
-from hf_noisy.domains import check_fraction, nearest
+from hf_noisy.domains import check_fraction, check_not_negative, nearest
 from hf_noisy.estimation.in_training import IN_TRAINING, estimated_rate
 from hf_noisy.memory import Memory
 from hf_noisy.selection import fit_loss_mixture, ramp, small_loss, small_loss_by_class
@@ -47,9 +47,7 @@ class SmallLoss(NoiseCallback):
 
     def __init__(self, forget_rate: ForgetRate = "auto", ramp_epochs: float | None = None) -> None:
         self.forget_rate = _checked_rate(forget_rate)
-        if ramp_epochs is not None and not ramp_epochs >= 0:
-            raise ValueError(f"ramp_epochs={ramp_epochs!r}: expected a number of epochs, 0 or more, or None.")
-        self.ramp_epochs = ramp_epochs
+        self.ramp_epochs = None if ramp_epochs is None else check_not_negative("ramp_epochs", ramp_epochs)
 
     def setup(self, context: Context) -> None:
         self.criterion_used, self.seed, self.trusted = context.criterion, context.seed, context.trusted

@@ -1,0 +1,50 @@
+"""Which labels look wrong, how many, of what kind: what was found, a report of it, and what a person decided."""
+
+from hf_noisy.audit.content import (
+    KINDS,
+    AuditContent,
+    AuditedRows,
+    Curve,
+    LossMixture,
+    Noise,
+    Pattern,
+    Recommendation,
+    Reproduction,
+    Source,
+)
+from hf_noisy.audit.decision_files import Decision, read_decisions
+from hf_noisy.audit.decisions import apply_decisions
+from hf_noisy.audit.exports import (
+    argilla_records,
+    label_studio_config,
+    label_studio_tasks,
+    score_rows,
+    write_argilla,
+    write_label_studio,
+    write_scores,
+)
+from hf_noisy.audit.report import write_report
+
+__all__ = [
+    "KINDS",
+    "AuditContent",
+    "AuditedRows",
+    "Curve",
+    "Decision",
+    "LossMixture",
+    "Noise",
+    "Pattern",
+    "Recommendation",
+    "Reproduction",
+    "Source",
+    "apply_decisions",
+    "argilla_records",
+    "label_studio_config",
+    "label_studio_tasks",
+    "read_decisions",
+    "score_rows",
+    "write_argilla",
+    "write_label_studio",
+    "write_report",
+    "write_scores",
+]

@@ -1,0 +1,48 @@
+// Which rows are shown, in which order, and which page of them.
+const PAGE = 50;
+const view = { search: "", label: "", suggested: "", reason: "", decision: "", sort: "wrongness", falling: true, page: 0 };
+const kept = { order: [], current: 0 }; // rows that match, in order; the place on the page that has the focus
+const words = new Intl.Collator("en", { numeric: true });
+
+const SORTS = {
+  wrongness: { name: "wrongness", of: (row) => data.wrongness[row] },
+  probability: { name: "probability", of: (row) => data.probability[row] },
+  ...(data.losses ? { loss: { name: "loss", of: (row) => data.losses[row] } } : {}),
+  text: { name: "length of text", of: (row) => data.lengths[row] },
+  id: { name: "id", of: (row) => data.ids[row], words: true },
+  label: { name: "given label", of: (row) => data.labels[row] },
+  suggested: { name: "suggested label", of: (row) => data.suggested[row] },
+  decision: { name: "decision", of: (row) => DECISIONS.indexOf(decisionOf(row)?.decision) },
+};
+
+let lowered = null; // what the search looks through, made at the first search
+function haystack(row) {
+  lowered ??= data.texts.map((text, at) => `${data.ids[at]}\n${text}`.toLowerCase());
+  return lowered[row];
+}
+
+function matches(row) {
+  const decision = decisionOf(row)?.decision ?? "none";
+  return (view.label === "" || data.labels[row] === Number(view.label))
+    && (view.suggested === "" || data.suggested[row] === Number(view.suggested))
+    && (view.reason === "" || data.reasons[row].some(([kind]) => kind === Number(view.reason)))
+    && (view.decision === "" || decision === view.decision)
+    && (view.search === "" || haystack(row).includes(view.search));
+}
+
+// Filters and sorts anew. What is decided later stays where it is until then, so that no row moves under the hand.
+function arrange() {
+  const { of, words: spelled } = SORTS[view.sort];
+  const rows = data.ids.map((_, row) => row).filter(matches);
+  const keys = rows.map((row) => [of(row), row]);
+  const sign = view.falling ? -1 : 1;
+  const compare = spelled ? words.compare : (a, b) => a - b;
+  keys.sort(([a, first], [b, second]) => sign * compare(a, b) || first - second);
+  kept.order = keys.map(([, row]) => row);
+  view.page = 0;
+  kept.current = 0;
+}
+
+const pages = () => Math.max(1, Math.ceil(kept.order.length / PAGE));
+const onPage = () => kept.order.slice(view.page * PAGE, (view.page + 1) * PAGE);
+const currentRow = () => onPage()[kept.current];
