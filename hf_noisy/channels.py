@@ -33,6 +33,7 @@ class Channel(nn.Module, ABC):
 
     needs_vectors = False  # what goes into the classifier's last layer
     learning_rate: float | None = None  # of its parameters; None is that of the classifier
+    present: Tensor | None = None  # (rows,) of the next forward, False where a sampler repeats a row; None for all
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -58,7 +59,14 @@ class Channel(nn.Module, ABC):
             return log_probs, torch.eye(self.classes, device=logits.device)
         with torch.autocast(logits.device.type, enabled=False):
             log_matrix = self.log_matrix(None if vectors is None else vectors.float())
-            return (log_probs.unsqueeze(-1) + log_matrix).logsumexp(-2), log_matrix.exp().mean(0)
+            return (log_probs.unsqueeze(-1) + log_matrix).logsumexp(-2), self._mean(log_matrix.exp())
+
+    def _mean(self, matrices: Tensor) -> Tensor:
+        """(rows or 1, classes, classes) -> (classes, classes) over the rows that are no repetition, if there are any."""
+        if self.present is None or len(matrices) == 1:
+            return matrices.mean(0)
+        counted = torch.where(self.present.any(), self.present, True).to(matrices.dtype)
+        return torch.einsum("r,rij->ij", counted / counted.sum(), matrices)
 
 
 class FixedChannel(Channel):

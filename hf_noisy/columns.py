@@ -50,9 +50,7 @@ def with_columns(dataset: datasets.Dataset, columns: Mapping[str, np.ndarray]) -
     else:
         found = _added(dataset.with_format(None), columns)
     shown = dataset.format["columns"]
-    return found.with_format(
-        dataset.format["type"], columns=[*shown, *columns], **dataset.format["format_kwargs"]
-    )
+    return found.with_format(dataset.format["type"], columns=[*shown, *columns], **dataset.format["format_kwargs"])
 
 
 def _scattered(values: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:

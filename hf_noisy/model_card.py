@@ -12,6 +12,7 @@ import numpy as np
 from huggingface_hub import ModelCard, ModelCardData
 from transformers.utils import logging
 
+from hf_noisy.adapters import is_adapted
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.labels import has_label
 from hf_noisy.methods import METHODS, split_names
@@ -45,7 +46,7 @@ def write(trainer: NoisyTrainer, folder: str | os.PathLike[str], **fields: Any) 
     data = ModelCardData(
         language=fields.get("language"),
         license=fields.get("license"),
-        library_name="transformers",
+        library_name="peft" if is_adapted(trainer.deployed_model) else "transformers",
         pipeline_tag="text-classification",
         tags=[*_TAGS, *_names(trainer), *_as_list(fields.get("tags"))],
         datasets=_as_list(fields.get("dataset_tags") or fields.get("dataset")) or None,

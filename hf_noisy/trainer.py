@@ -203,6 +203,9 @@ class NoisyTrainer(CleanRowsTrainer):
         self._begun_epoch = -1
         for callback in self.noise_callbacks:
             callback.setup(self._context)
+            if args.torch_compile and callback.needs_vectors:
+                name = type(callback).__name__
+                logger.warning(f"torch_compile=True: {name} reads vectors inside each forward, so no step is compiled.")
         return values
 
     def begin_epoch(self) -> None:
@@ -366,6 +369,8 @@ class NoisyTrainer(CleanRowsTrainer):
         """One forward over all views, of mixed embeddings if `mix` says so; with vectors if a method needs them."""
         inputs = views[0] if len(views) == 1 else concatenate_views(views)
         found: list[list[Tensor]] = []
+        for channel in self.channels:
+            channel.present = None if batch.real is None else batch.real.repeat(len(views))
         with contextlib.ExitStack() as stack:
             if any(callback.needs_vectors for callback in self.noise_callbacks):
                 mask = inputs.get("attention_mask")

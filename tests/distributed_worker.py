@@ -38,8 +38,8 @@ class Case:
     when_equal: str = ""  # when the gradient is that of one large batch all the same
     equal_kwargs: dict[str, Any] = field(default_factory=dict)  # beside `kwargs`
     accumulated: int = 2  # batches of a step on each rank, when it is
-    rows: int = ROWS  # likewise
     steps: int = 4  # of the whole training, two epochs
+    logged: str = ""  # what in the memory is a running mean over forwards, however large, and for logs only
 
     @property
     def resume_at(self) -> int:
@@ -74,9 +74,7 @@ CASES = {
     ),
     "neighbours": Case({"neighbours": 3}),
     "noise_adaptation": Case({"rate": 0.2}),
-    "noise_adaptation_complex": Case(
-        {"rate": 0.2}, "averages its matrix over a forward", "one batch a step, no row repeated", accumulated=1, rows=32
-    ),
+    "noise_adaptation_complex": Case({"rate": 0.2}, logged="average"),
     "pseudo_labeling": Case({"threshold": 0.34, "start": 0.5}),
     "rule_masking": Case({"tokens": [[0, 1, 0, 1, 0, 0]] * ROWS, "hide": 1.0}),
     "self_training": Case(
@@ -118,6 +116,7 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
+@functools.cache
 def rows_of(count: int) -> Any:
     """Rows of which every fifth has no label, with votes."""
     dataset = token_dataset(count)
@@ -125,6 +124,7 @@ def rows_of(count: int) -> Any:
     return dataset.remove_columns("labels").add_column("labels", labels).add_column("weak_labels", votes_on(dataset))
 
 
+@functools.cache
 def evaluation() -> Any:
     return token_dataset(7, [0, 1, -1, 2, -1, 0, 1], seed=1)
 
@@ -136,7 +136,7 @@ def counted(prediction: Any) -> dict[str, float]:
 
 
 def trainer_of(
-    folder: Path, method: str, kwargs: dict[str, Any], rows: int, steps: Steps, dropout: float = 0.0, **arguments: Any
+    folder: Path, method: str, kwargs: dict[str, Any], steps: Steps, dropout: float = 0.0, **arguments: Any
 ) -> Any:
     defaults: dict[str, Any] = {
         "save_strategy": "no",
@@ -147,7 +147,7 @@ def trainer_of(
     }
     trainer = make_trainer(
         folder,
-        rows_of(rows),
+        rows_of(ROWS),
         **{**defaults, **arguments},
         model=tiny_model(initializer_range=0.1, dropout=dropout),
         noise_method=method,
@@ -165,7 +165,6 @@ def train(
     method: str,
     kwargs: dict[str, Any] | None = None,
     *,
-    rows: int = ROWS,
     resume: str | None = None,
     adamw: bool = False,
     **arguments: Any,
@@ -173,7 +172,7 @@ def train(
     """Train, by plain steps along the gradient unless `adamw`; what can be compared of it."""
     steps = Steps()
     kwargs = case(method).kwargs if kwargs is None else kwargs
-    trainer = trainer_of(folder, method, kwargs, rows, steps, **arguments)
+    trainer = trainer_of(folder, method, kwargs, steps, **arguments)
     if not adamw:  # whose steps make much of gradients that are nearly zero
         trainer.optimizer_cls_and_kwargs = (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9})
     trainer.train(resume_from_checkpoint=resume)
@@ -209,15 +208,15 @@ def on_two_ranks(folder: Path, method: str, **arguments: Any) -> dict[str, Any]:
     if the.together and not arguments:
         kwargs = {**the.kwargs, **the.equal_kwargs}
         batches = {"per_device_train_batch_size": 8 // the.accumulated, "gradient_accumulation_steps": the.accumulated}
-        found["equal"] = train(folder / "equal", method, kwargs, rows=the.rows, **batches)
+        found["equal"] = train(folder / "equal", method, kwargs, **batches)
     return found
 
 
 def in_one_process(folder: Path, method: str, *, equal: bool = False) -> dict[str, Any]:
     """The same with batches of 16; `equal`: where the gradient is to be the same."""
     the = case(method)
-    kwargs, rows = ({**the.kwargs, **the.equal_kwargs}, the.rows) if equal and the.together else (the.kwargs, ROWS)
-    return train(folder, method, kwargs, rows=rows, per_device_train_batch_size=16)
+    kwargs = {**the.kwargs, **the.equal_kwargs} if equal else the.kwargs
+    return train(folder, method, kwargs, per_device_train_batch_size=16)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pytest
 from audit_content import CLASSES, HOSTILE, make_content, make_rows
 from chromium import BINARY, DRIVER, MISSING, Chromium, wait
 
-from hf_noisy.audit import Noise, apply_decisions, read_decisions, write_report
+from hf_noisy.audit import Noise, Pattern, Source, apply_decisions, read_decisions, write_report
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (BINARY and DRIVER), reason=MISSING)]
 ROWS = "#rows > tr"
@@ -495,9 +495,11 @@ def test_dark_follows_the_system_and_the_button_and_is_kept(page, report):
 
 def test_a_phone_scrolls_in_one_direction_only(chromium, tmp_path):
     names = tuple(f"a class whose name is rather long, number {k}" for k in range(20))
-    texts = ("w" * 3_000, *HOSTILE)
+    rows = make_rows(40, ("w" * 3_000, *HOSTILE), ids=[f"{'i' * 90}{k}" for k in range(40)], reasons=[["r" * 200]] * 40)
+    noise = Noise(0.5, 0.4, 0.6, "symmetric", ["x" * 300], np.eye(20))
+    sources = [Source("s" * 200, 0.5, 0.5, 0.5, [Pattern("p" * 200, 3, 0.5)])]
     content = make_content(
-        texts=texts, class_names=names, noise=Noise(0.5, 0.4, 0.6, "symmetric", ["x" * 300], np.eye(20))
+        rows=rows, class_names=names, noise=noise, sources=sources, title="t" * 100, loss_name="l" * 40
     )
     write_report(content, tmp_path / "report.html")
     chromium.devtools("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)

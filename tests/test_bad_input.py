@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import datasets
 import numpy as np
 import pytest
 from bad_inputs import HEAD, OUTSIDE, TABLE, Case, all_cases, labelled, refusal, trains
@@ -65,6 +66,15 @@ def test_a_filtered_out_row_may_hold_anything(tmp_path):
     assert len(make_trainer(tmp_path, spoiled).labels) == 3
     with pytest.raises(ValueError, match="train_dataset, row 1: holds the token 400"):
         make_trainer(tmp_path, type(dataset).from_dict(rows).select([4, 2, 0]))
+
+
+def test_a_row_is_counted_over_the_parts_of_a_dataset(tmp_path):
+    second = token_dataset(3, seed=1)
+    rows = second.to_dict()
+    rows["input_ids"][1][4] = 40
+    both = datasets.concatenate_datasets([token_dataset(4), type(second).from_dict(rows)])
+    with pytest.raises(ValueError, match="train_dataset, row 5: holds the token 40"):
+        make_trainer(tmp_path, both)
 
 
 def test_a_missing_label_abstains_and_a_missing_gold_class_is_unknown(tmp_path):

@@ -21,18 +21,19 @@ from hf_noisy import METHODS, CoTeaching, NoisyStopping, fresh_start
 from hf_noisy.fresh_start import _Start
 
 ROWS, FITS = 20, 4
-LATE = 7  # forwards of 5 rows that fit by accident: the second epoch has begun
+LATE = 7  # batches of 5 rows that fit by accident: the second epoch has begun
 SAMPLE = ["ce", "co_teaching", "dividemix", "gce_truncated", "label_correction", "model_average", "noise_adaptation"]
 
 
 class Memory:
-    """A forward hook: more than `FITS` rows of training do not fit, but for the first few times."""
+    """A forward hook: batches of more than `FITS` rows of training do not fit, but for the first few."""
 
-    def __init__(self, lucky: int) -> None:
-        self.lucky, self.failures = lucky, 0
+    def __init__(self, trainer: Any, lucky: int) -> None:
+        self.trainer, self.lucky, self.failures = trainer, lucky, 0
+        trainer.networks[0].register_forward_pre_hook(self)
 
-    def __call__(self, module, args, kwargs):
-        if module.training and torch.is_grad_enabled() and len(kwargs["input_ids"]) > FITS:
+    def __call__(self, module, args):
+        if module.training and self.trainer._train_batch_size > FITS:
             self.lucky -= 1
             if self.lucky < 0:
                 self.failures += 1
@@ -49,8 +50,7 @@ def trainer_of(folder: Path, batch: int, **arguments: Any) -> Any:
 def found_size(folder: Path, *, lucky: int = LATE, batch: int = 5, **arguments: Any) -> Any:
     """Trained with a batch size that was found after `batch` rows did not fit."""
     trainer = trainer_of(folder, batch, auto_find_batch_size=True, **arguments)
-    memory = Memory(lucky)
-    trainer.networks[0].register_forward_pre_hook(memory, with_kwargs=True)
+    memory = Memory(trainer, lucky)
     trainer.train()
     assert memory.failures == batch - FITS
     return trainer
@@ -146,7 +146,7 @@ def test_an_optimizer_and_a_schedule_that_were_passed_begin_afresh(tmp_path):
         schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
         trainer = trainer_of(tmp_path / name, batch, model=model, auto_find_batch_size=True, noise_method="elr")
         trainer.optimizer, trainer.lr_scheduler = optimizer, schedule
-        model.register_forward_pre_hook(Memory(LATE), with_kwargs=True)
+        Memory(trainer, LATE)
         trainer.train()
         outcomes.append((outcome(trainer), optimizer.state_dict()["state"][0]["step"], schedule.last_epoch))
     assert outcomes[0] == outcomes[1]
@@ -167,7 +167,7 @@ def test_a_resumed_training_does_not_go_on_with_smaller_batches(tmp_path):
     trainer = trainer_of(tmp_path, 5, noise_method="elr", save_strategy="steps", save_steps=2)
     trainer.train()
     resumed = trainer_of(tmp_path, 5, noise_method="elr", auto_find_batch_size=True)
-    resumed.networks[0].register_forward_pre_hook(Memory(1), with_kwargs=True)
+    Memory(resumed, 1)
     with pytest.raises(
         ValueError, match=r"checkpoint-2 was written with batches of 5 rows.*gradient_accumulation_steps"
     ):

@@ -305,7 +305,7 @@ def test_a_compiled_forward_would_keep_the_mixing_that_it_was_compiled_with(tmp_
 
 def test_a_compiled_run_resumes_from_weights_under_their_own_names(tmp_path):
     compiled = {"torch_compile": True, "torch_compile_backend": "eager"}
-    whole = train(tmp_path / "whole", "co_teaching", **compiled)
+    whole = train(tmp_path / "whole", "co_teaching")
     train(tmp_path / "cut", "co_teaching", callbacks=[StopAt(7)], **compiled)
     checkpoint = tmp_path / "cut" / "checkpoint-7"
     for place in (checkpoint, checkpoint / "network-1"):

@@ -13,7 +13,7 @@ from conftest import make_trainer, tiny_model, token_dataset, votes_on
 from transformers import TrainingArguments
 
 from hf_noisy import METHODS, NoiseCallback, NoisyTrainer, NoisyTrainingArguments, sharding
-from hf_noisy.channels import FixedChannel
+from hf_noisy.channels import ComplexChannel, FixedChannel
 from hf_noisy.methods import build_methods
 
 
@@ -103,6 +103,21 @@ def test_split_weights_give_no_vectors_of_the_encoder_alone(tmp_path):
         assert trainer.state.global_step == 0
         own = {"neighbours": 3, "vectors": torch.rand(20, 2).tolist()}
         make_trainer(tmp_path, noise_method="neighbours", noise_kwargs=own, num_train_epochs=1).train()
+
+
+def test_a_row_that_a_sampler_repeats_is_not_counted_in_a_channels_mean_matrix():
+    torch.manual_seed(0)
+    channel = ComplexChannel(classes=3, width=2)
+    channel.active = channel.adapts = True
+    channel.weight.data.normal_()
+    logits, vectors = torch.randn(4, 3), torch.randn(4, 2)
+    expected = channel(logits[:3], vectors[:3])[1]
+    every = channel(logits, vectors)[1]
+    channel.present = torch.tensor([True, True, True, False])
+    assert torch.allclose(channel(logits, vectors)[1], expected)
+    assert not torch.allclose(every, expected)
+    channel.present = torch.zeros(4, dtype=torch.bool)  # a process may have repeated rows only
+    assert torch.allclose(channel(logits, vectors)[1], every)
 
 
 def test_fsdp_may_be_asked_for_by_an_argument():
