@@ -165,9 +165,6 @@ def main() -> int:
     parser.add_argument("--layer", choices=("both", "steps", "trainings"), default="both")
     parser.add_argument("--methods", nargs="+", default=sorted(METHODS), choices=sorted(METHODS), metavar="NAME")
     arguments = parser.parse_args()
-    warnings.simplefilter("error")
-    logging.getLogger("hf_noisy").setLevel(logging.ERROR)
-    torch.set_num_threads(1)
     slow = {"both": arguments.examples // SLOW_SHARE, "steps": 0, "trainings": arguments.examples}[arguments.layer]
     start, found = time.perf_counter(), []
     for check, strategy, examples in (
@@ -183,4 +180,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("error")
+    logging.getLogger("hf_noisy").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
     sys.exit(main())

@@ -154,7 +154,7 @@ class Training:
         trained = [logits, *self.channels.parameters()]
         gradients = torch.autograd.grad(seen.total + 0 * logits.sum(), trained, allow_unused=True)
         assert all(g is None or torch.isfinite(g).all() for g in gradients), "a gradient is not finite"
-        seen.gradient = gradients[0]
+        seen.gradient, seen.total = gradients[0], seen.total.detach()
         return seen
 
     def _views(self, batch: Batch) -> list[dict[str, Tensor]]:

@@ -34,6 +34,7 @@ from hf_noisy.audit import (
     write_report,
     write_scores,
 )
+from hf_noisy.audit.heat_map import heat_map
 
 HOSTILE_NAME = "\"><img src=x onerror='window.ran = 1'>" + SCRIPT
 
@@ -241,8 +242,9 @@ def test_a_gap_parts_a_curve_and_curves_of_one_axis_share_a_chart():
 
 def test_the_heat_map_has_true_classes_as_rows():
     matrix = np.array([[0.8, 0.2, 0.0], [0.05, 0.9, 0.05], [0.4, 0.1, 0.5]])
-    drawn = charts.heat_map(matrix, CLASSES)
+    drawn = heat_map(matrix, CLASSES)
     cell = next(cell for cell in drawn.cells if (cell.row, cell.column) == (2, 0))
+    assert cell.probability == 0.4
     assert cell.title == "true class unsure, given label ham: 40 of 100"
     assert drawn.slips[0] == ("unsure", "ham", "40")
     assert len(drawn.slips) == 5

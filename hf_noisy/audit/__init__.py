@@ -3,7 +3,6 @@
 from hf_noisy.audit.content import (
     KINDS,
     AuditContent,
-    AuditedRows,
     Curve,
     LossMixture,
     Noise,
@@ -24,6 +23,7 @@ from hf_noisy.audit.exports import (
     write_scores,
 )
 from hf_noisy.audit.report import write_report
+from hf_noisy.audit.rows import AuditedRows
 
 __all__ = [
     "KINDS",

@@ -14,8 +14,6 @@ from hf_noisy.audit.content import AuditContent, Curve, LossMixture
 _BINS = 44
 _TAIL = 0.995  # share of the losses within the axis; the rest is counted in the last bin
 _ABOVE = 1.25  # how far a narrow component may reach above the tallest column; the rest of it is cut
-_NUMBERED = 14  # classes up to which cells hold their numbers
-_NAME = 22  # characters of a class name in a heat map; the rest is in the tooltip
 
 
 @dataclass(frozen=True)
@@ -75,27 +73,6 @@ class LineChart:
     lines: list[Line]
     x: list[Tick]
     y: list[Tick]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One pair of classes."""
-
-    row: int
-    column: int
-    probability: float
-    text: str
-    title: str
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    """A transition matrix."""
-
-    names: list[tuple[str, str]]  # as drawn, and in full
-    cells: list[Cell]
-    numbered: bool
-    slips: list[tuple[str, str, str]]  # true class, given label, share: the largest off the diagonal
 
 
 def ticks(low: float, high: float, count: int = 4) -> tuple[float, list[float]]:
@@ -166,33 +143,6 @@ def line_charts(curves: Sequence[Curve]) -> list[LineChart]:
     ]
 
 
-def heat_map(matrix: np.ndarray, class_names: Sequence[str], most: int = 6) -> HeatMap:
-    """The cells of `matrix` (classes, classes), and its largest slips."""
-    classes = range(len(class_names))
-    cells = [
-        Cell(
-            i,
-            j,
-            round(float(matrix[i, j]), 3),
-            numbers.percent_words(float(matrix[i, j])),
-            f"true class {class_names[i]}, given label {class_names[j]}: {numbers.percent_words(float(matrix[i, j]))} of 100",
-        )
-        for i in classes
-        for j in classes
-    ]
-    slips = sorted((cell for cell in cells if cell.row != cell.column), key=lambda cell: -matrix[cell.row, cell.column])
-    return HeatMap(
-        [(_short(name), name) for name in class_names],
-        cells,
-        len(class_names) <= _NUMBERED,
-        [
-            (class_names[cell.row], class_names[cell.column], cell.text)
-            for cell in slips[:most]
-            if matrix[cell.row, cell.column] >= 0.005
-        ],
-    )
-
-
 def _component_heights(mixture: LossMixture, places: np.ndarray, scale: float) -> list[np.ndarray]:
     components = zip(mixture.means, mixture.deviations, mixture.shares, strict=True)
     return [
@@ -245,7 +195,3 @@ def _points(x: np.ndarray, y: np.ndarray, across: tuple[float, float], up: tuple
 def _axis(marks: Sequence[float], step: float) -> list[Tick]:
     span = marks[-1] - marks[0]
     return [Tick(round(100 * (mark - marks[0]) / span, 2), numbers.tick(mark, step)) for mark in marks]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME else name[: _NAME - 1] + "…"

@@ -16,13 +16,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hf_noisy.audit import charts, numbers
-from hf_noisy.audit.content import AuditContent, reason_kind
+from hf_noisy.audit.content import AuditContent
+from hf_noisy.audit.heat_map import heat_map
+from hf_noisy.audit.rows import reason_kind
 from hf_noisy.domains import check_whole
 
 WORST = 2000
 _TEXT_BUDGET = 16_000_000  # characters of all texts in one report; long texts are cut evenly until it holds
 _STYLES = ("base.css", "figures.css", "review.css")
-_SCRIPTS = ("formats.js", "store.js", "view.js", "rows.js", "keys.js", "main.js")
+_SCRIPTS = ("formats.js", "store.js", "view.js", "rows.js", "keys.js", "exchange.js", "main.js")
 
 
 def write_report(content: AuditContent, path: str | Path, worst: int = WORST) -> int:
@@ -72,7 +74,7 @@ def _render(content: AuditContent, chosen: np.ndarray) -> str:
         wrong=numbers.about(content.noise.rate * content.labelled),
         rate_axis=_rate_axis(content),
         bars=charts.class_bars(content),
-        matrix=None if content.noise.matrix is None else charts.heat_map(content.noise.matrix, content.class_names),
+        matrix=None if content.noise.matrix is None else heat_map(content.noise.matrix, content.class_names),
         losses=None if content.rows.losses is None else charts.histogram(content.rows.losses, content.mixture),
         curves=charts.line_charts(content.curves),
         snippet=_snippet(content),
