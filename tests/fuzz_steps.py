@@ -215,19 +215,23 @@ class Training:
 
     def resumed(self, epoch: int) -> Training:
         """Another training that has read what this one writes in a checkpoint."""
-        with contextlib.ExitStack() as stack:
-            for callback in self.callbacks:
-                stack.enter_context(callback.deployed(self.model))
-            weights = {name: value.clone() for name, value in self.everything.state_dict().items()}
+        weights = self._deployed_weights()
         with tempfile.TemporaryDirectory() as folder:
             save_state(folder, self.callbacks, {}, epoch)
             other = Training(self.case, weights)
             assert load_state(folder, other.callbacks, {}) == epoch
         return other
 
+    def _deployed_weights(self) -> dict[str, Tensor]:
+        with contextlib.ExitStack() as stack:
+            for callback in self.callbacks:
+                stack.enter_context(callback.deployed(self.model))
+            return {name: value.clone() for name, value in self.everything.state_dict().items()}
+
     def remembered(self) -> dict[str, Tensor]:
         """Everything that a checkpoint would hold, and everything that is reported."""
         found = {f"weights.{name}": value for name, value in self.everything.state_dict().items()}
+        found |= {f"deployed.{name}": value for name, value in self._deployed_weights().items()}
         for callback in self.callbacks:
             name = type(callback).__name__
             found |= {f"{name}.{key}": value for key, value in callback.state_dict().items()}
