@@ -93,6 +93,8 @@ class NoisyTrainer(CleanRowsTrainer):
     ) -> None:
         if criterion is not None and not isinstance(criterion, Criterion):
             raise TypeError(f"criterion={criterion!r}: expected a Criterion. Derive a class from hf_noisy.Criterion.")
+        if not isinstance(callbacks, Sequence | None):
+            raise TypeError(f"callbacks={callbacks!r}: expected a list of callbacks. Write callbacks=[...].")
         self._criterion_argument = criterion
         self._named_callbacks: list[NoiseCallback] = []
         self._dynamics = ExampleDynamics()

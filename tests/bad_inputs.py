@@ -235,6 +235,11 @@ def arguments() -> Cases:
             trains(data_collator=keeping("input_ids", "index")),
             "'labels' ... collator dropped them ... pass on every key",
         ),
+        "a callback without a list": (
+            trains(callbacks=TruncatedGCE),
+            "callbacks= ... expected a list ... callbacks=[...]",
+            TypeError,
+        ),
         "callback by its name": (
             trains(callbacks=["co_teaching"]),
             "'co_teaching' ... expected callbacks ... noise_method",

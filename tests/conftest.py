@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -141,3 +142,9 @@ def flat_weights(model: torch.nn.Module) -> torch.Tensor:
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Files with many slow tests first, or one process is left with them at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
