@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import datasets
 import numpy as np
 import pyarrow as pa
+from datasets.fingerprint import generate_random_fingerprint
+from datasets.table import InMemoryTable
 
 _NO_ROW = {"i": -100, "f": 0.0, "u": 0, "b": False}  # stored where a filter left a row out; never read
 
@@ -20,8 +23,7 @@ def stored_column(dataset: datasets.Dataset, column: str) -> pa.Array:
     order = row_order(dataset)
     if order is not None:
         stored = stored.take(pa.array(order))
-    found = stored.combine_chunks()
-    return found if isinstance(found, pa.Array) else pa.chunked_array(found.chunks).combine_chunks()
+    return stored.combine_chunks()
 
 
 def row_order(dataset: datasets.Dataset) -> np.ndarray | None:
@@ -36,7 +38,7 @@ def with_columns(dataset: datasets.Dataset, columns: Mapping[str, np.ndarray]) -
     the old ones. Rows that occur twice leave no other way.
     """
     order, size = row_order(dataset), len(dataset.data)
-    if order is not None and len(np.unique(order)) == len(order):
+    if order is not None and _distinct(order, size):
         scattered = {name: _scattered(values, order, size) for name, values in columns.items()}
         whole = datasets.Dataset(dataset.data, info=dataset.info.copy(), fingerprint=dataset._fingerprint)
         added = _added(whole, scattered)
@@ -53,6 +55,13 @@ def with_columns(dataset: datasets.Dataset, columns: Mapping[str, np.ndarray]) -
     return found.with_format(dataset.format["type"], columns=[*shown, *columns], **dataset.format["format_kwargs"])
 
 
+def _distinct(order: np.ndarray, size: int) -> bool:
+    """Whether no row occurs twice."""
+    taken = np.zeros(size, dtype=bool)
+    taken[order] = True
+    return int(taken.sum()) == len(order)
+
+
 def _scattered(values: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
     """(size, ...) row k of `values` at place `order[k]`."""
     stored = np.full((size, *values.shape[1:]), _NO_ROW[values.dtype.kind], dtype=values.dtype)
@@ -66,7 +75,24 @@ def _added(dataset: datasets.Dataset, columns: Mapping[str, np.ndarray]) -> data
     return dataset
 
 
+def dataset_of(columns: Mapping[str, Any]) -> datasets.Dataset:
+    """A dataset of arrays, (rows,) or (rows, width), as `Dataset.from_dict` makes it, but with no Python object a row.
+
+    >>> dataset_of({"index": np.arange(2), "weight": np.ones((2, 3), dtype=np.float32)})[1]
+    {'index': 1, 'weight': [1.0, 1.0, 1.0]}
+    """
+    table = pa.table({name: _as_column(values) for name, values in columns.items()})
+    # or `datasets` would read all of it for a name
+    return datasets.Dataset(InMemoryTable(table), fingerprint=generate_random_fingerprint())
+
+
+def _as_column(values: Any) -> Any:
+    if not isinstance(values, np.ndarray):
+        return values
+    return pa.array(values) if values.ndim == 1 else lists_of(values) if values.ndim == 2 else values.tolist()
+
+
 def lists_of(values: np.ndarray) -> pa.Array:
     """(rows, width) as a column of lists, without a Python object a row."""
     offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
-    return pa.ListArray.from_arrays(offsets, values.ravel())
+    return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(values).ravel())

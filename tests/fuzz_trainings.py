@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from test_contract import StopAt, same
 from transformers import TrainerCallback
 
-from hf_noisy import METHODS, NoiseCallback, NoisyTrainer
+from hf_noisy import METHODS, NoiseCallback, NoisyStopping, NoisyTrainer
 from hf_noisy.callbacks.loss_correction import BackwardCorrection
 from hf_noisy.callbacks.rule_masking import RuleMasking
 from hf_noisy.methods import build_methods
@@ -48,6 +48,7 @@ class TrainerCase:
     abstain: Any = -1  # how a hard label abstains: -1, -100 or None
     as_list: bool = False  # whether the rows are a list and no `datasets.Dataset`
     stop: float = 0.5  # where the training is broken off, as a share of its steps
+    watched: bool = False  # whether `NoisyStopping` looks on
     optimizer: dict[str, Any] = field(default_factory=lambda: {"optim": "sgd", "max_grad_norm": 0.0})
 
 
@@ -78,6 +79,7 @@ def trainer_cases(draw: st.DrawFn, names: Sequence[str] = tuple(METHODS)) -> Tra
         abstain=draw(st.sampled_from([-1, -100, None])),
         as_list=draw(st.booleans()),
         stop=draw(st.floats(0, 1)),
+        watched=draw(st.booleans()),
     )
 
 
@@ -142,6 +144,7 @@ def check_accumulation(trial: TrainerCase, folder: str) -> None:
 
 def trained(trial: TrainerCase, folder: str, resume: str | None = None, **more: Any) -> NoisyTrainer:
     case, callbacks = trial.case, [Several(trial.case.networks), *more.pop("callbacks", [])]
+    callbacks += [NoisyStopping("label_wave", patience=None)] if trial.watched else []
     dropout = more.pop("dropout", 0.2)
     settings: dict[str, Any] = {
         "per_device_train_batch_size": case.batch,

@@ -69,7 +69,7 @@ class CandidateLabels(NoiseCallback):
 
     def setup(self, context: Context) -> None:
         counts = _vote_counts(context)
-        self.counts, self.networks = counts.to(torch.int16), context.networks
+        self.counts, self.networks = counts, context.networks
         self.last_of_warmup = whole_epochs(self.warmup * context.epochs) - 1  # -1: without one, as 0
         start = (counts if self.start == "votes" else counts > 0).float()
         start = start / start.sum(-1, keepdim=True).clamp_min(1)
@@ -141,18 +141,19 @@ def restricted(log_probs: Tensor, counts: Tensor, prior: float) -> Tensor:
 
 
 def _vote_counts(context: Context) -> Tensor:
-    """(rows, classes) int64 how many sources vote for each class, or an error where there is no vote."""
+    """(rows, classes) int16 how many sources vote for each class, or an error where there is no vote."""
     if context.votes is None:
         raise ValueError(
             "CandidateLabels learns from the votes of sources and there are none: expected a column weak_labels in "
             "train_dataset, one vote a source, -1 to abstain. Add it with hf_noisy.apply_labeling_functions."
         )
-    votes = context.votes.long()
-    counts = votes.new_zeros((context.rows, context.classes + 1))
-    counts.scatter_add_(1, torch.where(votes < 0, context.classes, votes), torch.ones_like(votes))
-    if not bool(counts[:, :-1].any()):
+    votes = context.votes
+    counts = votes.new_zeros((context.rows, context.classes), dtype=torch.int16)
+    for column in votes.split(1, dim=1):  # all at once would take 8 bytes for each row and source
+        counts.scatter_add_(1, column.clamp_min(0).long(), (column >= 0).to(counts.dtype))
+    if not bool(counts.any()):
         raise ValueError(
             f"CandidateLabels: all {votes.shape[1]} sources abstain on all {context.rows} rows of train_dataset: expected "
             "at least one vote in the column weak_labels. Check the labeling functions."
         )
-    return counts[:, :-1]
+    return counts

@@ -90,8 +90,9 @@ class LabelCorrection(NoiseCallback):
         self.targets = Memory(context.rows, (*shape, context.classes), device=device)
         self.targets.values.copy_(given.unsqueeze(1))
         self.looked = Memory(context.rows, dtype=torch.int32, fill=-1, device=device)  # the last epoch that counted
-        self.rival = Memory(context.rows, shape, dtype=torch.int64, fill=-1, device=device)  # class predicted last
-        self.streak = Memory(context.rows, shape, dtype=torch.int32, device=device)  # epochs in a row that it was
+        if self.kind == "hard":
+            self.rival = Memory(context.rows, shape, dtype=torch.int64, fill=-1, device=device)  # class predicted last
+            self.streak = Memory(context.rows, shape, dtype=torch.int32, device=device)  # epochs in a row that it was
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         if batch.epoch < self.first_epoch:

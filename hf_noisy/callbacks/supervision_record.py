@@ -58,9 +58,7 @@ class SupervisionRecord(NoiseCallback):
         relabeled = (lesson >= 0) & (lesson != given)
         kept = (weights > 0) & seen.unsqueeze(-1)
         logs: dict[str, Tensor | float] = {"kept_share": kept.sum() / seen.sum().clamp_min(1) / self.networks}
-        for k in range(self.classes):
-            mine = seen & (self.labels == k)
-            logs[f"weight_class_{k}"] = weights[mine].sum() / mine.sum().clamp_min(1) / self.networks
+        logs |= {f"weight_class_{k}": mean for k, mean in enumerate(self._means_by_class(weights.mean(-1), seen))}
         logs["relabeled_share"] = relabeled.sum() / met.sum().clamp_min(1) / self.networks
         if self.networks > 1:
             logs["peer_agreement"] = (classes == classes[:, :1]).all(-1)[seen].float().mean()
@@ -70,6 +68,12 @@ class SupervisionRecord(NoiseCallback):
             known = relabeled & (gold >= 0).unsqueeze(-1)
             logs["relabeled_accuracy"] = (known & (lesson == gold.unsqueeze(-1))).sum() / known.sum().clamp_min(1)
         return logs
+
+    def _means_by_class(self, weights: Tensor, seen: Tensor) -> Tensor:
+        """(classes,) of the rows that were `seen`, by their label, in one pass; on the CPU, where the order of sums is fixed."""
+        labels, weights = self.labels[seen].cpu(), weights[seen].cpu().double()
+        sums = torch.zeros(self.classes, dtype=weights.dtype).index_add_(0, labels, weights)
+        return sums / labels.bincount(minlength=self.classes).clamp_min(1)
 
     def _against_gold(self, taught: Tensor, seen: Tensor, gold: Tensor) -> dict[str, Tensor]:
         right = ((self.labels == gold) & seen).unsqueeze(-1)
