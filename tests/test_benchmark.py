@@ -170,7 +170,32 @@ def test_other_settings_or_parameters_are_other_runs(results, corpus, tmp_path, 
     assert len(started) == 1 + len(FIXED)
 
 
+def test_what_learns_from_gold_labels_alone_is_not_run_again_under_another_noise(corpus, tmp_path, monkeypatch):
+    output = tmp_path / "results.jsonl"
+    started = fake_runs(monkeypatch)
+    for noise in ("symmetric:0.2", None, "symmetric:0.4"):  # labels as given are not an injected noise
+        started.clear()
+        assert run_benchmark([corpus], ["gce"], [0], output, replace(SMALL, noise=noise), say=lambda text: None) == []
+        spared = {"gold", "clean_valid"} if noise == "symmetric:0.4" else set()
+        assert {run.method for run in started} == {*FIXED, "gce"} - spared
+    lines = {(line["settings"]["noise"], line["method"]): line for line in read_results(output)}
+    assert len(lines) == len(read_results(output)) == 3 * (len(FIXED) + 1)
+    assert lines["symmetric:0.4", "gold"]["cost"] == 1.5
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["gold", "clean_valid"])
+def test_what_learns_from_gold_labels_alone_learns_the_same_under_another_noise(corpus, method):
+    first, second = (
+        schedule.execute(Run(corpus, method, 0), replace(SMALL, noise=noise), {}, threads=1)
+        for noise in ("symmetric:0.2", "symmetric:0.4")
+    )
+    for line in (first, second):
+        for key in ("settings", "train_seconds", "processor_seconds", "peak_memory_mb"):
+            del line[key]
+    assert first == second
+
+
 def test_the_report_is_written_from_the_file(results, tmp_path):
     write_report(read_results(results), tmp_path / "report.md")
     text = (tmp_path / "report.md").read_text()

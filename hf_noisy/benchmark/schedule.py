@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -17,7 +18,7 @@ from typing import Any
 from hf_noisy.benchmark.data import load, prepare
 from hf_noisy.benchmark.results import append, identity, open_results, to_line
 from hf_noisy.benchmark.rows import run_row
-from hf_noisy.benchmark.settings import Run, Settings, plan
+from hf_noisy.benchmark.settings import READS_GOLD, Run, Settings, plan
 
 _PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.accuracy_f1"]
 
@@ -35,7 +36,8 @@ def run_benchmark(
 ) -> list[str]:
     """Measures the fixed rows and `methods` on each corpus with each seed, and appends a line a run to `output`.
 
-    What `output` already holds is not run again, so an interrupted benchmark goes on where it stopped. Every run is a
+    What `output` already holds is not run again, so an interrupted benchmark goes on where it stopped; nor are `gold` and
+    `clean_valid` under a second injected noise, which they do not see: their lines are taken from the first. Every run is a
     process of its own: its peak memory is its own, and if it dies, the others go on.
 
     Args:
@@ -71,10 +73,38 @@ def run_benchmark(
     if not todo:
         return []
     ledger = _Ledger(output, lines, settings, todo, processes, say)
+    known = _untouched_by_noise(todo, settings, lines)
+    for run, line in known:
+        ledger.finished(run, line)
+    taken = [run for run, _ in known]
+    to_run = [run for run in todo if run not in taken]
     with ThreadPoolExecutor(processes) as threads:
-        futures = {threads.submit(_in_a_process, run, settings, columns, processes): run for run in todo}
+        futures = {threads.submit(_in_a_process, run, settings, columns, processes): run for run in to_run}
         _collect(futures, ledger)
     return ledger.failures()
+
+
+def _untouched_by_noise(
+    todo: Sequence[Run], settings: Settings, lines: Sequence[Mapping[str, Any]]
+) -> list[tuple[Run, dict[str, Any]]]:
+    """Runs of `gold` and `clean_valid` that `lines` hold under another injected noise: what they learn is the same.
+
+    Not so between injected noise and labels as given, where a row on which every source abstains is left out.
+    """
+    if settings.noise is None:
+        return []
+
+    def apart_from_noise(key: str) -> str:
+        *rest, of_line = json.loads(key)
+        return json.dumps([*rest, {**of_line, "noise": None}], sort_keys=True)
+
+    injected = {
+        apart_from_noise(identity(line)): line
+        for line in lines
+        if line["method"] in READS_GOLD and line["settings"]["noise"] is not None
+    }
+    found = [(run, injected.get(apart_from_noise(_identity(run, settings)))) for run in todo]
+    return [(run, {**line, "settings": settings.record()}) for run, line in found if line is not None]
 
 
 def _collect(futures: dict[Future[dict[str, Any]], Run], ledger: _Ledger) -> None:
