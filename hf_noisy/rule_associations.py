@@ -41,7 +41,7 @@ def associated_tokens(
     >>> associated_tokens(texts, votes)[0], associated_tokens(texts, votes)[1]
     (array([False, False,  True]), array([False, False, False]))
     """
-    from scipy.sparse import csr_array  # type: ignore[import-untyped]
+    from scipy.sparse import csr_array
 
     votes = check_votes(votes)
     lengths = np.array([len(row) for row in rows])
@@ -76,8 +76,8 @@ def _significant(
     level: float,
 ) -> np.ndarray:
     """(votes, ids) whether a token goes with a vote, from the counts of both together and of each."""
-    from scipy.special import xlogy  # type: ignore[import-untyped]
-    from scipy.stats import chi2  # type: ignore[import-untyped]
+    from scipy.special import xlogy
+    from scipy.stats import chi2
 
     only_token, only_vote = tokens - together, cast[:, None] - together
     cells = (together, only_token, only_vote, rows - together - only_token - only_vote)

@@ -24,13 +24,11 @@ import numpy as np
 
 from hf_noisy import Corpus, hard_labels, label_model_probabilities, load_corpus, majority_vote
 from hf_noisy.embedded import embedded_corpus
-from hf_noisy.estimation import draw_matrices, estimate_noise, mean_vectors, out_of_fold_probabilities
+from hf_noisy.estimation import draw_matrices, estimate_noise, out_of_fold_probabilities, text_vectors
 from hf_noisy.estimation.matrices import row_shares
 from hf_noisy.launching import parse_arguments
 from hf_noisy.splits import split_corpus
 from hf_noisy.weak import votes_of
-
-_WIDTH = 128  # of a bag of words, after latent semantic analysis
 
 
 @dataclass
@@ -67,7 +65,7 @@ def main() -> None:
     rows, labels = train.select(np.flatnonzero(labels >= 0)), labels[labels >= 0]
     votes, gold = votes_of(rows), np.array(rows["gold"][:])
     several = votes.shape[1] >= 3  # fewer sources tell nothing of each other
-    features = vectors(given, rows["text"][:])
+    features = text_vectors(rows["text"][:], given.model, max_length=given.max_length, seed=given.seed)
     report = estimate_noise(
         labels,
         probs=out_of_fold_probabilities(features, labels, corpus.num_classes, given.folds, given.seed),
@@ -104,21 +102,6 @@ def load(given: EstimateArguments) -> Corpus:
         votes_columns=given.votes_columns,
         gold_column=given.gold_column,
     )
-
-
-def vectors(given: EstimateArguments, texts: list[str]) -> np.ndarray:
-    """(texts, width) of the frozen encoder, or of the words."""
-    if given.model is not None:
-        from transformers import AutoModel, AutoTokenizer
-
-        model, tokenizer = AutoModel.from_pretrained(given.model), AutoTokenizer.from_pretrained(given.model)
-        return mean_vectors(model, tokenizer, texts, max_length=given.max_length)
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit_transform(texts)
-    width = min(_WIDTH, min(words.shape) - 1)
-    return TruncatedSVD(width, random_state=given.seed).fit_transform(words)
 
 
 def true_matrix(labels: np.ndarray, gold: np.ndarray, classes: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from hf_noisy.audit.exports import (
     write_label_studio,
     write_scores,
 )
+from hf_noisy.audit.labels import audit_labels
 from hf_noisy.audit.report import write_report
 from hf_noisy.audit.rows import AuditedRows
 
@@ -39,6 +40,7 @@ __all__ = [
     "Source",
     "apply_decisions",
     "argilla_records",
+    "audit_labels",
     "label_studio_config",
     "label_studio_tasks",
     "read_decisions",

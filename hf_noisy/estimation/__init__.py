@@ -9,7 +9,7 @@ from hf_noisy.estimation.dawid_skene import dawid_skene, label_model_confusion
 from hf_noisy.estimation.estimate import LikelihoodEstimate, NoiseEstimate, VotesEstimate
 from hf_noisy.estimation.expectation_maximization import expectation_maximization
 from hf_noisy.estimation.figure import draw_matrices
-from hf_noisy.estimation.frozen import mean_vectors, out_of_fold_probabilities
+from hf_noisy.estimation.frozen import mean_vectors, out_of_fold_probabilities, text_vectors
 from hf_noisy.estimation.matrices import (
     check_invertible,
     check_matrix,
@@ -46,6 +46,7 @@ __all__ = [
     "out_of_fold_probabilities",
     "prior_of",
     "t_revision",
+    "text_vectors",
     "total_variation",
     "volminnet",
 ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, on standardised features
+_WORDS = 128  # width of a latent semantic analysis
 _FLOOR = 1e-6  # probability of a class that a fold never saw
 
 
@@ -63,6 +64,28 @@ def mean_vectors(
     vectors = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
     vectors[order] = np.concatenate(parts)
     return vectors
+
+
+def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: int = 128, seed: int = 0) -> np.ndarray:
+    """(texts, width) of a pretrained encoder, by `mean_vectors`, or without one of the words of the texts.
+
+    Args:
+        texts: at least three.
+        model: name or folder for `AutoModel.from_pretrained`; None is a latent semantic analysis of words and pairs of
+            words, 128 wide.
+        max_length: tokens of a text; the rest is cut. Words are not.
+        seed: of the analysis of words.
+    """
+    if model is not None:
+        from transformers import AutoModel, AutoTokenizer
+
+        encoder, tokenizer = AutoModel.from_pretrained(model), AutoTokenizer.from_pretrained(model)
+        return mean_vectors(encoder, tokenizer, texts, max_length=max_length)
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit_transform(texts)
+    return TruncatedSVD(min(_WORDS, min(words.shape) - 1), random_state=seed).fit_transform(words)
 
 
 def out_of_fold_probabilities(

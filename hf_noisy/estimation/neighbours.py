@@ -148,7 +148,7 @@ def named(matrix: np.ndarray, prior: np.ndarray) -> Solution:
     (array([[0.9, 0.1],
            [0.4, 0.6]]), array([0.7, 0.3]))
     """
-    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+    from scipy.optimize import linear_sum_assignment
 
     rows, classes = linear_sum_assignment(-matrix)
     order = rows[np.argsort(classes)]

@@ -1,0 +1,201 @@
+"""Labels audited by the vectors of their texts: wrong ones are found, counted and named, and no gold label is read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+from test_estimation_report import by_people, by_rules
+
+from hf_noisy.audit import audit_labels, score_rows
+from hf_noisy.audit.kinds import recommend
+from hf_noisy.audit.scorers import contradiction, incoherence, wrongness
+from hf_noisy.noise import pair, symmetric
+from hf_noisy.weak import hard_labels, majority_vote
+
+ROOT = Path(__file__).resolve().parents[1]
+FEW = {"resamples": 5}
+
+
+def points_of(rows: int = 900, classes: int = 3, distance: float = 4.0, seed: int = 0):
+    draw = np.random.default_rng(seed)
+    gold = draw.integers(0, classes, rows)
+    return distance * np.eye(classes)[gold] + draw.standard_normal((rows, classes)), gold
+
+
+def audited(labels, points, names=("a", "b", "c"), **more):
+    texts = [f"text {row}" for row in range(len(labels))]
+    return audit_labels(texts, labels, names, points, **{**FEW, **more})
+
+
+def test_wrong_labels_at_random_are_found_counted_and_corrected():
+    points, gold = points_of()
+    labels = symmetric(gold, 0.2, 3, seed=1).labels
+    content = audited(labels, points)
+    wrong = labels != gold
+    assert average_precision_score(wrong, content.rows.wrongness) > 0.95
+    assert content.noise.kind == "symmetric"
+    assert content.noise.rate == pytest.approx(wrong.mean(), abs=0.05)
+    assert content.noise.low <= wrong.mean() <= content.noise.high
+    assert content.suspect.mean() == pytest.approx(content.noise.rate, abs=0.01)
+    assert (content.rows.suggested_labels == gold)[wrong].mean() > 0.95
+    assert content.recommendation.method == "gce"
+    found = [reasons for reasons, is_wrong in zip(content.rows.reasons, wrong, strict=True) if is_wrong]
+    assert (
+        np.mean([any(reason.startswith("neighbours say otherwise") for reason in reasons) for reasons in found]) > 0.9
+    )
+
+
+def test_labels_that_are_confused_with_the_next_class_are_called_class_dependent():
+    points, gold = points_of()
+    content = audited(pair(gold, 0.2, 3, seed=1).labels, points)
+    assert content.noise.kind == "class-dependent"
+    assert content.noise.matrix is not None
+    assert content.noise.matrix[0, 1] > 0.1 > content.noise.matrix[0, 2]
+
+
+def test_labels_that_are_wrong_where_texts_are_hard_are_called_instance_dependent():
+    points, gold = points_of(rows=1500, distance=3.0)
+    ordered = np.sort(points, 1)
+    hard = np.argsort(ordered[:, 2] - ordered[:, 1])[: round(0.2 * len(gold))]  # the least clear fifth
+    labels = gold.copy()
+    labels[hard] = np.argsort(points, 1)[hard, 1]
+    content = audited(labels, points)
+    assert content.noise.kind == "instance-dependent"
+
+
+def test_where_labels_follow_rules_the_neighbours_alone_decide_and_the_sources_are_described():
+    points, votes, _ = by_rules()
+    names = [f"keyword_{k}" for k in range(votes.shape[1])]
+    labels = hard_labels(majority_vote(votes, 2))
+    content = audited(labels, points, ("no", "yes"), votes=votes, source_names=names)
+    assert content.noise.kind == "structured by a rule"
+    assert content.recommendation.method == "neighbours"
+    assert any("neighbours alone" in sentence for sentence in content.basis)
+    assert content.abstained == (labels < 0).sum() > 0
+    assert [source.name for source in content.sources] == names
+    assert content.sources[0].coverage == pytest.approx((votes[:, 0] >= 0).mean())
+    assert all(source.accuracy is not None for source in content.sources)
+    assert set(content.rows.votes) == set(names)
+    known = labels >= 0
+    expected = wrongness({"n": incoherence(points[known], labels[known], 2)}, {"n": 1.0}, content.noise.rate)
+    np.testing.assert_allclose(content.rows.wrongness, expected)
+
+
+def test_of_people_who_err_at_random_the_one_who_mostly_errs_is_estimated_to_be_worst():
+    points, votes, gold = by_people(rows=2400)
+    votes[:, 3] = symmetric(gold, 0.6, 3, seed=9).labels
+    votes[np.random.default_rng(1).random(votes.shape) < 0.6] = -1  # so that some rows have no vote of the others
+    content = audited(hard_labels(majority_vote(votes, 3)), points, votes=votes)
+    accuracies = [source.accuracy for source in content.sources]
+    assert None not in accuracies
+    assert accuracies[3] < min(accuracies[:3]) - 0.1
+
+
+def test_words_on_which_a_source_errs_are_named():
+    draw = np.random.default_rng(0)
+    points, gold = points_of(rows=800, classes=2)
+    not_seen = draw.random(800) < 0.3
+    texts = ["not really" if negated else "plainly so" for negated in not_seen]
+    first = np.where(draw.random(800) < 0.5, np.where(not_seen, 1 - gold, gold), -1)  # errs on "not"
+    second = np.where(first < 0, gold, -1)  # never beside the first
+    votes = np.stack([first, second], 1)
+    labels = hard_labels(majority_vote(votes, 2))
+    content = audit_labels(texts, labels, ("no", "yes"), points, votes=votes, source_names=["hasty", "careful"], **FEW)
+    hasty, careful = content.sources
+    assert {pattern.text for pattern in hasty.patterns} <= {"not", "really", "not really"}
+    assert hasty.patterns
+    assert careful.patterns == []
+
+
+def test_dynamics_of_a_training_give_reasons_and_losses():
+    points, gold = points_of(rows=120)
+    seen, wrong = np.full(120, 4), np.zeros(120, dtype=int)
+    wrong[:3] = 4, 3, 1
+    loss = np.linspace(0, 2, 120)
+    content = audited(gold, points, dynamics={"seen": seen, "disagreements": wrong, "loss": loss})
+    assert content.rows.reasons[0][0] == "never learned: in 4 epochs"
+    assert content.rows.reasons[1][0] == "disagreed in 3 of 4 epochs"
+    assert not any("epochs" in reason for reason in content.rows.reasons[2])
+    np.testing.assert_allclose(content.rows.losses, loss)
+    assert content.loss_name == "mean loss, in nats"
+
+
+def test_rows_without_a_label_are_left_out_and_ids_are_kept():
+    points, gold = points_of(rows=60)
+    labels = np.where(np.arange(60) % 4 == 0, -1, gold)
+    content = audited(labels, points, ids=[f"r{row}" for row in range(60)])
+    lines = list(score_rows(content))
+    assert [line["id"] for line in lines] == [f"r{row}" for row in range(60) if row % 4]
+    assert [line["label"] for line in lines] == labels[labels >= 0].tolist()
+    assert content.abstained == 15
+
+
+def test_the_same_seed_gives_the_same_audit():
+    points, gold = points_of(rows=200)
+    labels = symmetric(gold, 0.3, 3, seed=2).labels
+    first, second = (list(score_rows(audited(labels, points, seed=3))) for _ in range(2))
+    assert first == second
+
+
+def test_contradiction_counts_votes_by_hand():
+    votes = np.array([[0, 1, 1, -1], [-1, -1, -1, -1], [2, 2, 2, 2]])
+    assert contradiction(votes, np.array([1, 0, 2])).tolist() == [pytest.approx(1 / 3), 0, 0]
+
+
+def test_half_of_the_wrongness_is_reached_by_as_many_rows_as_are_taken_for_wrong():
+    values = np.random.default_rng(0).random(1000)
+    found = wrongness({"a": values}, {"a": 1.0}, rate=0.3)
+    assert (found > 0.5).mean() == pytest.approx(0.3, abs=0.002)
+    assert (np.argsort(found) == np.argsort(values)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate", "method"),
+    [("symmetric", 0.01, "ce"), ("symmetric", 0.3, "gce"), ("instance-dependent", 0.2, "neighbours")],
+)
+def test_the_recommended_method_is_one_that_can_be_named(kind, rate, method):
+    from hf_noisy.methods import check_methods
+
+    found = recommend(kind, rate, 0.0)
+    assert found.method == method
+    check_methods(found.method, found.noise_kwargs)
+
+
+def test_bad_input_is_refused():
+    points, gold = points_of(rows=30)
+    with pytest.raises(ValueError, match="4 rows have a label: expected at least 10"):
+        audited(np.where(np.arange(30) < 4, gold, -1), points)
+    with pytest.raises(ValueError, match="features has 29 rows: expected 30"):
+        audited(gold, points[:29])
+    with pytest.raises(ValueError, match="votes has 29 rows: expected 30"):
+        audited(gold, points, votes=gold[:29, None])
+    with pytest.raises(ValueError, match="expected one score or more with a weight"):
+        wrongness({"a": np.arange(3.0)}, {"b": 1.0}, 0.1)
+    with pytest.raises(ValueError, match="rate=1"):
+        wrongness({"a": np.arange(3.0)}, {"a": 1.0}, 1.0)
+
+
+@pytest.mark.slow
+def test_the_recipe_writes_a_page_and_a_line_for_each_labelled_row(tmp_path):
+    command = [sys.executable, str(ROOT / "recipes" / "audit.py"), "--output", str(tmp_path / "out")]
+    done = subprocess.run(
+        [*command, "--max_rows", "400", "--resamples", "5", "--gold", "True"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [json.loads(line) for line in (tmp_path / "out" / "audit.jsonl").read_text().splitlines()]
+    assert 300 < len(lines) <= 400
+    keys = {"id", "label", "wrongness", "suggested_label", "suggested_probability", "reasons"}
+    assert all(set(line) == keys for line in lines)
+    assert all(0 <= line["wrongness"] <= 1 and line["label"] in (0, 1) for line in lines)
+    assert "average precision" in done.stdout
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "python recipes/audit.py" in page
+    assert f"{len(lines):,}" in done.stdout
