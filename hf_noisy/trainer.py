@@ -8,11 +8,12 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datasets
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
@@ -44,6 +45,9 @@ from hf_noisy.state import (
     token_fingerprint,
 )
 from hf_noisy.supervision import Batch, CleanRows, Context, Mix, Predictions, Supervision, Survey, concatenate_views
+
+if TYPE_CHECKING:
+    from hf_noisy.audit import AuditContent
 
 logger = logging.get_logger(__name__)
 
@@ -254,6 +258,33 @@ class NoisyTrainer(CleanRowsTrainer):
         for callback in self.noise_callbacks:
             columns |= {name: list(values) for name, values in callback.report().items()}
         return datasets.Dataset.from_dict(columns)
+
+    def audit(self, vectors: ArrayLike | None = None, **options: Any) -> AuditContent:
+        """Says of each training label how wrong it looks and what it should be, after any training.
+
+        Scores go by `hf_noisy.audit.audit_labels`, on vectors of an encoder that never saw the labels; the epochs in which
+        the model disagreed, and the losses, are those of this training. Rows of `clean_dataset` are not audited.
+
+        Args:
+            vectors: (rows, width) in row order; by default those of the checkpoint that the model was loaded from, which
+                takes one pass over the texts.
+            options: of `audit_labels`, as `title`, `source_names` or `ids` (by default the column `id`).
+
+        Returns:
+            what `hf_noisy.audit.write_report` and the exports write.
+
+        Raises:
+            RuntimeError: nothing has been trained yet.
+            ValueError: no texts or no encoder to be had, or as `audit_labels`.
+
+        ```python
+        trainer.train()
+        write_report(trainer.audit(), "report.html")
+        ```
+        """
+        from hf_noisy.audit.training import audit_training  # late: a training needs no page
+
+        return audit_training(self, vectors, **options)
 
     def noise_matrix(self) -> np.ndarray | None:
         """(classes, classes) how the labels are confused, as the noise channel now has it; None without a channel.

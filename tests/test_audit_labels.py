@@ -9,13 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import make_trainer
+from datasets import Dataset
 from sklearn.metrics import average_precision_score
 from test_estimation_report import by_people, by_rules
+from transformers import AutoModelForSequenceClassification
 
-from hf_noisy.audit import audit_labels, score_rows
+from hf_noisy.audit import audit_labels, score_rows, write_report
 from hf_noisy.audit.kinds import recommend
 from hf_noisy.audit.scorers import contradiction, incoherence, wrongness
 from hf_noisy.noise import pair, symmetric
+from hf_noisy.reviews import small_encoder
 from hf_noisy.weak import hard_labels, majority_vote
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -179,6 +183,36 @@ def test_bad_input_is_refused():
         wrongness({"a": np.arange(3.0)}, {"b": 1.0}, 0.1)
     with pytest.raises(ValueError, match="rate=1"):
         wrongness({"a": np.arange(3.0)}, {"a": 1.0}, 1.0)
+
+
+@pytest.mark.slow
+def test_a_training_is_audited_with_what_it_showed_of_each_example(tmp_path):
+    encoder, tokenizer = small_encoder(["a good day", "a bad day"], max_length=16)
+    for part in (encoder, tokenizer):
+        part.save_pretrained(tmp_path / "encoder")
+    draw = np.random.default_rng(0)
+    gold = draw.integers(0, 2, 60)
+    texts = [" ".join(draw.choice(("a good day", "a bad day")[k].split(), 6)) for k in gold]
+    labels = np.where(np.arange(60) % 10 == 9, -1, symmetric(gold, 0.2, 2, seed=0).labels)
+    rows = Dataset.from_dict({**tokenizer(texts), "labels": labels, "id": [f"r{row}" for row in range(60)]})
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "encoder", num_labels=2)
+    trainer = make_trainer(tmp_path / "out", rows, model=model, processing_class=tokenizer)
+    with pytest.raises(RuntimeError, match="before train"):
+        trainer.audit()
+    trainer.train()
+    content = trainer.audit(resamples=5, title="days")
+    assert content.rows.ids == [f"r{row}" for row in range(60) if row % 10 != 9]
+    assert content.rows.labels.tolist() == labels[labels >= 0].tolist()
+    assert content.rows.texts[0] == texts[0]
+    assert content.loss_name == "mean loss, in nats"
+    seen = trainer.example_report()
+    np.testing.assert_allclose(content.rows.losses, np.array(seen["loss"][:], dtype=float)[labels >= 0])
+    assert write_report(content, tmp_path / "report.html") == 54
+    trainer.model.config._name_or_path = ""
+    with pytest.raises(ValueError, match="knows no encoder"):
+        trainer.audit()
+    mine = trainer.audit(np.stack([gold, 1 - gold], 1) + 0.1 * draw.standard_normal((60, 2)), resamples=5)
+    assert average_precision_score((labels != gold)[labels >= 0], mine.rows.wrongness) > 0.9
 
 
 @pytest.mark.slow

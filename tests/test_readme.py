@@ -92,6 +92,8 @@ def test_each_command_runs(tmp_path, command):
     if "recipes/estimate_noise.py" in words:
         words += ["--max_rows", "300", "--resamples", "2"]
         words += ["--figure", str(tmp_path / "noise.png"), "--output", str(tmp_path / "noise.json")]
+    if "recipes/audit.py" in words:
+        words += ["--max_rows", "300", "--resamples", "2", "--output", str(tmp_path / "audit")]
     if "examples/labeling_speed.py" in words:
         words += ["--rows", "500", "--rounds", "1"]
     if "--multi_gpu" in words:
