@@ -140,6 +140,20 @@ def test_rows_without_a_label_are_left_out_and_ids_are_kept():
     assert content.abstained == 15
 
 
+def test_a_class_that_no_row_is_labelled_with_is_left_alone():
+    points, gold = points_of(rows=300, classes=4)
+    labels = symmetric(gold, 0.2, 4, seed=0).labels
+    labels[labels == 1] = -1
+    votes = np.stack([labels, np.where(gold == 1, 1, -1), np.full(300, -1)], 1)  # a source votes for it, in vain
+    content = audited(labels, points, names=("a", "b", "c", "d"), votes=votes)
+    assert content.noise.matrix.shape == (4, 4)
+    assert content.noise.matrix[1].tolist() == [0, 1, 0, 0]
+    wrong = (labels != gold)[labels >= 0]
+    assert average_precision_score(wrong, content.rows.wrongness) > 0.7
+    with pytest.raises(ValueError, match="all 75 labels are of class 0: expected two classes"):
+        audited(np.where(np.arange(300) % 4, -1, 0), points, names=("a", "b", "c", "d"))
+
+
 def test_the_same_seed_gives_the_same_audit():
     points, gold = points_of(rows=200)
     labels = symmetric(gold, 0.3, 3, seed=2).labels

@@ -66,7 +66,8 @@ def audit_labels(
         seed: of folds and resamples.
 
     Raises:
-        ValueError, TypeError: fewer labelled rows than twice the folds, or arguments of differing lengths.
+        ValueError, TypeError: fewer labelled rows than twice the folds, labels of one class only, or arguments of differing
+            lengths.
     """
     every = check_labels(labels, len(texts), "texts")
     classes, kept = len(class_names), np.flatnonzero(every >= 0)
@@ -130,15 +131,27 @@ def _estimated(
     resamples: int,
     seed: int,
 ) -> NoiseReport:
-    several = votes is not None and votes.shape[1] >= 3
+    """Of the classes that are among the labels: of one that is never given, nothing can be estimated."""
+    present = np.unique(labels)
+    if len(present) < 2:
+        raise ValueError(
+            f"all {len(labels)} labels are of class {present[0]}: expected two classes or more to compare."
+        )
+    place = np.full(classes + 1, -1)  # the last is for -1, which abstains
+    place[present] = np.arange(len(present))
+    shares = probabilities[:, present]
+    cast = None if votes is None else place[votes]
+    several = cast is not None and cast.shape[1] >= 3
     with warnings.catch_warnings():  # they are out of fold, however well labels are predicted
         warnings.filterwarnings("ignore", message="the most probable class is the given label")
         return estimate_noise(
-            labels,
-            probs=probabilities,
+            place[labels],
+            probs=shares / shares.sum(1, keepdims=True),
             features=vectors,
-            votes=votes,
-            label_model=label_model_probabilities(votes, classes, seed=seed) if several and votes is not None else None,
+            votes=cast,
+            label_model=label_model_probabilities(cast, len(present), seed=seed)
+            if cast is not None and several
+            else None,
             estimators=[name for name in ESTIMATORS if several or name not in ("dawid_skene", "label_model")],
             resamples=resamples,
             seed=seed,
@@ -154,7 +167,9 @@ def _noise(report: NoiseReport, probabilities: np.ndarray, labels: np.ndarray) -
     evidence.append(f"By estimator: {said}.")
     if report.structured:
         evidence.append("Where labels follow a rule, estimators fall short: read the rate as a lower bound.")
-    return Noise(best.rate, min(low, best.rate), max(high, best.rate), kind, evidence, best.matrix)
+    present, matrix = np.unique(labels), np.eye(probabilities.shape[1])
+    matrix[np.ix_(present, present)] = best.matrix  # a class that is never given is taken to be never confused
+    return Noise(best.rate, min(low, best.rate), max(high, best.rate), kind, evidence, matrix)
 
 
 def _nearby(vectors: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
