@@ -84,7 +84,8 @@ def audit_labels(
     noise = _noise(report, probabilities, given)
     scores = {"held_out": disbelief(probabilities, given), "neighbours": incoherence(table, given, classes)}
     weights = {"neighbours": 1.0, "held_out": 0.0 if report.structured else 1.0}
-    nearby = _nearby(table, given, classes)
+    near = _nearest(table)
+    nearby = _nearby(near, given, classes)
     believed = (probabilities + nearby) / 2
     shown = {name: np.asarray(values)[kept] for name, values in (dynamics or {}).items()}
     sources = None
@@ -102,7 +103,7 @@ def audit_labels(
         wrongness=wrongness(scores, weights, min(noise.rate, 0.99)),
         suggested_labels=believed.argmax(1),
         suggested_probabilities=believed.max(1),
-        reasons=_reasons(given, probabilities, table, None if cast is None else cast[kept], shown, class_names),
+        reasons=_reasons(given, probabilities, near, None if cast is None else cast[kept], shown, class_names),
         votes=None if cast is None or names is None else {name: cast[kept, k] for k, name in enumerate(names)},
         losses=scores["held_out"] if losses is None else losses,
     )
@@ -172,9 +173,8 @@ def _noise(report: NoiseReport, probabilities: np.ndarray, labels: np.ndarray) -
     return Noise(best.rate, min(low, best.rate), max(high, best.rate), kind, evidence, matrix)
 
 
-def _nearby(vectors: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+def _nearby(near: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """(rows, classes) the share of each class among the labels of a row's neighbours, common classes counting less."""
-    near = _nearest(vectors)
     shares = np.eye(classes)[labels][near].mean(1) / np.maximum(np.bincount(labels, minlength=classes), 1)
     return shares / shares.sum(1, keepdims=True)
 
@@ -190,12 +190,11 @@ def _nearest(vectors: np.ndarray) -> np.ndarray:
 def _reasons(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    vectors: np.ndarray,
+    near: np.ndarray,
     votes: np.ndarray | None,
     dynamics: Mapping[str, np.ndarray],
     class_names: Sequence[str],
 ) -> list[list[str]]:
-    near = _nearest(vectors)
     other = (labels[near] != labels[:, None]).sum(1)
     against = None if votes is None else contradiction(votes, labels)
     reasons: list[list[str]] = []
