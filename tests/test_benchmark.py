@@ -165,9 +165,9 @@ def test_other_settings_or_parameters_are_other_runs(results, corpus, tmp_path, 
     output.write_text(results.read_text())
     started = fake_runs(monkeypatch)
     run_benchmark([corpus], ["gce:q=0.9"], [0], output, SMALL, say=lambda text: None)
-    assert [(run.method, run.params) for run in started] == [("gce", {"q": 0.9})]
+    assert [(run.method, run.params) for run in started] == [("ce", {}), ("gce", {"q": 0.9})]  # `ce` for the cost
     run_benchmark([corpus], [], [0], output, replace(SMALL, noise="pair:0.3"), say=lambda text: None)
-    assert len(started) == 1 + len(FIXED)
+    assert len(started) == 2 + len(FIXED)
 
 
 def test_what_learns_from_gold_labels_alone_is_not_run_again_under_another_noise(corpus, tmp_path, monkeypatch):
@@ -206,8 +206,10 @@ def test_the_report_is_written_from_the_file(results, tmp_path):
 # ---- the schedule, without training --------------------------------------------------------------------------------
 
 
-def fake_runs(monkeypatch, *, fails: str = "", order: dict[str, float] | None = None) -> list[Run]:
-    """Replaces the process of a run by a made-up line; `order` says how long each method takes."""
+def fake_runs(
+    monkeypatch, *, fails: str = "", order: dict[str, float] | None = None, slowness: float = 1.0
+) -> list[Run]:
+    """Replaces the process of a run by a made-up line; `order` says how long each method takes to come back."""
     import time
 
     started: list[Run] = []
@@ -219,7 +221,8 @@ def fake_runs(monkeypatch, *, fails: str = "", order: dict[str, float] | None = 
             raise RuntimeError("out of luck")
         line = dict.fromkeys(KEYS) | {"dataset": run.dataset, "method": run.method, "params": dict(run.params)}
         line |= {"seed": run.seed, "settings": settings.record(), "versions": {"device": "cpu"}}
-        return line | {"train_seconds": 2.0, "processor_seconds": 2.0 if run.method == "ce" else 3.0}
+        seconds = slowness * (2.0 if run.method == "ce" else 3.0)
+        return line | {"train_seconds": seconds, "processor_seconds": seconds}
 
     monkeypatch.setattr(schedule, "_in_a_process", run)
     return started
@@ -231,6 +234,22 @@ def test_lines_wait_for_the_cost_of_cross_entropy(corpus, tmp_path, monkeypatch)
     assert run_benchmark([corpus], ["gce"], [0], output, SMALL, processes=3, say=lambda text: None) == []
     costs = {line["method"]: line["cost"] for line in read_results(output)}
     assert costs == {"ce": 1.0, **{name: 1.5 for name in (*FIXED, "gce") if name != "ce"}}
+
+
+def test_a_line_that_is_added_later_costs_a_multiple_of_cross_entropy_beside_it(corpus, tmp_path, monkeypatch):
+    output = tmp_path / "results.jsonl"
+    fake_runs(monkeypatch)
+    run_benchmark([corpus], [], [0], output, SMALL, say=lambda text: None)
+    before = output.read_text()
+    started = fake_runs(monkeypatch, slowness=0.5, order={"ce": 0.3})  # a faster machine today
+    assert run_benchmark([corpus], ["gce"], [0], output, SMALL, processes=2, say=lambda text: None) == []
+    assert {run.method for run in started} == {"ce", "gce"}
+    assert output.read_text().startswith(before)
+    (added,) = read_results(output)[len(FIXED) :]
+    assert (added["method"], added["cost"]) == ("gce", 1.5)
+    started.clear()
+    run_benchmark([corpus], ["gce"], [0], output, SMALL, say=lambda text: None)
+    assert not started  # nothing to add, nothing to compare with
 
 
 def test_a_run_that_fails_writes_nothing_and_is_named_and_the_others_go_on(corpus, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ KEYS = (
     "f1_chosen",
     "f1_best",
     "train_seconds",  # without what measuring took
-    "cost",  # a multiple of `ce` on the same corpus, seed and settings: of train_seconds; on a CPU of processor_seconds
+    "cost",  # a multiple of `ce` on the same corpus and seed, run beside it: train_seconds; on a CPU processor_seconds
     "peak_memory_mb",  # of the accelerator; of the whole process where there is none
     "train_rows",  # that the final training saw
     "reads_gold",  # labels of training or validation rows
