@@ -50,6 +50,15 @@ def scores_by(by: str, accuracies: Sequence[float], changes: Sequence[float], wi
     ]
 
 
+def has_risen(changes: Sequence[float]) -> bool:
+    """Whether the curve of prediction changes has passed its first minimum: "label_wave" has chosen.
+
+    >>> has_risen([float("nan"), 0.3, 0.2]), has_risen([0.3, 0.2, 0.25, 0.1])
+    (False, True)
+    """
+    return bool(changes) and _curve(changes, 1)[-1][1]
+
+
 def _curve(changes: Sequence[float], window: int) -> list[tuple[float, bool]]:
     """Each evaluation's point of the averaged curve, and whether the curve has risen by then."""
     points: list[float] = []

@@ -399,6 +399,37 @@ def test_it_goes_neither_with_a_noise_channel_nor_with_another_guesser(tmp_path)
         make_trainer(tmp_path, noise_method="noise_adaptation", callbacks=[SelfTraining()])
 
 
+# ---- the first stage ------------------------------------------------------------------------------------------------
+
+
+def visit(method: SelfTraining, epoch: int, classes: list[int], survey=None) -> None:
+    """An epoch in which the model sees row i as classes[i]."""
+    method.begin_epoch(epoch, survey or (lambda: pytest.fail("a look in the first stage")))
+    probs = torch.tensor([[0.9, 0.1], [0.1, 0.9]])[classes]
+    supervise(method, predictions(probs), batch([0] * len(classes), 2, epoch=epoch))
+
+
+def test_the_first_stage_ends_where_more_predictions_change_than_before():
+    method = ready([0, 1, 0, 1], epochs=12, first_stage=0.5)
+    for epoch, found in enumerate(([0, 0, 0, 0], [0, 1, 1, 1], [0, 1, 0, 1], [1, 0, 0, 1])):  # changes 3, 1, 2
+        visit(method, epoch, found)
+        assert method.in_first_stage
+    look(method, [SURE, OTHER, SURE, OTHER], epoch=4)
+    assert method.changes[1:] == [0.75, 0.25, 0.5]
+    assert method.teaching
+    assert method.metrics()["first_stage_epochs"] == 4
+
+
+def test_without_early_stopping_or_without_a_rise_the_first_stage_takes_its_share():
+    for changes, parameters in (([0, 1, 0, 1, 0, 1], {"early_stopping": False}), ([0] * 6, {})):
+        method = ready([0, 1], epochs=12, first_stage=0.5, **parameters)
+        for epoch, found in enumerate(changes):
+            visit(method, epoch, [found, 0 if epoch < 3 else found])
+        assert method.in_first_stage
+        look(method, [SURE, OTHER], epoch=6)
+        assert method.metrics()["first_stage_epochs"] == 6
+
+
 # ---- in a training ------------------------------------------------------------------------------------------------
 
 

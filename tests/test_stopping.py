@@ -398,7 +398,7 @@ def test_a_resumed_run_has_the_history_of_the_unbroken_one(tmp_path, by, evaluat
     assert str(rule.history) == str(again.history)
     assert len(rule.history) == (10 if evaluate else 4)
     assert rule.chosen.step == again.chosen.step
-    assert torch.equal(rule.seen.values, again.seen.values)
+    assert torch.equal(rule.seen.state(), again.seen.state())
     assert torch.equal(flat_weights(whole.model), flat_weights(resumed.model))
     (checkpoint / STATE_NAME).unlink()
     _, forgetful = run(tmp_path / "broken", by=by, evaluate=evaluate, resume=str(checkpoint))

@@ -15,20 +15,24 @@ from hf_noisy.callbacks.base import AUTHOR, GUESSER, NoiseCallback
 from hf_noisy.domains import check_fraction, check_not_negative, check_whole
 from hf_noisy.labels import one_hot
 from hf_noisy.memory import Memory
+from hf_noisy.prediction_changes import PredictionChanges
 from hf_noisy.selection import whole_epochs
+from hf_noisy.stopping_rules import has_risen
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 from hf_noisy.thresholds import collapse
 
 logger = logging.get_logger(__name__)
 _LEAST = 0.1  # of the rows: fewer sure ones say too little to let all labels go
+_TEACHES, _SURE, _COLLAPSES, _FIRST = range(4)  # facts: is there a teacher, share of sure rows, count, epoch it began
 _WAITS = "The given labels are taught until the next look."
 
 
 class SelfTraining(NoiseCallback):
     """Teaches an example its label for a while, then only what the model made of it: where that is sure, and so hard.
 
-    The first stage is cross-entropy on the given labels, stopped early: for the `first_stage` share of the training.
-    Then the labels are let go. Before every `refresh_epochs` epochs the model is its own teacher: it looks at all
+    The first stage is cross-entropy on the given labels, stopped early: at the end of the first epoch in which more
+    predictions changed than in the one before (Label Wave, `hf_noisy.NoisyStopping`), and at the latest after the
+    `first_stage` share of the training. Then the labels are let go. Before every `refresh_epochs` epochs the model is its own teacher: it looks at all
     examples, labelled or not, without dropout. With f_ij its probability of class j for example i and f_j = sum_i f_ij,
 
         y_ij = (f_ij^2 / f_j) / sum_k (f_ik^2 / f_k),    w_i = 1 - H(y_i) / log K,
@@ -44,11 +48,14 @@ class SelfTraining(NoiseCallback):
     Here, unlike there: f_j is summed over all rows, not over the batch, which says little of rare classes; the teacher
     is renewed by epochs, not by steps; all three terms are divided by the rows of the step, as every loss here, not by
     the size of C, and R1 is a mean over pairs, not a sum; both stages share one optimizer and one schedule of the
-    learning rate; and no clean validation set chooses when the first stage ends: the second waits until the teacher is
-    sure of a tenth of the rows and no class is lost (`balance`).
+    learning rate; and no clean validation set chooses when the first stage ends: Label Wave does, which knows of a
+    minimum one epoch late and does not go back to it, and the second stage waits until the teacher is sure of a tenth of
+    the rows and no class is lost (`balance`).
 
     Args:
-        first_stage: share of the training on the given labels, in (0, 1); at least one epoch.
+        first_stage: longest share of the training on the given labels, in (0, 1); at least one epoch.
+        early_stopping: whether the first stage may end before. A rise needs three epochs, so in a stage of fewer
+            nothing is stopped.
         refresh_epochs: whole epochs between two looks of the teacher, at least 1.
         confidence: xi, in [0, 1): rows whose w_i is lower are not taught; 0.6 to 0.7 in the paper.
         contrast: weight of R1, at least 0; 1 in the paper.
@@ -65,7 +72,7 @@ class SelfTraining(NoiseCallback):
     `pseudo_label_collapses`: f_j, by which a class that is predicted often counts less, does not hold it up where the
     model has only learned the largest class yet. Rows that are known to be clean keep label and weight.
 
-    Costs a forward over the training set for each look, and batch x batch x width numbers; 4 x classes bytes a row.
+    Costs a forward over the training set for each look, and batch x batch x width numbers; 8 + 4 x classes bytes a row.
     Prefer it with a pretrained encoder that is nearly right after an epoch, and where many rows have no label: wrong
     labels that the model has learned by then are confirmed. Several networks have one teacher, their mean. Any
     criterion; with cross-entropy the gradient is that of KL. Does not go with a noise channel, nor with a method that
@@ -78,10 +85,12 @@ class SelfTraining(NoiseCallback):
     roles = (AUTHOR, GUESSER)
     skips_channel = True  # all targets of the second stage speak of the true class
     needs_vectors = True
+    histories = ("changes",)
 
     def __init__(
         self,
         first_stage: float = 1 / 3,
+        early_stopping: bool = True,
         refresh_epochs: int = 1,
         confidence: float = 0.6,
         contrast: float = 1.0,
@@ -95,25 +104,32 @@ class SelfTraining(NoiseCallback):
         self.contrast = check_not_negative("contrast", contrast)
         self.gamma = check_not_negative("gamma", gamma)
         self.lam = check_not_negative("lam", lam)
-        if not isinstance(balance, bool):
-            raise TypeError(f"balance={balance!r}: expected True or False, got {type(balance).__name__}.")
-        self.balance = balance
+        for name, value in (("early_stopping", early_stopping), ("balance", balance)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name}={value!r}: expected True or False, got {type(value).__name__}.")
+        self.early_stopping, self.balance = early_stopping, balance
 
     def setup(self, context: Context) -> None:
-        self.first = max(1, whole_epochs(self.first_stage * context.epochs))
+        self.latest = max(1, whole_epochs(self.first_stage * context.epochs))
         self.trusted = context.trusted
         self.labelled = one_hot(context.labels, context.classes).sum(0).double().cpu().numpy()  # (classes,)
         self.targets = Memory(context.rows, (context.classes,), device=context.device)
-        self.facts = torch.tensor([0.0, torch.nan, 0.0])  # whether the teacher teaches, share of sure rows, collapses
+        self.facts = torch.tensor([0.0, torch.nan, 0.0, torch.nan])
+        self.seen = PredictionChanges(context)
+        self.changes: list[float] = []  # of each epoch of the first stage, until it ends
         self.said: set[str] = set()
-        if self.first >= context.epochs:
+        if self.latest >= context.epochs:
             logger.warning(
                 f"SelfTraining: first_stage={self.first_stage:g} of {context.epochs:g} epochs leaves none for the second "
                 "stage. Train longer."
             )
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
-        if epoch < self.first or (epoch - self.first) % self.refresh_epochs:
+        if epoch and self.in_first_stage:
+            self.changes.append(self.seen.share())
+            if epoch >= self.latest or (self.early_stopping and has_risen(self.changes)):
+                self.facts[_FIRST] = epoch
+        if self.in_first_stage or (epoch - int(self.facts[_FIRST])) % self.refresh_epochs:
             return
         targets = frequency_normalised(survey().probs)
         weights = certainty(targets)
@@ -131,11 +147,11 @@ class SelfTraining(NoiseCallback):
         counts = torch.bincount(targets[sure].argmax(-1), minlength=len(self.labelled)).cpu().numpy()
         problem = collapse(counts, self.labelled)
         if problem is not None:
-            self.facts[2] += 1
+            self.facts[_COLLAPSES] += 1
             fix = _WAITS if self.balance else "Set balance=True to wait until that is over."
             self._say("collapse", f"before epoch {epoch} {problem}. {fix} Counted in pseudo_label_collapses.")
         waits = few or (self.balance and problem is not None)
-        self.facts[0], self.facts[1] = float(not waits), share
+        self.facts[_TEACHES], self.facts[_SURE] = float(not waits), share
 
     def _say(self, kind: str, text: str) -> None:
         if kind not in self.said:
@@ -143,9 +159,14 @@ class SelfTraining(NoiseCallback):
         self.said.add(kind)
 
     @property
+    def in_first_stage(self) -> bool:
+        """Whether the given labels have not been let go yet."""
+        return bool(self.facts[_FIRST].isnan())  # on the CPU
+
+    @property
     def teaching(self) -> bool:
         """Whether there is a teacher that is sure of enough rows."""
-        return bool(self.facts[0])  # on the CPU
+        return bool(self.facts[_TEACHES])  # on the CPU
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """(batch, classes) targets, (batch,) weights, and which rows are C."""
@@ -157,6 +178,8 @@ class SelfTraining(NoiseCallback):
         return targets, weights, sure
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        if self.in_first_stage:
+            self.seen.note(predictions, batch)
         if not self.teaching:
             return supervision
         targets, weights, sure = self._read(batch)
@@ -177,9 +200,10 @@ class SelfTraining(NoiseCallback):
         return ((self.contrast * apart + self.lam * from_uniform(predictions.clean_log_probs)) * chosen).mean(1).sum(0)
 
     def metrics(self) -> dict[str, Tensor | float]:
-        logs: dict[str, Tensor | float] = {"pseudo_label_collapses": self.facts[2]}
-        if not bool(self.facts[1].isnan()):
-            logs["confident_share"] = self.facts[1]
+        logs: dict[str, Tensor | float] = {"pseudo_label_collapses": self.facts[_COLLAPSES]}
+        for name, column in (("confident_share", _SURE), ("first_stage_epochs", _FIRST)):
+            if not bool(self.facts[column].isnan()):
+                logs[name] = self.facts[column]
         return logs
 
     def report(self) -> dict[str, np.ndarray]:
@@ -192,11 +216,14 @@ class SelfTraining(NoiseCallback):
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"targets": self.targets.state(), "facts": self.facts}
+        changes = torch.tensor(self.changes, dtype=torch.float64)
+        return {"targets": self.targets.state(), "facts": self.facts, "seen": self.seen.state(), "changes": changes}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.targets.load(state["targets"])
         self.facts.copy_(state["facts"])
+        self.seen.load(state["seen"])
+        self.changes = state["changes"].tolist()
 
 
 def frequency_normalised(probs: Tensor) -> Tensor:

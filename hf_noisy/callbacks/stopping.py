@@ -13,13 +13,12 @@ from transformers.utils import logging
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.domains import check_choice
 from hf_noisy.labels import columns_of, has_label
-from hf_noisy.memory import Memory
+from hf_noisy.prediction_changes import PredictionChanges
 from hf_noisy.stopping_rules import RULES, first_best, scores_by
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision
 
 logger = logging.get_logger(__name__)
 SCORE = "eval_stopping_score"
-_CLASS, _CHANGED = range(2)  # columns of the table; -1 where not known yet
 
 
 class Evaluation(NamedTuple):
@@ -96,15 +95,12 @@ class NoisyStopping(NoiseCallback):
     # ---- what training shows ----
 
     def setup(self, context: Context) -> None:
-        self.seen = Memory(context.rows, (2,), fill=-1, device=context.device)
+        self.seen = PredictionChanges(context)
         self.history, self._counting = [], False
         self._check_rows(context.eval_dataset)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
-        found = predictions.probs.argmax(-1).float()
-        before = self.seen.read(batch.index)[:, _CLASS]
-        changed = torch.where(before < 0, -1.0, (found != before).float())
-        self.seen.write(batch, torch.stack([found, changed], -1))
+        self.seen.note(predictions, batch)
         return supervision
 
     def metrics(self) -> dict[str, Tensor | float]:
@@ -112,9 +108,7 @@ class NoisyStopping(NoiseCallback):
         return {} if math.isnan(share) else {"prediction_changes": share}
 
     def _changes(self) -> float:
-        changed = self.seen.values[:, _CHANGED]
-        known = changed >= 0
-        return float(changed[known].mean())  # NaN of none
+        return self.seen.share()
 
     # ---- events of training ----
 
