@@ -2,6 +2,7 @@
 
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks import (
+    AutoMethod,
     BackwardCorrection,
     CandidateLabels,
     ConsistencyRegularization,
@@ -24,6 +25,7 @@ from hf_noisy.callbacks import (
     SelfMix,
     SelfTraining,
     TruncatedGCE,
+    TruthInference,
     UniformNoise,
 )
 from hf_noisy.corpus import Corpus, hold_out, load_corpus
@@ -55,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "METHODS",
     "ActivePassive",
+    "AutoMethod",
     "BackwardCorrection",
     "Batch",
     "Bootstrapping",
@@ -93,6 +96,7 @@ __all__ = [
     "Survey",
     "SymmetricCrossEntropy",
     "TruncatedGCE",
+    "TruthInference",
     "UniformNoise",
     "apply_labeling_functions",
     "compute_metrics",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from hf_noisy.callbacks.auto import AutoMethod
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.candidate_labels import CandidateLabels
 from hf_noisy.callbacks.co_teaching import CoTeaching
@@ -29,6 +30,7 @@ from hf_noisy.callbacks.rule_masking import RuleMasking
 from hf_noisy.callbacks.self_training import SelfTraining
 from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
+from hf_noisy.callbacks.truth_inference import TruthInference
 from hf_noisy.domains import nearest
 from hf_noisy.losses import (
     ActivePassive,
@@ -52,6 +54,9 @@ class Method:
     reads_clean: bool = False  # whether it needs `NoisyTrainer(clean_dataset=...)`
     reads_votes: bool = False  # whether it needs the votes of the sources, a column `weak_labels`
     reads_unlabeled: bool = False  # whether rows on which every source abstained tell it something
+    keeps_last: bool = (
+        False  # whether the last epoch is kept: it does not believe the labels by which others are judged
+    )
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -208,6 +213,21 @@ METHODS: dict[str, Method] = {
         "after Dong et al., Debiasing Made State-of-the-art: Revisiting the Simple Seed-based Weak Supervision for Text "
         "Classification, EMNLP 2023",
         reads_votes=True,
+    ),
+    "truth_inference": Method(
+        TruthInference,
+        "is taught the class that its sources and texts like it together speak for",
+        "after Raykar et al., Learning From Crowds, JMLR 2010; Lang et al., Training Subset Selection for Weak Supervision, "
+        "NeurIPS 2022",
+        reads_unlabeled=True,
+        keeps_last=True,
+    ),
+    "auto": Method(
+        AutoMethod,
+        "is taught its label or what truth_inference makes of it, after a look at all labels that says which and why",
+        "that of truth_inference",
+        reads_unlabeled=True,
+        keeps_last=True,
     ),
 }
 

@@ -121,7 +121,7 @@ def check_encoder(args: TrainingArguments) -> None:
     """
     if splits_weights(args):
         raise ValueError(
-            f"fsdp: {ENCODER}. {_WITHOUT}, or give vectors of your own where the method takes them (Neighbours(vectors=...))."
+            f"fsdp: {ENCODER}. {_WITHOUT}, or give vectors of your own where the method takes them (Neighbours(vectors=...), TruthInference(vectors=...))."
         )
 
 

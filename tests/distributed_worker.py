@@ -83,6 +83,8 @@ CASES = {
         "contrast=0",
         {"contrast": 0.0},
     ),
+    "auto": Case(),
+    "truth_inference": Case({"neighbours": 3}),
     "selfmix": Case({"warmup_epochs": 1}, MIXING, "warm-up", {"warmup_epochs": 2}),
 }
 COMBINED = (

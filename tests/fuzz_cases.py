@@ -158,6 +158,7 @@ PARAMETERS: dict[str, Callable[[int], Parameters]] = {  # by the number of class
     },
     "self_training": lambda k: {
         "first_stage": fractions(),
+        "early_stopping": st.booleans(),
         "refresh_epochs": WHOLE,
         "confidence": fractions(0.0),
         "contrast": amounts(),
@@ -190,6 +191,15 @@ PARAMETERS: dict[str, Callable[[int], Parameters]] = {  # by the number of class
         "share": fractions(1.0),
         "by_class": st.none() | st.booleans(),
         "how": st.sampled_from(["keep", "weight"]),
+    },
+    "auto": lambda k: {},
+    "truth_inference": lambda k: {
+        "share": fractions(1.0),
+        "neighbours": st.integers(1, 8),
+        "rounds": st.integers(1, 3),
+        "weight_penalty": amounts(),
+        "sharpen": st.booleans(),
+        "sources": st.sampled_from(["votes", "label", None]),
     },
     "rule_masking": lambda k: {
         "hide": fractions(0.0, 1.0),

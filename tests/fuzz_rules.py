@@ -20,8 +20,15 @@ from hf_noisy.callbacks.pseudo_labeling import PseudoLabeling
 from hf_noisy.callbacks.self_training import SelfTraining
 from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.small_loss import SmallLoss
+from hf_noisy.callbacks.truth_inference import TruthInference
 
-GUESSERS = (PseudoLabeling, SelfTraining, CandidateLabels, SelfMix)  # give a weight to a row that had none
+GUESSERS = (
+    PseudoLabeling,
+    SelfTraining,
+    CandidateLabels,
+    SelfMix,
+    TruthInference,
+)  # give a weight to a row that had none
 REGULARIZERS = (LossSplit, SelfTraining, ConsistencyRegularization)  # have a penalty on rows of weight 0
 RESCALERS = (SmallLoss, DivideMix)  # a mean over those that are kept
 WEIGHERS_OF_TRUSTED = (GoldLossCorrection, MentorNet, JoCoR)  # the others leave their weight alone
@@ -71,7 +78,7 @@ def check_trusted(callback: NoiseCallback, before, after, place: Place) -> None:
     if before.trusted is None:
         return
     assert after.trusted is not None, f"{name} forgets which targets are trusted"
-    if isinstance(callback, PseudoLabeling | SelfTraining):  # whose own guesses are trusted
+    if isinstance(callback, PseudoLabeling | SelfTraining | TruthInference):  # whose own guesses are trusted
         marked = torch.zeros_like(before.trusted) if place.batch.trusted is None else place.batch.trusted
         marked = marked.expand_as(before.trusted)
     else:

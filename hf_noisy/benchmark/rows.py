@@ -97,7 +97,10 @@ def _vote(data: Data, probabilities: np.ndarray, seed: int, seconds: np.ndarray)
 
 
 def _method(bench: Bench, run: Run, rate: float) -> Outcome:
-    """A method on the given labels; the epoch that is best on given labels of validation rows, the first of equals."""
+    """A method on the given labels; the epoch that is best on given labels of validation rows, the first of equals.
+
+    Of a method that replaces the labels it is the last one: a model that learns better ones agrees less with those given.
+    """
     data = bench.data
     rows = data.train.labelled(data.train.labels, keep_unlabeled=run.reads_unlabeled)
     valid = data.valid.labelled(data.valid.labels)
@@ -110,7 +113,7 @@ def _method(bench: Bench, run: Run, rate: float) -> Outcome:
         params=run.params,
         clean=_trusted(data) if run.reads_clean else None,
     )
-    return _outcome(fit, data.train.labels, len(rows))
+    return _outcome(fit, data.train.labels, len(rows), keeps_last=run.keeps_last)
 
 
 def _trusted(data: Data) -> Dataset:
@@ -170,9 +173,10 @@ def _cleanlab(bench: Bench, run: Run, rate: float) -> Outcome:
     return replace(outcome, seconds=outcome.seconds + seconds, estimated_noise_rate=float(issues.mean()))
 
 
-def _outcome(fit: Fit, labels: np.ndarray, train_rows: int) -> Outcome:
+def _outcome(fit: Fit, labels: np.ndarray, train_rows: int, *, keeps_last: bool = False) -> Outcome:
     by_rule = {rule: chosen_epoch(rule, fit.scores, fit.changes) for rule in RULES} if fit.scores else {}
-    chosen = by_rule.get("accuracy", len(fit.predictions) - 1)
+    last = len(fit.predictions) - 1
+    chosen = last if keeps_last else by_rule.get("accuracy", last)
     score = fit.scores[chosen] if fit.scores else 0.0
     return Outcome(
         fit.predictions, chosen, score, fit.seconds, labels, train_rows, fit.estimated_noise_rate, by_rule=by_rule

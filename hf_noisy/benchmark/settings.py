@@ -95,6 +95,11 @@ class Run:
         return any(name in METHODS and METHODS[name].reads_unlabeled for name in self.method.split("+"))
 
     @property
+    def keeps_last(self) -> bool:
+        """Whether its last epoch is the chosen one, whatever the given labels of validation rows say."""
+        return any(name in METHODS and METHODS[name].keeps_last for name in self.method.split("+"))
+
+    @property
     def weight(self) -> int:
         """About how many trainings of `ce` it takes."""
         return {"majority_vote": 0, "label_model": 0, "cleanlab": FOLDS}.get(self.method, 1)

@@ -1,5 +1,6 @@
 """Methods as callbacks, one file each."""
 
+from hf_noisy.callbacks.auto import AutoMethod
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.candidate_labels import CandidateLabels
 from hf_noisy.callbacks.co_teaching import CoTeaching
@@ -23,8 +24,10 @@ from hf_noisy.callbacks.selfmix import SelfMix
 from hf_noisy.callbacks.stopping import NoisyStopping
 from hf_noisy.callbacks.supervision_record import SupervisionRecord
 from hf_noisy.callbacks.truncated_gce import TruncatedGCE
+from hf_noisy.callbacks.truth_inference import TruthInference
 
 __all__ = [
+    "AutoMethod",
     "BackwardCorrection",
     "CandidateLabels",
     "CoTeaching",
@@ -49,5 +52,6 @@ __all__ = [
     "SelfTraining",
     "SupervisionRecord",
     "TruncatedGCE",
+    "TruthInference",
     "UniformNoise",
 ]

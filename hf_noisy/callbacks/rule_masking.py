@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import datasets
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,12 +14,13 @@ from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, NoiseCallback
 from hf_noisy.domains import check_choice, check_fraction, check_whole
-from hf_noisy.labels import columns_of, one_hot
+from hf_noisy.labels import one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.networks import Networks
 from hf_noisy.rule_associations import associated_tokens
 from hf_noisy.rule_folds import judge_by_other_rules
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
+from hf_noisy.tokens import token_ids
 
 logger = logging.get_logger(__name__)
 _ROLE = "masker of rule words"
@@ -127,7 +127,7 @@ class RuleMasking(NoiseCallback):
 
     def _rule_tokens(self, context: Context) -> list[np.ndarray]:
         """For each row, which of its real tokens are a rule's."""
-        ids, real = _token_ids(context.dataset)
+        ids, real = token_ids("RuleMasking", context.dataset)
         if self.tokens is not None:
             return _aligned(self.tokens, real, context.trusted)
         assert context.votes is not None  # setup has looked
@@ -237,24 +237,6 @@ def _checked_row(row: int, marks: Sequence[int]) -> np.ndarray:
     if found.ndim != 1 or not np.isin(found, (0, 1)).all():
         raise ValueError(f"tokens[{row}]: expected a 0 or 1 for each token, as rule_token_mask gives, got {marks!r}.")
     return found.astype(bool)
-
-
-def _token_ids(dataset: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The ids of each row and which of them are real tokens, not padding."""
-    names = columns_of(dataset)
-    if "input_ids" not in names:
-        raise ValueError(
-            f"RuleMasking: the training set has columns {', '.join(names)}: expected input_ids. Tokenize it."
-        )
-
-    def column(name: str) -> list[np.ndarray]:
-        if isinstance(dataset, datasets.Dataset):
-            return [np.asarray(row) for row in dataset.with_format(None)[name][:]]
-        return [np.asarray(dataset[row][name]) for row in range(len(dataset))]
-
-    ids = column("input_ids")
-    real = column("attention_mask") if "attention_mask" in names else [np.ones(len(row)) for row in ids]
-    return ids, [mask > 0 for mask in real]
 
 
 def _aligned(tokens: list[np.ndarray], real: list[np.ndarray], trusted: Tensor | None) -> list[np.ndarray]:

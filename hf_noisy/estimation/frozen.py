@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, on standardised features
 _WORDS = 128  # width of a latent semantic analysis
+_MANY = 50  # texts, from which a word must be in two of them to count
 _FLOOR = 1e-6  # probability of a class that a fold never saw
 
 
@@ -81,11 +82,23 @@ def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: 
 
         encoder, tokenizer = AutoModel.from_pretrained(model), AutoTokenizer.from_pretrained(model)
         return mean_vectors(encoder, tokenizer, texts, max_length=max_length)
+    return latent_semantic_vectors(texts, seed)
+
+
+def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, **splitting: Any) -> np.ndarray:
+    """(texts, at most 128) float64: weighted counts of words and pairs of words, in their first principal directions.
+
+    Args:
+        texts: at least two.
+        seed: of the directions, which are approximate.
+        splitting: how a text becomes words, as scikit-learn's `TfidfVectorizer` takes it.
+    """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit_transform(texts)
-    return TruncatedSVD(min(_WORDS, min(words.shape) - 1), random_state=seed).fit_transform(words)
+    fewest = 2 if len(texts) >= _MANY else 1
+    words = TfidfVectorizer(ngram_range=(1, 2), min_df=fewest, sublinear_tf=True, **splitting).fit_transform(texts)
+    return TruncatedSVD(max(1, min(_WORDS, min(words.shape) - 1)), random_state=seed).fit_transform(words)
 
 
 def out_of_fold_probabilities(

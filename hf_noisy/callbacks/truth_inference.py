@@ -1,0 +1,219 @@
+"""Each example is taught the class that its sources and texts like it together speak for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from transformers.utils import logging
+
+from hf_noisy.callbacks.base import AUTHOR, GUESSER, NoiseCallback
+from hf_noisy.domains import check_choice, check_fraction, check_not_negative, check_whole
+from hf_noisy.labels import has_label, one_hot
+from hf_noisy.memory import Memory
+from hf_noisy.noise import check_table
+from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
+from hf_noisy.thresholds import collapse
+from hf_noisy.tokens import token_vectors
+from hf_noisy.truth import Source, infer_truth, label_source, sources_of
+
+logger = logging.get_logger(__name__)
+VECTORS = ("encoder", "words")
+SOURCES = ("votes", "label")
+
+
+class TruthInference(NoiseCallback):
+    """Teaches each example, labelled or not, the class that its sources and texts like it together speak for.
+
+    Once, before the first step, each text becomes a vector, by the encoder as it was pretrained. A linear classifier of
+    the vectors starts from the `share` of the labelled examples whose label agrees best with those of their neighbours
+    (the cut statistic, as in `Neighbours`). Then, `rounds` times, with f_ij its probability of class j for example i:
+
+    1. the prior of an example is f_ij^2 / sum_i f_ij, normalised over j;
+    2. a source that votes v on it multiplies this by P(it votes | j) P(v | j), counted over all examples by their priors,
+       with a pseudo-count of one a class; a source that is silent says nothing;
+    3. the classifier is fitted to all examples with the posteriors as soft targets.
+
+    The last posteriors are the targets of the whole training. The sources are the votes (a column `weak_labels`); without
+    votes the given labels are what one source says. An epoch is not to be chosen by the labels that were given, which the
+    model no longer learns: keep the last one.
+
+    Source: Raykar et al., "Learning From Crowds", JMLR 2010, for classifier and sources in one expectation-maximisation;
+    Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022, for the start. The name is that of the
+    task (Zheng et al., "Truth Inference in Crowdsourcing", VLDB 2017). Here, unlike in Raykar et al.: more than two
+    classes, sources that abstain, priors that are sharpened and divided by the frequency of their class (Xie et al., "Unsupervised
+    Deep Embedding for Clustering Analysis", ICML 2016), a start by neighbours, and the encoder is fine-tuned on what comes out.
+
+    Args:
+        share: of the labelled examples that the classifier starts from, in (0, 1].
+        neighbours: of an example, at least 1.
+        rounds: at least 1.
+        weight_penalty: of the classifier's weights, at least 0; it sees 64 principal components of unit mean variance.
+        sharpen: whether step 1 squares and divides by the frequency, or takes f_ij as it is.
+        sources: "votes"; "label", the given labels as one source though there are votes; None, no source, so that only
+            the start reads a label.
+        vectors: "encoder"; "words", a latent semantic analysis of the tokens, for an encoder that is not pretrained; or
+            (rows, width) of your own, in row order, clean rows that are trained on last.
+
+    Raises:
+        ValueError, TypeError: a parameter outside its domain; before the first step, vectors of another number of rows,
+            fewer than two examples with a label, no `input_ids` for "words", or a model whose encoder gives no hidden
+            states for "encoder".
+
+    Trusted rows keep their label and are believed throughout. If a class swallows the inferred ones, or loses all of its own
+    (`hf_noisy.thresholds.collapse`), the given labels are taught after all, which is said with numbers.
+
+    Costs one pass over the training set, a search whose time grows with the square of the labelled rows, and seconds
+    for the classifier; a step costs nothing; 4 x classes bytes a row. Prefer it with a pretrained encoder, whatever
+    the noise, and most of all where several sources vote. Any criterion, networks, averages and methods that weigh or choose
+    rows go with it; a noise channel and other methods that decide targets do not.
+
+    Logged: `estimated_noise_rate`, one less the mean probability of the given labels.
+
+    >>> TruthInference().share
+    0.6
+    """
+
+    roles = (AUTHOR, GUESSER)
+    skips_channel = True  # all its targets speak of the true class
+
+    def __init__(
+        self,
+        share: float = 0.6,
+        neighbours: int = 20,
+        rounds: int = 6,
+        weight_penalty: float = 30.0,
+        sharpen: bool = True,
+        sources: str | None = "votes",
+        vectors: str | ArrayLike = "encoder",
+    ) -> None:
+        self.share = check_fraction("share", share, "(0, 1]")
+        self.neighbours, self.rounds = check_whole("neighbours", neighbours), check_whole("rounds", rounds)
+        self.weight_penalty = check_not_negative("weight_penalty", weight_penalty)
+        if not isinstance(sharpen, bool):
+            raise TypeError(f"sharpen={sharpen!r}: expected True or False, got {type(sharpen).__name__}.")
+        if sources is not None:
+            check_choice("sources", sources, SOURCES)
+        self.sharpen, self.sources = sharpen, sources
+        if isinstance(vectors, str):
+            check_choice("vectors", vectors, VECTORS)
+        self.vectors = vectors if isinstance(vectors, str) else check_table("vectors", vectors)
+
+    def setup(self, context: Context) -> None:
+        if not isinstance(self.vectors, str) and len(self.vectors) != context.rows:
+            raise ValueError(
+                f"vectors has {len(self.vectors)} rows: expected {context.rows}, one a training row in row order, clean rows "
+                "that are trained on last."
+            )
+        self._check_labelled(context, least=2)
+        self._allocate(context)
+
+    def _check_labelled(self, context: Context, least: int) -> None:
+        labelled = int(has_label(context.labels).sum())
+        if labelled < least:
+            raise ValueError(
+                f"{type(self).__name__}: {labelled} of {context.rows} training rows have a label: expected at least {least}, "
+                "from which it infers the others. Add labels or votes."
+            )
+
+    def _allocate(self, context: Context) -> None:
+        self.context = context
+        self.truth = Memory(context.rows, (context.classes,), device=context.device)
+        self.inferred = torch.zeros(1, dtype=torch.bool)
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        if bool(self.inferred):
+            return
+        self.inferred.fill_(True)
+        self._teach(self._infer(self._vectors(self.vectors), self.share))
+
+    def _given(self) -> np.ndarray:
+        """(rows, classes) zero where there is no label."""
+        return one_hot(self.context.labels.cpu(), self.context.classes).double().numpy()
+
+    def _infer(self, vectors: np.ndarray, share: float) -> np.ndarray:
+        """(rows, classes) what to teach; the given labels if one class would swallow the others."""
+        given = self._given()
+        found = infer_truth(
+            vectors,
+            given,
+            self._sources(given),
+            neighbours=self.neighbours,
+            share=share,
+            rounds=self.rounds,
+            penalty=self.weight_penalty,
+            sharpen=self.sharpen,
+            trusted=None if self.context.trusted is None else self.context.trusted.cpu().numpy(),
+            seed=self.context.seed,
+        )
+        problem = collapse(np.bincount(found.argmax(1), minlength=self.context.classes), given.sum(0))
+        if problem is None:
+            return found
+        said = problem.replace("pseudo-labels", "inferred classes")
+        logger.warning(f"{type(self).__name__}: {said}. The given labels are taught instead.")
+        return given
+
+    def _teach(self, truth: np.ndarray) -> None:
+        self.truth.values.copy_(torch.from_numpy(truth))
+
+    def _sources(self, given: np.ndarray) -> list[Source]:
+        if self.sources is None:
+            return []
+        if self.sources == "label" or self.context.votes is None:
+            return [label_source(given)]
+        return sources_of(self.context.votes.cpu().numpy(), self.context.classes)
+
+    def _vectors(self, kind: str | np.ndarray) -> np.ndarray:
+        if not isinstance(kind, str):
+            return kind
+        if kind == "words":
+            return token_vectors(type(self).__name__, self.context.dataset, self.context.seed)
+        assert self.context.encode is not None  # the trainer gives it
+        return self.context.encode().cpu().numpy()
+
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        truth = self.truth.read(batch.index)
+        known = truth.sum(-1) > 0  # all, but where nothing was inferred and no label given
+        guessed = known & ~batch.covered if batch.real is None else known & ~batch.covered & batch.real
+        return replace(
+            supervision,
+            targets=torch.where(known.unsqueeze(-1), truth.to(supervision.targets.dtype), supervision.targets),
+            weights=torch.where(guessed, 1.0, supervision.weights),
+        ).trusting(known)
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        labels = self.context.labels
+        judged = has_label(labels).to(self.truth.values.device)
+        if self.context.trusted is not None:
+            judged = judged & ~self.context.trusted
+        if not bool(self.inferred):
+            return {}
+        given = one_hot(labels, self.context.classes).to(self.truth.values.device)
+        return {"estimated_noise_rate": doubt(given[judged], self.truth.values[judged])}
+
+    def report(self) -> dict[str, np.ndarray]:
+        confidence, found = self.truth.values.max(-1)
+        return {
+            "inferred_label": torch.where(confidence > 0, found, -1).cpu().numpy(),
+            "inferred_probability": confidence.cpu().numpy(),
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"truth": self.truth.state(), "inferred": self.inferred}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.truth.load(state["truth"])
+        self.inferred.copy_(state["inferred"])
+
+
+def doubt(given: Tensor, truth: Tensor) -> Tensor:
+    """() one less the mean probability that (rows, classes) labels have by inferred classes; 0 of no row.
+
+    >>> doubt(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.9, 0.1], [0.5, 0.5]]))
+    tensor(0.3000)
+    """
+    return ((given.sum(-1) - (given * truth).sum(-1)).sum() / max(len(given), 1)).clamp(0, 1)

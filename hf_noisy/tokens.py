@@ -1,0 +1,45 @@
+"""The tokens of a training set: their numbers, and a vector for each text by the words in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+import numpy as np
+
+from hf_noisy.estimation.frozen import latent_semantic_vectors
+from hf_noisy.labels import columns_of
+
+
+def token_ids(by: str, dataset: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The token numbers of each row, and which of them are real tokens and not padding.
+
+    Args:
+        by: who asks; errors begin with it.
+        dataset: tokenized rows, in row order.
+
+    Raises:
+        ValueError: there is no column `input_ids`.
+    """
+    names = columns_of(dataset)
+    if "input_ids" not in names:
+        raise ValueError(f"{by}: the training set has columns {', '.join(names)}: expected input_ids. Tokenize it.")
+
+    def column(name: str) -> list[np.ndarray]:
+        if isinstance(dataset, datasets.Dataset):
+            return [np.asarray(row) for row in dataset.with_format(None)[name][:]]
+        return [np.asarray(dataset[row][name]) for row in range(len(dataset))]
+
+    ids = column("input_ids")
+    real = column("attention_mask") if "attention_mask" in names else [np.ones(len(row)) for row in ids]
+    return ids, [mask > 0 for mask in real]
+
+
+def token_vectors(by: str, dataset: Any, seed: int = 0) -> np.ndarray:
+    """(rows, at most 128) a latent semantic analysis of tokens and pairs of tokens: no encoder, so none need be pretrained.
+
+    Args, Raises: as `token_ids`; `seed` is of the analysis.
+    """
+    ids, real = token_ids(by, dataset)
+    texts = [" ".join(map(str, row[mask])) for row, mask in zip(ids, real, strict=True)]
+    return latent_semantic_vectors(texts, seed, lowercase=False, token_pattern=r"\S+")

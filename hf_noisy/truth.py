@@ -1,0 +1,140 @@
+"""The true class of each text, inferred from what the sources say and from how texts like it were labelled.
+
+The model is that of Raykar et al., "Learning From Crowds", JMLR 2010: a linear classifier of the text gives a prior over
+its true class, each source has a matrix of how it votes for each class, and rounds of expectation-maximisation fit both.
+What is added: the classifier starts from the texts whose label most agrees with those of their neighbours (cut statistic,
+Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022), and its predictions are squared over the
+frequency of their class (Xie et al., "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016), which sharpens
+them and keeps a class that rules vote for too often from taking over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hf_noisy.callbacks.neighbours import coherences, most_coherent
+from hf_noisy.callbacks.self_training import frequency_normalised
+from hf_noisy.estimation.heads import fit_head, principal
+
+_FEWEST = 5  # votes of a source by which its matrix can be fitted
+_PSEUDO_COUNT = 1.0  # of a row of a source's matrix, spread evenly
+_SAMPLE = 5_000  # rows by which vectors are judged
+_TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one source says of the rows on which it votes."""
+
+    rows: np.ndarray  # (votes,) row numbers
+    votes: np.ndarray  # (votes, classes) one-hot, or shares
+
+    def log_likelihood(self, truth: np.ndarray) -> np.ndarray:
+        """(votes, classes) log P(it votes, and so | class), fitted to the classes as believed, (rows, classes)."""
+        believed, of_class = truth[self.rows], truth.sum(0)
+        share = len(self.rows) / len(truth)
+        speaks = (believed.sum(0) + _PSEUDO_COUNT * share) / (of_class + _PSEUDO_COUNT)
+        matrix = believed.T @ self.votes + _PSEUDO_COUNT / truth.shape[1]  # row: true class, column: vote
+        matrix /= matrix.sum(1, keepdims=True)
+        return self.votes @ np.log(matrix).T + np.log(speaks)
+
+
+def sources_of(votes: np.ndarray, classes: int) -> list[Source]:
+    """One for each column that votes on five rows or more.
+
+    Args:
+        votes: (rows, sources) class ids, -1 abstains.
+        classes: how many there are.
+    """
+    found = [(np.flatnonzero(column >= 0), column) for column in votes.T]
+    return [Source(rows, np.eye(classes)[column[rows]]) for rows, column in found if len(rows) >= _FEWEST]
+
+
+def infer_truth(
+    vectors: np.ndarray,
+    given: np.ndarray,
+    sources: Sequence[Source],
+    *,
+    neighbours: int = 20,
+    share: float = 0.6,
+    rounds: int = 6,
+    penalty: float = 30.0,
+    sharpen: bool = True,
+    trusted: np.ndarray | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """(rows, classes) float64: how probable each class is for each text, with a label or without.
+
+    Args:
+        vectors: (rows, width) of the texts; their length does not count for neighbours.
+        given: (rows, classes) labels, one-hot or soft; zero rows where there is none. At least two rows have one.
+        sources: what voted; where the labels alone are known, they are one source (`label_source`).
+        neighbours: of a text, for the start.
+        share: of the labelled texts that the classifier starts from, the most coherent; of each class at least one. With 1
+            no neighbours are searched.
+        rounds: of expectation-maximisation.
+        penalty: of half the squared weights of the classifier, against the sum of losses; large, since it is to
+            generalise from labels that are wrong.
+        sharpen: whether the classifier's probabilities are squared over the frequency of their class.
+        trusted: (rows,) rows whose label is the truth.
+        seed: of ties.
+    """
+    labelled = np.flatnonzero(given.sum(1) > 0)
+    start = labelled[_anchors(vectors[labelled], given[labelled], neighbours, share, seed)]
+    known = np.zeros(len(given), dtype=bool) if trusted is None else trusted
+    start = np.union1d(start, np.flatnonzero(known))
+    inputs = principal(np.asarray(vectors, dtype=np.float64))
+    head = fit_head(inputs[start], torch.from_numpy(given[start]), penalty)
+    truth = given
+    for _ in range(rounds):
+        with torch.no_grad():
+            probs = head.log_probs(inputs).exp()
+        truth = _posterior((frequency_normalised(probs) if sharpen else probs).numpy(), sources)
+        truth[known] = given[known]
+        head = fit_head(inputs, torch.from_numpy(truth), penalty)
+    return truth
+
+
+def label_source(given: np.ndarray) -> Source:
+    """The labels as what one source says, soft ones in shares."""
+    rows = np.flatnonzero(given.sum(1) > 0)
+    return Source(rows, given[rows])
+
+
+def mean_coherence(vectors: np.ndarray, given: np.ndarray, neighbours: int, seed: int = 0) -> float:
+    """The mean cut statistic of the labels, by at most 5,000 rows: about 0 where near texts have labels like any others.
+
+    Args:
+        vectors: (rows, width)
+        given: (rows, classes) labels, zero rows where there is none; at least two rows have one.
+        neighbours: of a text.
+        seed: of the rows that are looked at.
+    """
+    labelled = np.flatnonzero(given.sum(1) > 0)
+    if len(labelled) > _SAMPLE:
+        labelled = np.random.default_rng(seed).choice(labelled, _SAMPLE, replace=False)
+    found = coherences(vectors[labelled], given[labelled], min(neighbours, len(labelled) - 1), "cut_statistic")
+    return float(found.mean())
+
+
+def _anchors(vectors: np.ndarray, given: np.ndarray, neighbours: int, share: float, seed: int) -> np.ndarray:
+    """Numbers of the most coherent `share` of these texts, and of the most coherent text of each class."""
+    if share >= 1:
+        return np.arange(len(given))
+    coherence = coherences(vectors, given, min(neighbours, len(given) - 1), "cut_statistic")
+    chosen = most_coherent(coherence, np.zeros(len(given), dtype=np.int64), share, seed)
+    of_class = most_coherent(coherence, given.argmax(1), _TINY, seed)  # at least one row each
+    return np.flatnonzero(np.maximum(chosen, of_class))
+
+
+def _posterior(prior: np.ndarray, sources: Sequence[Source]) -> np.ndarray:
+    log_truth = np.log(np.maximum(prior, _TINY))
+    for source in sources:
+        log_truth[source.rows] += source.log_likelihood(prior)
+    log_truth -= log_truth.max(1, keepdims=True)
+    truth = np.exp(log_truth)
+    return truth / truth.sum(1, keepdims=True)

@@ -1,0 +1,352 @@
+"""Inferred classes against the formulas in loops, on made sources whose errors are known, and in a training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from by_hand import batch, context, predictions, supervise
+from conftest import flat_weights, make_trainer, tiny_model, token_dataset, votes_on
+
+from hf_noisy import AutoMethod, CoTeaching, PseudoLabeling, TruthInference
+from hf_noisy.callbacks import auto
+from hf_noisy.callbacks import truth_inference as module
+from hf_noisy.tokens import token_vectors
+from hf_noisy.truth import infer_truth, label_source, sources_of
+
+CENTRES = np.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]])
+
+
+def clouds(rows: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors in three clouds, and the class of each."""
+    draw = np.random.default_rng(seed)
+    truth = np.arange(rows) % 3
+    return CENTRES[truth] + draw.normal(size=(rows, 3)), truth
+
+
+def flipped(truth: np.ndarray, rate: float, seed: int = 1) -> np.ndarray:
+    draw = np.random.default_rng(seed)
+    wrong = draw.random(len(truth)) < rate
+    return np.where(wrong, (truth + draw.integers(1, 3, len(truth))) % 3, truth)
+
+
+def ready(method: TruthInference, labels, classes: int = 3, *, votes=None, trusted=None) -> TruthInference:
+    place = context(len(labels), classes, labels=labels)
+    votes = None if votes is None else torch.as_tensor(votes)
+    method.setup(replace(place, votes=votes, trusted=None if trusted is None else torch.as_tensor(trusted)))
+    method.begin_epoch(0, lambda: pytest.fail("a survey"))
+    return method
+
+
+# ---- the formulas -------------------------------------------------------------------------------------------------
+
+
+def test_what_a_source_says_is_counted_by_the_classes_as_believed():
+    draw = np.random.default_rng(0)
+    truth, votes = draw.dirichlet(np.ones(3), 12), draw.integers(-1, 3, 12)
+    (source,) = sources_of(votes[:, None], 3)
+    assert source.rows.tolist() == np.flatnonzero(votes >= 0).tolist()
+    for row, found in zip(source.rows, source.log_likelihood(truth), strict=True):
+        for j in range(3):
+            cast = [i for i in range(12) if votes[i] >= 0]
+            speaks = (sum(truth[i, j] for i in cast) + len(cast) / 12) / (truth[:, j].sum() + 1)
+            counts = [sum(truth[i, j] for i in cast if votes[i] == v) + 1 / 3 for v in range(3)]
+            assert found[j] == pytest.approx(np.log(speaks) + np.log(counts[votes[row]] / sum(counts)))
+
+
+def test_a_source_with_few_votes_is_left_out_and_soft_labels_are_a_source_in_shares():
+    votes = np.full((9, 2), -1)
+    votes[:4, 0], votes[:5, 1] = 0, 1
+    assert [source.votes.shape for source in sources_of(votes, 3)] == [(5, 3)]
+    soft = np.array([[0.5, 0.5], [0.0, 0.0], [1.0, 0.0]])
+    assert label_source(soft).rows.tolist() == [0, 2]
+    truth = np.array([[0.7, 0.3], [0.5, 0.5], [0.2, 0.8]])
+    hard = [label_source(np.eye(2)[[k, k, k]]).log_likelihood(truth) for k in (0, 1)]
+    assert all(np.isfinite(found).all() for found in hard)
+
+
+def test_the_posterior_is_the_prior_times_what_each_source_says():
+    vectors, truth = clouds(60)
+    given = np.eye(3)[truth]
+    votes = np.stack([flipped(truth, 0.2), np.where(truth == 0, 0, -1)], 1)
+    sources = sources_of(votes, 3)
+    one = infer_truth(vectors, given, sources, rounds=1)
+    prior = infer_truth(vectors, given, [], rounds=1)
+    for row in range(60):
+        product = prior[row].copy()
+        for source in sources:
+            if row in source.rows:
+                product *= np.exp(source.log_likelihood(prior)[source.rows.tolist().index(row)])
+        assert np.allclose(one[row], product / product.sum(), atol=1e-6)
+
+
+# ---- what comes out -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.4])
+def test_labels_that_are_wrong_at_random_are_put_right_and_the_rate_is_found(rate):
+    vectors, truth = clouds()
+    labels = flipped(truth, rate)
+    method = ready(TruthInference(vectors=vectors), labels)
+    found = method.report()["inferred_label"]
+    assert (found == truth).mean() > 0.97
+    assert float(method.metrics()["estimated_noise_rate"]) == pytest.approx((labels != truth).mean(), abs=0.05)
+
+
+def test_a_source_that_is_always_wrong_is_believed_the_other_way():
+    vectors, truth = clouds()
+    votes = np.stack([flipped(truth, 0.3, seed) for seed in (1, 2)] + [(truth + 1) % 3], 1)
+    labels = votes[:, 0]
+    with_it = ready(TruthInference(vectors=vectors), labels, votes=votes).report()["inferred_label"]
+    assert (with_it == truth).mean() > 0.98
+
+
+def test_votes_say_more_than_labels_alone():
+    vectors, truth = clouds(seed=3)
+    vectors = vectors + np.random.default_rng(5).normal(scale=2, size=vectors.shape)
+    votes = np.stack([flipped(truth, rate, seed) for seed, rate in enumerate((0.05, 0.6, 0.6))], 1)
+    labels = votes[:, 1]
+    right = {}
+    for name, given in (("votes", votes), ("labels", None)):
+        right[name] = (
+            ready(TruthInference(vectors=vectors), labels, votes=given).report()["inferred_label"] == truth
+        ).mean()
+    assert right["votes"] > right["labels"] + 0.1
+
+
+def test_rows_without_a_label_are_taught_too_and_trusted_ones_keep_theirs():
+    vectors, truth = clouds()
+    labels = flipped(truth, 0.2)
+    labels[::4] = -100
+    trusted = np.zeros(300, dtype=bool)
+    trusted[1:31:3] = True
+    labels[trusted] = (truth[trusted] + 1) % 3  # whatever the texts say
+    method = ready(TruthInference(vectors=vectors), labels, trusted=trusted)
+    rows = [0, 1, 2]
+    probs = torch.full((3, 3), 1 / 3)
+    taught = supervise(method, predictions(probs), batch(labels[rows], 3, index=rows))
+    assert taught.weights.tolist() == [[1, 1, 1]]
+    assert taught.targets[0, 1].tolist() == np.eye(3)[labels[1]].tolist()
+    assert [int(k) for k in taught.targets[0].argmax(-1)] == [truth[0], labels[1], truth[2]]
+    assert bool(taught.trusted.all())
+
+
+def test_weights_that_were_set_before_stay_and_repeated_rows_get_none():
+    vectors, truth = clouds()
+    labels = truth.copy()
+    labels[0] = -100
+    method = ready(TruthInference(vectors=vectors), labels)
+    rows = batch(labels[:3], 3)
+    rows = replace(rows, real=torch.tensor([False, True, True]))
+    seen = predictions(torch.full((3, 3), 1 / 3))
+    before = supervise(method, seen, rows).weights[0].tolist()
+    assert before == [0, 1, 1]
+
+
+def test_a_collapse_is_said_and_the_given_labels_are_taught(monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(module.logger, "warning", said.append)
+    monkeypatch.setattr(module, "infer_truth", lambda vectors, given, *args, **kwargs: np.eye(3)[[0] * len(given)])
+    vectors, truth = clouds()
+    method = ready(TruthInference(vectors=vectors), truth)
+    assert (method.report()["inferred_label"] == truth).all()
+    assert "class 0 takes 100.0 % of 300 inferred classes and has 33.3 %" in said[0]
+
+
+def test_it_depends_on_no_order_of_rows():
+    vectors, truth = clouds(90)
+    labels = flipped(truth, 0.2)
+    one = ready(TruthInference(vectors=vectors), labels).truth.values
+    two = ready(TruthInference(vectors=vectors[::-1].copy()), labels[::-1].copy()).truth.values
+    assert torch.allclose(one, two.flip(0), atol=1e-3)
+
+
+def test_without_sharpening_the_labels_are_believed_more_and_without_sources_only_the_start_reads_them():
+    vectors, truth = clouds(90)
+    labels = flipped(truth, 0.3)
+    found = {
+        name: ready(TruthInference(vectors=vectors, **parameters), labels).report()["inferred_label"]
+        for name, parameters in (("all", {}), ("flat", {"sharpen": False}))
+    }
+    assert (found["flat"] == labels).mean() > (found["all"] == labels).mean()
+    start = {"vectors": vectors, "share": 0.4, "sources": None}
+    one = ready(TruthInference(**start), labels)
+    coherence = infer_truth(vectors, np.eye(3)[labels], [], share=0.4)
+    assert np.allclose(one.truth.values.numpy(), coherence, atol=1e-6)
+    assert (one.report()["inferred_label"] == truth).mean() > 0.95
+
+
+# ---- auto ---------------------------------------------------------------------------------------------------------
+
+
+class Seen(AutoMethod):
+    """With vectors of our own in the place of the encoder's and of words."""
+
+    def __init__(self, encoder, words=None):
+        super().__init__()
+        self.own = {"encoder": encoder, "words": encoder if words is None else words}
+
+    def _vectors(self, kind):
+        return self.own[kind]
+
+
+@pytest.fixture
+def said(monkeypatch) -> list[str]:
+    texts: list[str] = []
+    monkeypatch.setattr(auto.logger, "warning", texts.append)
+    return texts
+
+
+def test_auto_infers_by_labels_or_votes_and_says_so(said):
+    vectors, truth = clouds()
+    labels = flipped(truth, 0.3)
+    labels[:30] = -100
+    method = ready(Seen(vectors), labels)
+    name, parameters, reason = method.choice
+    assert (name, parameters) == ("truth_inference", {"vectors": "encoder", "sources": "label", "share": 0.6})
+    assert "270 labels come out as wrong" in reason
+    assert "30 rows without a label are taught too" in reason
+    assert said == [f"auto: truth_inference vectors='encoder' sources='label' share=0.6, since {reason}"]
+    same = TruthInference(vectors=vectors, sources="label")
+    assert torch.equal(method.truth.values, ready(same, labels).truth.values)
+    votes = np.stack([flipped(truth, 0.3, seed) for seed in range(3)], 1)
+    method = ready(Seen(vectors), votes[:, 0], votes=votes)
+    assert method.choice[1]["sources"] == "votes"
+    assert torch.equal(
+        method.truth.values, ready(TruthInference(vectors=vectors), votes[:, 0], votes=votes).truth.values
+    )
+
+
+def test_auto_believes_labels_that_are_right(said):
+    vectors, truth = clouds()
+    method = ready(Seen(vectors * 3), truth)
+    assert method.choice[0] == "ce"
+    assert "too few for a method to pay" in said[0]
+    rows = batch(truth[:3], 3)
+    taught = supervise(method, predictions(torch.full((3, 3), 1 / 3)), rows)
+    assert torch.equal(taught.targets[0], rows.given)
+    assert taught.trusted is None or not taught.trusted.any()
+
+
+def test_auto_looks_at_words_where_the_encoder_tells_nothing_and_gives_up_where_they_do_not_either(said):
+    vectors, truth = clouds()
+    noise = np.random.default_rng(0).normal(size=vectors.shape)
+    labels = flipped(truth, 0.3)
+    assert ready(Seen(noise, vectors), labels).choice[1]["vectors"] == "words"
+    name, _, reason = ready(Seen(noise), labels).choice
+    assert name == "ce"
+    assert "similar texts say nothing of a label" in reason
+
+
+def test_auto_leaves_few_labels_alone(said):
+    labels = np.full(300, -100)
+    labels[:40] = np.arange(40) % 3
+    method = ready(Seen(np.zeros((300, 3))), labels)
+    assert method.choice[0] == "ce"
+    assert "40 labels are too few" in said[0]
+
+
+def test_auto_searches_no_neighbours_of_very_many_labels(said, monkeypatch):
+    monkeypatch.setattr(auto, "_MANY", 100)
+    vectors, truth = clouds()
+    assert ready(Seen(vectors), flipped(truth, 0.3)).choice[1]["share"] == 1.0
+
+
+def test_what_auto_chose_is_known_after_a_resume(said):
+    vectors, truth = clouds()
+    one = ready(Seen(vectors), flipped(truth, 0.3))
+    two = Seen(vectors)
+    two.setup(context(300, 3, labels=flipped(truth, 0.3)))
+    assert two.choice is None
+    two.load_state_dict(one.state_dict())
+    assert two.choice == one.choice
+
+
+def test_auto_by_name(tmp_path, said):
+    trainer = make_trainer(tmp_path, rows=60, noise_method="auto")
+    trainer.train()
+    assert len(said) == 1
+    assert said[0].startswith("auto: ")
+
+
+# ---- in a training ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vectors", ["encoder", "words"])
+def test_it_trains_on_votes_and_unlabeled_rows(tmp_path, vectors):
+    dataset = token_dataset(24, [-1 if row % 4 == 3 else row % 3 for row in range(24)])
+    dataset = dataset.add_column("weak_labels", votes_on(token_dataset(24)))
+    trainer = make_trainer(
+        tmp_path, dataset, noise_method="truth_inference", noise_kwargs={"vectors": vectors, "neighbours": 3}
+    )
+    assert np.isfinite(trainer.train().training_loss)
+    report = trainer.example_report().to_dict()
+    assert set(report["inferred_label"]) <= {0, 1, 2, -1}
+    assert any("estimated_noise_rate" in entry for entry in trainer.state.log_history)
+
+
+def test_words_of_a_text_are_its_tokens_without_padding():
+    dataset = token_dataset(24)
+    found = token_vectors("test", dataset)
+    assert found.shape[0] == 24
+    padded = dataset.map(
+        lambda row: {"input_ids": [*row["input_ids"], 0, 0], "attention_mask": [*row["attention_mask"], 0, 0]}
+    )
+    assert np.allclose(token_vectors("test", padded), found)
+
+
+def test_two_networks_learn_one_truth(tmp_path):
+    trainer = make_trainer(tmp_path, callbacks=[CoTeaching(forget_rate=0.2), TruthInference(neighbours=3)])
+    assert np.isfinite(trainer.train().training_loss)
+
+
+def test_the_state_goes_into_another_copy():
+    vectors, truth = clouds(60)
+    one = ready(TruthInference(vectors=vectors), flipped(truth, 0.2))
+    two = TruthInference(vectors=vectors)
+    two.setup(context(60, 3, labels=truth))
+    two.load_state_dict({name: value.clone() for name, value in one.state_dict().items()})
+    two.begin_epoch(1, lambda: None)  # nothing is inferred again
+    assert str(one.report()) == str(two.report())
+
+
+@pytest.mark.slow
+def test_the_weights_do_not_depend_on_the_labels_that_nobody_believes(tmp_path):
+    """The same posteriors from the same vectors: what is given after the start is not read."""
+    dataset = token_dataset(24)
+    vectors = np.random.default_rng(0).normal(size=(24, 4))
+    weights = []
+    for _ in range(2):
+        trainer = make_trainer(
+            tmp_path, dataset, model=tiny_model(dropout=0.0), callbacks=[TruthInference(vectors=vectors)]
+        )
+        trainer.train()
+        weights.append(flat_weights(trainer.model))
+    assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"share": 0}, "share=0: expected a number in (0, 1]"),
+        ({"share": 60}, "Did you mean 0.6?"),
+        ({"rounds": 0}, "rounds=0"),
+        ({"weight_penalty": -1}, "weight_penalty=-1"),
+        ({"vectors": "word"}, "Did you mean 'words'?"),
+    ],
+)
+def test_parameters_outside_their_domain_are_refused(arguments, error):
+    with pytest.raises(ValueError, match=error.replace("(", r"\(").replace("?", r"\?")):
+        TruthInference(**arguments)
+
+
+def test_what_cannot_be_inferred_from_is_refused_before_the_first_step(tmp_path):
+    with pytest.raises(ValueError, match="vectors has 5 rows: expected 20"):
+        make_trainer(tmp_path, callbacks=[TruthInference(vectors=np.eye(5))]).train()
+    one = token_dataset(20, [0] + [-1] * 19)
+    with pytest.raises(ValueError, match="1 of 20 training rows have a label: expected at least 2"):
+        make_trainer(tmp_path, one, callbacks=[TruthInference()]).train()
+    with pytest.raises(ValueError, match="TruthInference and PseudoLabeling: both are"):
+        make_trainer(tmp_path, callbacks=[TruthInference(), PseudoLabeling()])
