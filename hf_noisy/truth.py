@@ -62,7 +62,7 @@ def infer_truth(
     neighbours: int = 20,
     share: float = 0.6,
     rounds: int = 6,
-    penalty: float = 30.0,
+    penalty: float = 0.1,
     sharpen: bool = True,
     trusted: np.ndarray | None = None,
     seed: int = 0,
@@ -77,8 +77,8 @@ def infer_truth(
         share: of the labelled texts that the classifier starts from, the most coherent; of each class at least one. With 1
             no neighbours are searched.
         rounds: of expectation-maximisation.
-        penalty: of half the squared weights of the classifier, against the sum of losses; large, since it is to
-            generalise from labels that are wrong.
+        penalty: of half the squared weights of the classifier, against the mean loss; it does not fade with more rows,
+            since labels that are wrong by a rule do not cancel out.
         sharpen: whether the classifier's probabilities are squared over the frequency of their class.
         trusted: (rows,) rows whose label is the truth.
         seed: of ties.
@@ -88,14 +88,14 @@ def infer_truth(
     known = np.zeros(len(given), dtype=bool) if trusted is None else trusted
     start = np.union1d(start, np.flatnonzero(known))
     inputs = principal(np.asarray(vectors, dtype=np.float64))
-    head = fit_head(inputs[start], torch.from_numpy(given[start]), penalty)
+    head = fit_head(inputs[start], torch.from_numpy(given[start]), penalty * len(start))
     truth = given
     for _ in range(rounds):
         with torch.no_grad():
             probs = head.log_probs(inputs).exp()
         truth = _posterior((frequency_normalised(probs) if sharpen else probs).numpy(), sources)
         truth[known] = given[known]
-        head = fit_head(inputs, torch.from_numpy(truth), penalty)
+        head = fit_head(inputs, torch.from_numpy(truth), penalty * len(truth))
     return truth
 
 

@@ -52,7 +52,8 @@ class TruthInference(NoiseCallback):
         share: of the labelled examples that the classifier starts from, in (0, 1].
         neighbours: of an example, at least 1.
         rounds: at least 1.
-        weight_penalty: of the classifier's weights, at least 0; it sees 64 principal components of unit mean variance.
+        weight_penalty: of half the squared weights of the classifier, against its mean loss, at least 0. It sees 64
+            principal components of unit mean variance.
         sharpen: whether step 1 squares and divides by the frequency, or takes f_ij as it is.
         sources: "votes"; "label", the given labels as one source though there are votes; None, no source, so that only
             the start reads a label.
@@ -86,7 +87,7 @@ class TruthInference(NoiseCallback):
         share: float = 0.6,
         neighbours: int = 20,
         rounds: int = 6,
-        weight_penalty: float = 30.0,
+        weight_penalty: float = 0.1,
         sharpen: bool = True,
         sources: str | None = "votes",
         vectors: str | ArrayLike = "encoder",
