@@ -24,13 +24,13 @@ from hf_noisy.labels import (
     check_tokens,
     class_count,
     label_dataset,
-    label_evaluation,
     one_hot,
     read_votes,
 )
 from hf_noisy.losses import CrossEntropy
 from hf_noisy.networks import network_logits
 from hf_noisy.sharding import check_processes, check_split
+from hf_noisy.streaming import label_evaluation
 from hf_noisy.supervision import keyed_generator
 
 REAL = "real"  # (batch,) False where a distributed sampler repeats a row to fill its last batch
