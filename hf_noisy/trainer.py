@@ -20,7 +20,7 @@ from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
 from transformers.utils import logging
 
-from hf_noisy import checkpoints, model_card, nonfinite
+from hf_noisy import checkpoints, model_card, nonfinite, trackers
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
@@ -115,7 +115,7 @@ class NoisyTrainer(CleanRowsTrainer):
             args if args is not None else NoisyTrainingArguments(output_dir="tmp_trainer"),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
-            callbacks=[*(callbacks or []), _EpochBegin(self)],
+            callbacks=[*(callbacks or []), _Epochs(self)],
             **trainer_arguments,
         )
         self._made = True
@@ -477,6 +477,16 @@ class NoisyTrainer(CleanRowsTrainer):
                 logs.update({name: float(value) for name, value in callback.metrics().items()})
         super().log(logs, *args, **kwargs)
 
+    def show_figures(self) -> None:
+        """Show what the methods draw, where `report_to` names a tracker that takes pictures."""
+        if self.is_world_process_zero():
+            figures = (callback.figures for callback in self.noise_callbacks)
+            trackers.show(
+                self.callback_handler.callbacks,
+                lambda: {name: figure for draw in figures for name, figure in draw().items()},
+                self.state.global_step,
+            )
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         with self._deployed():
             super()._save(output_dir, state_dict)
@@ -544,11 +554,14 @@ class NoisyTrainer(CleanRowsTrainer):
             )
 
 
-class _EpochBegin(TrainerCallback):
-    """Passes the start of an epoch on to the trainer."""
+class _Epochs(TrainerCallback):
+    """Passes the start and the end of an epoch on to the trainer."""
 
     def __init__(self, trainer: NoisyTrainer) -> None:
         self.trainer = trainer
 
     def on_epoch_begin(self, *args: Any, **kwargs: Any) -> None:
         self.trainer.begin_epoch()
+
+    def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
+        self.trainer.show_figures()

@@ -32,6 +32,7 @@ from hf_noisy import (
     TruncatedGCE,
     compute_metrics,
 )
+from hf_noisy.logged_names import is_known
 
 
 def soft_rows(rows: int, classes: int = 3, seed: int = 0) -> list[list[float]]:
@@ -369,6 +370,8 @@ def test_every_name_trains_and_reports(tmp_path, method):
     trainer = make_trainer(tmp_path, noise_method=method)
     result = trainer.train()
     assert np.isfinite(result.training_loss)
+    logged = {name for entry in trainer.state.log_history for name in entry} - {"step"}
+    assert {name for name in logged if not is_known(name)} == set()
     assert len(trainer.example_report()) == (32 if method == "glc" else 20)  # and 12 trusted rows
 
 
