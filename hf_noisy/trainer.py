@@ -99,7 +99,7 @@ class NoisyTrainer(CleanRowsTrainer):
             raise TypeError(f"criterion={criterion!r}: expected a Criterion. Derive a class from hf_noisy.Criterion.")
         if not isinstance(callbacks, Sequence | None):
             raise TypeError(f"callbacks={callbacks!r}: expected a list of callbacks. Write callbacks=[...].")
-        self._criterion_argument = criterion
+        self.passed_criterion = criterion
         self._named_callbacks: list[NoiseCallback] = []
         self._dynamics = ExampleDynamics()
         self._record = SupervisionRecord()
@@ -132,10 +132,14 @@ class NoisyTrainer(CleanRowsTrainer):
     @property
     def noise_callbacks(self) -> list[NoiseCallback]:
         """In fold order: the dynamics, the named methods, those passed as `callbacks`, a record if there is any."""
-        known = [self._dynamics, *self._named_callbacks]
-        passed = [c for c in self.callback_handler.callbacks if isinstance(c, NoiseCallback) and c not in known]
-        methods = [*self._named_callbacks, *passed]
+        methods = [*self._named_callbacks, *self.passed_callbacks]
         return [self._dynamics, *methods, *([self._record] if methods else [])]
+
+    @property
+    def passed_callbacks(self) -> list[NoiseCallback]:
+        """Those that were passed as `callbacks`, or added later."""
+        named, found = self._named_callbacks, self.callback_handler.callbacks
+        return [callback for callback in found if isinstance(callback, NoiseCallback) and callback not in named]
 
     def _settled_clean_rows(self) -> CleanRows | None:
         clean = self._clean_rows()
@@ -158,7 +162,7 @@ class NoisyTrainer(CleanRowsTrainer):
         self._named_callbacks = [part for part in named if isinstance(part, NoiseCallback)]
         criteria = [part for part in named if not isinstance(part, NoiseCallback)]
         check_roles(self.noise_callbacks)
-        self.criterion = choose_criterion(self._criterion_argument, [*criteria, *self.noise_callbacks])
+        self.criterion = choose_criterion(self.passed_criterion, [*criteria, *self.noise_callbacks])
         for callback in self._named_callbacks:
             self.add_callback(callback)
 
@@ -496,6 +500,10 @@ class NoisyTrainer(CleanRowsTrainer):
     def create_model_card(self, *args: Any, **fields: Any) -> None:
         if self.is_world_process_zero():
             model_card.write(self, self.args.output_dir or ".", **fields)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        self.create_model_card()  # the parent takes the weights from the checkpoint, and its card not
+        super()._push_from_checkpoint(checkpoint_folder)
 
     def _identity(self) -> dict[str, str]:
         return {
