@@ -4,6 +4,7 @@ from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks import (
     BackwardCorrection,
     CandidateLabels,
+    ClassWeights,
     ConsistencyRegularization,
     CoTeaching,
     CoTeachingPlus,
@@ -59,6 +60,7 @@ __all__ = [
     "Batch",
     "Bootstrapping",
     "CandidateLabels",
+    "ClassWeights",
     "CoTeaching",
     "CoTeachingPlus",
     "ConsistencyRegularization",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
 
 from hf_noisy.domains import check_not_negative
 from hf_noisy.fresh_start import FreshStartTrainer
@@ -253,8 +253,23 @@ class LabelledTrainer(FreshStartTrainer):
             output.metrics[f"{metric_key_prefix}_label_accuracy"] = right / rows if rows else float("nan")
         return output
 
+    def hyperparameter_search(
+        self,
+        hp_space: Any = None,
+        compute_objective: Callable[[dict[str, float]], float] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """As the parent's, and by the same quantity: the evaluation loss, or the sum of what `compute_metrics` gives."""
+        return super().hyperparameter_search(hp_space, compute_objective or _objective, *args, **kwargs)
+
     def _note_evaluation(self, right: list[float], prefix: str) -> None:
         """How many rows each network had right; empty where there were no labels."""
+
+
+def _objective(metrics: dict[str, float]) -> float:
+    """That of Transformers, which would take `eval_label_accuracy` for a metric of the user's."""
+    return float(default_compute_objective({k: v for k, v in metrics.items() if not k.endswith("_label_accuracy")}))
 
 
 def _named_sets(evaluation: Any) -> list[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.candidate_labels import CandidateLabels
+from hf_noisy.callbacks.class_weights import ClassWeights
 from hf_noisy.callbacks.co_teaching import CoTeaching
 from hf_noisy.callbacks.co_teaching_plus import CoTeachingPlus
 from hf_noisy.callbacks.consistency import ConsistencyRegularization
@@ -27,6 +28,7 @@ from hf_noisy.callbacks.truncated_gce import TruncatedGCE
 __all__ = [
     "BackwardCorrection",
     "CandidateLabels",
+    "ClassWeights",
     "CoTeaching",
     "CoTeachingPlus",
     "ConsistencyRegularization",
