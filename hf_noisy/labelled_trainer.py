@@ -123,7 +123,7 @@ class LabelledTrainer(FreshStartTrainer):
         if INDEX not in self._signature_columns:
             self._signature_columns.append(INDEX)
 
-    def get_train_dataloader(self) -> DataLoader:
+    def get_train_dataloader(self) -> DataLoader[Any]:
         self._label_replaced_set()
         return super().get_train_dataloader()
 
@@ -137,19 +137,19 @@ class LabelledTrainer(FreshStartTrainer):
         if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
             self._label_training_set()
 
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         if eval_dataset is not None and not isinstance(eval_dataset, str):
             eval_dataset = label_evaluation(eval_dataset, self.model.config, where="eval_dataset")
         return super().get_eval_dataloader(eval_dataset)
 
-    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
         if test_dataset is not self.train_dataset:
             test_dataset = label_evaluation(test_dataset, self.model.config, where="test_dataset")
         return super().get_test_dataloader(test_dataset)
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
-    def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
+    def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader[Any]) -> tuple[Any, ...]:
         if len(dataloader) == 0:
             raise ValueError(
                 f"dataloader_drop_last=True, per_device_train_batch_size={args.per_device_train_batch_size}: the "
@@ -233,7 +233,7 @@ class LabelledTrainer(FreshStartTrainer):
 
     def evaluation_loop(
         self,
-        dataloader: DataLoader,
+        dataloader: DataLoader[Any],
         description: str,
         prediction_loss_only: bool | None = None,
         ignore_keys: list[str] | None = None,

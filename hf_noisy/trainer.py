@@ -183,7 +183,7 @@ class NoisyTrainer(CleanRowsTrainer):
         takers = [callback.clean_epochs for callback in self.noise_callbacks if callback.trains_on_clean]
         return max(takers, default=None)
 
-    def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
+    def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader[Any]) -> tuple[Any, ...]:
         values = super().set_initial_training_values(args, dataloader)
         max_steps = values[-1]
         self._make_networks()  # a hyperparameter search has changed `args` by now
