@@ -723,7 +723,7 @@ OUTSIDE: dict[str, Any] = {
     "alpha": -1, "beta": -0.1, "by_class": _NO_FLAG, "ema_decay": 1.0, "epsilon": 1.0, "every": 0.0, "gamma": -1, "k": 1.0,
     "clean_epochs": -1, "clean_threshold": 1.0, "co_lambda": 90, "confidence": 60, "contrast": -1, "correction": 2,
     "augmentation": "word_droput", "balance": _NO_FLAG, "channel_learning_rate": 0, "decay": 1.0, "disagreements": 0,
-    "doubt": "labels", "doubt_below": 0, "example_dropout": 50, "first_stage": 0, "folds": "wieght", "forget_rate": 40,
+    "doubt": "labels", "doubt_below": 0, "early_stopping": _NO_FLAG, "example_dropout": 50, "first_stage": 0, "folds": "wieght", "forget_rate": 40,
     "hidden_share": 1.0, "hide": 50, "how": "kepe", "kind": "sotf", "lam": -3, "lambda_p": -1, "lambda_r": -1,
     "lambda_u": -1, "log_zero": 4.0, "loss_percentile": 70, "matrix": [[0.9, 0.2, 0], [0, 1, 0], [0, 0, 1]],
     "matrix_from": "modle", "max_condition": 0, "min_count": 0, "momentum": 1.0, "neighbours": 0, "noise_rate": 40,

@@ -158,6 +158,7 @@ PARAMETERS: dict[str, Callable[[int], Parameters]] = {  # by the number of class
     },
     "self_training": lambda k: {
         "first_stage": fractions(),
+        "early_stopping": st.booleans(),
         "refresh_epochs": WHOLE,
         "confidence": fractions(0.0),
         "contrast": amounts(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -70,8 +70,7 @@ class LabelChannel(NoiseCallback):
     def setup(self, context: Context) -> None:
         self.channels, self.started = context.channels, False
         self.networks, self.classes, self.device = context.networks, context.classes, context.device
-        names: Any = {} if context.model is None else context.model.config.id2label
-        self.class_names = [str(names.get(k, k)) for k in range(context.classes)]
+        self.model = context.model
         share = 0.0 if self.known else _WARMUP
         rest = context.epochs - self.clean_epochs
         self.start = self.clean_epochs + (math.ceil(share * rest) if self.warmup_epochs is None else self.warmup_epochs)
@@ -125,7 +124,8 @@ class LabelChannel(NoiseCallback):
         matrix = self.matrix
         if matrix is None:
             return {}
-        return {"noise_matrix": matrices_figure({"noise channel": matrix.double().cpu().numpy()}, self.class_names)}
+        names = [str(self.model.config.id2label[k]) for k in range(self.classes)]
+        return {"noise_matrix": matrices_figure({"noise channel": matrix.double().cpu().numpy()}, names)}
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"started": torch.tensor(self.started)}
