@@ -581,7 +581,7 @@ def _soft_column(labels: np.ndarray) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, labels.ravel())
 
 
-class _LabelledRows(torch.utils.data.Dataset):
+class _LabelledRows(torch.utils.data.Dataset[Any]):
     """Any list-like dataset with checked labels and row numbers in its items."""
 
     def __init__(self, rows: Any, labels: np.ndarray, with_index: bool) -> None:

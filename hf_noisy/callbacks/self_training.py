@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -86,6 +87,13 @@ class SelfTraining(NoiseCallback):
     skips_channel = True  # all targets of the second stage speak of the true class
     needs_vectors = True
     histories = ("changes",)
+    logged = MappingProxyType(
+        {
+            "pseudo_label_collapses": "looks so far in which one class swallowed the guesses, or a class got none",
+            "confident_share": "of all examples, those of which the model is sure enough to teach its guess",
+            "first_stage_epochs": "epochs on the given labels, once they have ended",
+        }
+    )
 
     def __init__(
         self,
