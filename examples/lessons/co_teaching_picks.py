@@ -103,11 +103,11 @@ for kind, labels in given.items():
 epochs = np.arange(1, EPOCHS + 1)
 figure, panels = plt.subplots(2, 2, figsize=(11, 7), layout="constrained", sharex=True, sharey="row")
 for (above, below), kind in zip(panels.T, given, strict=True):
-    labelled = given[kind] >= 0
     above.plot(epochs, 1 - curve(taught[kind], "kept_share"), color="grey", label="share left out")
     above.plot(epochs, curve(taught[kind], "selection_precision"), color="tab:green", label="precision of the picks")
     above.plot(epochs, curve(taught[kind], "selection_recall"), color="tab:blue", label="recall of right labels")
-    above.axhline((given[kind] == gold)[labelled].mean(), color="tab:green", linestyle=":", label="right among all labels")
+    right = (given[kind] == gold)[given[kind] >= 0].mean()
+    above.axhline(right, color="tab:green", linestyle=":", label="right among all labels")
     above.set(title=f"labels {kind}", ylim=(0, 1.02))
     below.plot(epochs, curve(plain[kind], "eval_accuracy"), color="tab:red", label="cross-entropy")
     below.plot(epochs, curve(taught[kind], "eval_accuracy"), color="tab:green", label="co-teaching")
@@ -117,7 +117,7 @@ panels[1, 0].legend(fontsize=9)
 figure.savefig(OUTPUT / "co_teaching_epochs.png", dpi=120)
 
 # %%
-print("| labels | right among all | among the picks of the last epoch | recall | test accuracy, last: cross-entropy | co-teaching |")
+print("| labels | right among all | among the last picks | recall | accuracy, cross-entropy | co-teaching |")
 print("|---|---|---|---|---|---|")
 for kind, labels in given.items():
     found = [curve(taught[kind], f"selection_{key}")[-1] for key in ("precision", "recall")]

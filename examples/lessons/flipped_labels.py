@@ -22,7 +22,14 @@ import torch
 from sklearn.datasets import make_moons
 from transformers import PrinterCallback, set_seed
 
-from hf_noisy import Criterion, CrossEntropy, GeneralizedCrossEntropy, NoisyTrainer, NoisyTrainingArguments, compute_metrics
+from hf_noisy import (
+    Criterion,
+    CrossEntropy,
+    GeneralizedCrossEntropy,
+    NoisyTrainer,
+    NoisyTrainingArguments,
+    compute_metrics,
+)
 from hf_noisy.noise import symmetric
 from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
 from hf_noisy.splits import tokenize

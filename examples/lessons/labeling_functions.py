@@ -119,9 +119,8 @@ figure.savefig(OUTPUT / "labeling_functions.png", dpi=120)
 # stays a tie. Rows on which every function abstains are dropped.
 
 # %%
-labelled = {
-    how: labels_from_votes(rows, num_classes=2, aggregate=how, abstain="drop") for how in ("majority_vote", "label_model")
-}
+AGGREGATES = ("majority_vote", "label_model")
+labelled = {how: labels_from_votes(rows, num_classes=2, aggregate=how, abstain="drop") for how in AGGREGATES}
 for how, part in labelled.items():
     labels = np.array(part["labels"][:])
     right = np.take_along_axis(labels, np.array(part["gold"][:])[:, None], 1).mean()
