@@ -66,6 +66,10 @@ def test_a_notebook_runs_and_shows_its_figures(lesson, tmp_path, kernel):
     notebook = nbformat.read(lesson.with_suffix(".ipynb"), as_version=4)
     start = nbformat.v4.new_code_cell(f"%reset -f\n%cd -q {tmp_path}")
     notebook.cells.insert(0, start)
-    NotebookClient(notebook, km=kernel, timeout=FEW_SECONDS).execute()
+    client = NotebookClient(notebook, km=kernel, timeout=FEW_SECONDS)
+    try:
+        client.execute()
+    finally:
+        client.kc.stop_channels()  # left open for a kernel that is not the client's own
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in outputs)
