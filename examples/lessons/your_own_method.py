@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from transformers import PrinterCallback, set_seed
+from transformers.utils.logging import disable_progress_bar
 
 from hf_noisy import Memory, NoiseCallback, NoisyTrainer, NoisyTrainingArguments
 from hf_noisy.noise import symmetric
@@ -29,9 +30,11 @@ from hf_noisy.splits import tokenize
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # what the tests set
 ROWS, TEST_ROWS, EPOCHS = (80, 40, 2) if QUICK else (1500, 1000, 10)
+HALF = ROWS // 32 * EPOCHS // 2 + 2  # steps until the checkpoint, inside an epoch
 OUTPUT = Path("output/lessons")
 OUTPUT.mkdir(parents=True, exist_ok=True)
 datasets.disable_progress_bars()
+disable_progress_bar()
 
 # %% [markdown]
 # ## The method
@@ -82,12 +85,12 @@ train_rows = tokenize(rows.select_columns(["text", "gold"]), tokenizer, 48).add_
 test_rows = tokenize(test.select_columns(["text"]), tokenizer, 48)
 
 
-def trainer_with(callbacks: list, folder: str, **arguments) -> NoisyTrainer:
+def trainer_with(callbacks: list, folder: str, save_strategy: str = "no") -> NoisyTrainer:
     set_seed(0)
     args = NoisyTrainingArguments(
         str(OUTPUT / folder), num_train_epochs=EPOCHS, learning_rate=1e-3, per_device_train_batch_size=32,
         per_device_eval_batch_size=500, logging_strategy="epoch", report_to="none", disable_tqdm=True,
-        dataloader_pin_memory=False, **{"save_strategy": "no", **arguments},
+        dataloader_pin_memory=False, save_steps=HALF, save_strategy=save_strategy,
     )  # fmt: skip
     trainer = NoisyTrainer(
         copy.deepcopy(start), args, train_dataset=train_rows, processing_class=tokenizer, callbacks=callbacks,
@@ -103,8 +106,7 @@ def test_accuracy(trainer: NoisyTrainer) -> float:
 
 plain = trainer_with([], "plain")
 plain.train()
-half = len(train_rows) // 32 * EPOCHS // 2 + 3  # steps; somewhere inside an epoch
-mine = trainer_with([LeaveOutDoubted()], "mine", save_strategy="steps", save_steps=half)
+mine = trainer_with([LeaveOutDoubted()], "mine", save_strategy="steps")
 mine.train()
 print(f"cross-entropy: test accuracy {test_accuracy(plain):.3f}")
 print(f"LeaveOutDoubted: test accuracy {test_accuracy(mine):.3f}")
@@ -145,6 +147,6 @@ forgetful = LeaveOutDoubted()
 forgetful.load_state_dict = lambda state: None
 for name, method in {"with its memory": LeaveOutDoubted(), "without": forgetful}.items():
     resumed = trainer_with([method], "resumed")
-    resumed.train(resume_from_checkpoint=str(OUTPUT / "mine" / f"checkpoint-{half}"))
+    resumed.train(resume_from_checkpoint=str(OUTPUT / "mine" / f"checkpoint-{HALF}"))
     same = "equal" if torch.equal(weights(resumed), weights(mine)) else "not equal"
-    print(f"resumed at step {half} {name}: weights {same} to those of the unbroken run")
+    print(f"resumed at step {HALF} {name}: weights {same} to those of the unbroken run")
