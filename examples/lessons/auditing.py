@@ -78,7 +78,8 @@ def test_accuracy(trainer: NoisyTrainer) -> float:
 # ## Train, audit, look
 #
 # The audit needs a view of the texts that has never seen the labels. With a pretrained model it takes that model's checkpoint by
-# itself; this encoder starts from nothing, so the view is passed: words counted and reduced to 50 numbers.
+# itself; this encoder starts from nothing, so the view is passed: words counted and reduced to 50 numbers. That is a poor view, and
+# the audit says so by a wide interval.
 
 # %%
 counts = TfidfVectorizer().fit_transform(rows["text"][:])

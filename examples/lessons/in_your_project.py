@@ -161,15 +161,18 @@ for name, found in results.items():
 
 # %% [markdown]
 # Accuracy is high whatever happens, since five rows in six are positive: macro-F1 and the recall of the rare class say more. The
-# figure says on which texts the models err.
+# figure says on which texts the models err; a kind with a hundred rows moves by points with every seed.
 
 # %%
 reasons = np.unique(test["reason"][:])
-figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(8.5, 4.8), layout="constrained")
 places = np.arange(len(reasons))
 for offset, (name, found) in zip((-0.3, -0.1, 0.1, 0.3), results.items(), strict=True):
-    axes.barh(places + offset, [found[f"eval_accuracy_{reason}"] for reason in reasons], height=0.2, label=name)
-axes.set(yticks=places, yticklabels=reasons, xlim=(0, 1), xlabel="accuracy on clean test rows, by what may mislead")
+    axes.plot([found[f"eval_accuracy_{reason}"] for reason in reasons], places + offset, "o", label=name)
+axes.hlines(places[1:] - 0.5, 0, 1, color="lightgrey", linewidth=0.6)
+rows_of = [f"{reason} ({(np.array(test['reason'][:]) == reason).sum()} rows)" for reason in reasons]
+axes.set(yticks=places, yticklabels=rows_of, xlabel="accuracy on clean test rows, by what may mislead")
+axes.set_xlim(min(min(line.get_xdata()) for line in axes.get_lines()) - 0.02, 1.01)
 axes.invert_yaxis()
-axes.legend(loc="lower left", fontsize=9)
+figure.legend(loc="outside upper center", ncols=4, fontsize=9)
 figure.savefig(OUTPUT / "in_your_project.png", dpi=120)
