@@ -7,7 +7,7 @@ learning rate. What the search goes by matters more: there is no clean validatio
 
     python examples/lessons/hyperparameter_search.py
 
-needs `pip install optuna`, takes about a minute on two cores, needs no network, and writes its figure into `output/lessons`.
+needs `pip install optuna`, takes about a minute and a half on two cores, needs no network, and writes its figure into `output/lessons`.
 """
 
 # %%
@@ -26,7 +26,7 @@ from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
 from hf_noisy.splits import tokenize
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # what the tests set
-ROWS, VALID_ROWS, TEST_ROWS, EPOCHS, TRIALS = (80, 40, 40, 1, 2) if QUICK else (1000, 1000, 1000, 8, 12)
+ROWS, VALID_ROWS, TEST_ROWS, EPOCHS, TRIALS = (80, 40, 40, 1, 2) if QUICK else (800, 1000, 1000, 8, 10)
 RATE = 0.3
 OUTPUT = Path("output/lessons")
 OUTPUT.mkdir(parents=True, exist_ok=True)
