@@ -47,7 +47,7 @@ datasets.disable_progress_bars()
 # ## Rules that vote
 #
 # Snorkel's labeling functions as they are: each sees an example, and votes for a class or abstains. Most look for words; one asks a
-# sentiment lexicon, one counts. None of them is good; each is right more often than not.
+# sentiment lexicon, one counts. None of them is good; most are right more often than not.
 
 # %%
 NEGATIVE, POSITIVE, ABSTAIN = 0, 1, -1
