@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hf_noisy.corpus import Corpus
+from collections.abc import Mapping
+from typing import Any
+
+from hf_noisy.corpus import Corpus, load_corpus
 from hf_noisy.review_rules import labeling_functions
 from hf_noisy.reviews import CLASS_NAMES, generate_reviews
 from hf_noisy.weak import apply_labeling_functions
@@ -25,3 +28,17 @@ def embedded_corpus(seed: int = 0) -> Corpus:
         for position, (name, rows) in enumerate(ROWS.items())
     }
     return Corpus("reviews", tuple(CLASS_NAMES), **splits)
+
+
+def corpus_or_reviews(source: str | None, seed: int, columns: Mapping[str, Any]) -> Corpus:
+    """The corpus of a folder, file or name; without one the reviews that come with the package.
+
+    Args:
+        source: as for `load_corpus`, or None.
+        seed: of the reviews.
+        columns: where plain files keep what (`load_corpus`).
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_corpus`.
+    """
+    return embedded_corpus(seed) if source is None else load_corpus(source, **columns)
