@@ -63,11 +63,20 @@ def estimate(words: Words, prog: str) -> int:
 
 def methods(words: Words, prog: str) -> int:
     if any(word in ("-h", "--help") for word in words):
-        print(f"usage: {prog} [NAME ...]\n\n{COMMANDS['methods'].describe()}")
+        print(f"usage: {prog} [NAME ...] [--yaml]\n\n{COMMANDS['methods'].describe()}")
         return DONE
-    from hf_noisy.commands.methods import method_in_full, table_of_methods
+    names = [word for word in words if word != "--yaml"]
+    unknown = [word for word in names if word.startswith("-")]
+    if unknown:
+        raise ValueError(f"unknown option {unknown[0]}. {nearest(unknown[0], ['--yaml', '--help'])}")
+    from hf_noisy.commands.methods import config_of, method_in_full, table_of_methods
 
-    print("\n\n".join(map(method_in_full, words)) if words else table_of_methods())
+    if "--yaml" in words:
+        if len(names) != 1:
+            raise ValueError(f"--yaml with {len(names)} names: expected one method, as in `{prog} gce --yaml`.")
+        print(config_of(names[0]), end="")
+    else:
+        print("\n\n".join(map(method_in_full, names)) if names else table_of_methods())
     return DONE
 
 
@@ -109,7 +118,7 @@ COMMANDS = {
     "methods": Command(
         methods,
         "List the methods, or show those that are named in full.",
-        "A name is what --noise_method of train and --methods of benchmark take.",
+        "A name is what --noise_method of train and --methods of benchmark take. NAME --yaml prints a file for --config.",
     ),
 }
 

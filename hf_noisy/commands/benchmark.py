@@ -24,8 +24,14 @@ def run(given: BenchmarkArguments) -> int:
         0, or 1 where a run failed; the others' lines are written.
 
     Raises:
-        ValueError, FileNotFoundError, ImportError: as `run_benchmark`.
+        ValueError, FileNotFoundError, ImportError: as `run_benchmark`, or a report on a file that is not there.
     """
+    only_report = given.report is not None and not given.data and not given.speed
+    if only_report and not Path(given.output).is_file():
+        raise FileNotFoundError(
+            f"--output {given.output}: no such file, so there is nothing to report on. Name the file of results, or "
+            "what to run with --data."
+        )
     methods = given.methods
     if methods is None:
         methods = [name for name, method in METHODS.items() if not method.reads_clean]
@@ -44,7 +50,7 @@ def run(given: BenchmarkArguments) -> int:
         bf16=given.bf16,
     )
     failures = []
-    if given.data or not given.report:
+    if not only_report:
         failures = run_benchmark(
             given.data or ["reviews"],
             methods,

@@ -31,6 +31,8 @@ def run(given: EstimateArguments) -> None:
         ValueError, FileNotFoundError: as `load_corpus` and `estimate_noise`.
         ImportError: a figure was asked for and matplotlib is not installed.
     """
+    for file in filter(None, (given.output, given.figure)):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
     datasets.disable_progress_bars()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     corpus = corpus_or_reviews(given.data, given.seed, given.columns)

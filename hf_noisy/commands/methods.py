@@ -1,4 +1,4 @@
-"""The table of methods, and one in full."""
+"""The table of methods, one in full, and one as a YAML file of settings."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ def method_in_full(name: str) -> str:
     Raises:
         ValueError: no such method; the nearest is named.
     """
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}. {nearest(name, METHODS)}")
-    method = METHODS[name]
+    method = _known(name)
     build = method.build.func if isinstance(method.build, partial) else method.build
     fixed = method.build.keywords if isinstance(method.build, partial) else {}
     arguments = ", ".join([f"{key}={value!r}" for key, value in fixed.items()] + ["..."] * bool(method.parameters))
@@ -58,6 +56,38 @@ def method_in_full(name: str) -> str:
         inspect.cleandoc(build.__doc__ or ""),
     ]
     return "\n".join(lines)
+
+
+def config_of(name: str) -> str:
+    """A YAML file that trains with a method, all its parameters at their defaults, for `--config`.
+
+    Raises:
+        ValueError: no such method; the nearest is named.
+
+    >>> print(config_of("gce"))
+    # gce: trusts a label the less, the less the model believes it
+    # Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, NeurIPS 2018
+    # accelerate launch recipes/sentiment.py --config recipes/configs/gce.yaml
+    noise_method: gce
+    noise_kwargs:
+      q: 0.7
+    output_dir: output/gce
+    <BLANKLINE>
+    """
+    method = _known(name)
+    comments = [f"{name}: {method.summary}", method.paper, *filter(None, [needs(method)])]
+    comments.append(f"accelerate launch recipes/sentiment.py --config recipes/configs/{name}.yaml")
+    lines = [f"# {line}" for comment in comments for line in textwrap.wrap(comment, 120, break_on_hyphens=False)]
+    lines.append(f"noise_method: {name}")
+    lines += ["noise_kwargs:"] * bool(method.parameters)
+    lines += [f"  {key}: {json.dumps(value)}" for key, value in method.parameters.items()]
+    return "\n".join([*lines, f"output_dir: output/{name}", ""])
+
+
+def _known(name: str) -> Method:
+    if name not in METHODS:
+        raise ValueError(f"unknown method {name!r}. {nearest(name, METHODS)}")
+    return METHODS[name]
 
 
 def parameters(method: Method) -> str:
