@@ -131,50 +131,64 @@ def votes_of_answers(
 
 
 class Answers:
-    """A JSONL file of answers, so that no row is asked twice: `{"split", "id", "answers": [{"label", "confidence"}]}`."""
+    """A JSONL file of answers, so that no text is asked about twice.
 
-    def __init__(self, path: str | Path) -> None:
+    A line is `{"text": ..., "by": ..., "answers": [{"label": ..., "confidence": ...}, ...]}`, an answer a wording. It may come
+    from anywhere: another program, an interface that is paid by the request.
+    """
+
+    def __init__(self, path: str | Path, by: str | None = None) -> None:
         """Read what is there.
+
+        Args:
+            path: need not exist yet.
+            by: count only what this one answered; None counts all.
 
         Raises:
             ValueError: a line that is no such object, named with its number.
         """
-        self.path = Path(path)
-        self._known: dict[tuple[str, str], list[Answer]] = {}
-        for number, line in enumerate(self._lines(), start=1):
+        self.path, self.by = Path(path), by
+        self._known: dict[str, list[Answer]] = {}
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+        for number, line in enumerate(lines, start=1):
             try:
                 row = json.loads(line)
                 answers = [Answer(answer["label"], float(answer["confidence"])) for answer in row["answers"]]
-                self._known[str(row["split"]), str(row["id"])] = answers
-            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+                if by is None or row.get("by") == by:
+                    self._known[row["text"]] = answers
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise ValueError(
                     f"{self.path}, line {number}: {line[:60]!r}: expected "
-                    '{"split": ..., "id": ..., "answers": [{"label": ..., "confidence": ...}, ...]}.'
+                    '{"text": ..., "by": ..., "answers": [{"label": ..., "confidence": ...}, ...]}.'
                 ) from error
 
-    def missing(self, split: str, ids: Iterable[str]) -> list[str]:
-        """Which rows of a split have not been asked about."""
-        return [row for row in ids if (split, row) not in self._known]
+    def missing(self, texts: Iterable[str]) -> list[str]:
+        """What has not been asked about, each text once."""
+        return [text for text in dict.fromkeys(texts) if text not in self._known]
 
-    def of(self, split: str, ids: Iterable[str]) -> list[list[Answer]]:
-        """The answers of rows, in their order.
+    def of(self, texts: Iterable[str]) -> list[list[Answer]]:
+        """The answers about texts, in their order.
 
         Raises:
-            KeyError: a row that is `missing`.
+            ValueError: one of them is `missing`.
         """
-        return [self._known[split, row] for row in ids]
+        texts = list(texts)
+        missing = self.missing(texts)
+        if missing:
+            raise ValueError(
+                f"{self.path}: no answer about {len(missing)} of {len(texts)} texts, first {missing[0][:60]!r}. Name the "
+                "model to ask, or a file that holds them."
+            )
+        return [self._known[text] for text in texts]
 
-    def add(self, split: str, answers: Mapping[str, Sequence[Answer]]) -> None:
-        """Keep the answers of rows, and write them at once."""
+    def add(self, texts: Sequence[str], answers: Sequence[Sequence[Answer]]) -> None:
+        """Keep the answers about texts, and write them at once."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            for row, said in answers.items():
-                self._known[split, row] = list(said)
+            for text, said in zip(texts, answers, strict=True):
+                self._known[text] = list(said)
                 told = [{"label": answer.label, "confidence": round(answer.confidence, 4)} for answer in said]
-                file.write(json.dumps({"split": split, "id": row, "answers": told}, ensure_ascii=False) + "\n")
-
-    def _lines(self) -> list[str]:
-        return self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
+                file.write(json.dumps({"text": text, "by": self.by, "answers": told}, ensure_ascii=False) + "\n")
 
 
 def _entailed(

@@ -33,7 +33,9 @@ class Data:
     every: Dataset  # the same with the uncovered rows, label -1: for methods that learn from them
     gold: Dataset  # training rows with their gold labels: for the ceiling only
     valid: Dataset  # labels as wrong as those of training; what a checkpoint may be chosen by
-    clean: Dataset  # validation rows with their gold labels, and those given: for methods that ask for some
+    clean: (
+        Dataset  # the corpus's validation rows with their gold labels, and those given: for methods that ask for some
+    )
     test: Dataset  # gold labels
 
 
@@ -89,14 +91,15 @@ def gather(
         every=with_labels(train, labels, keep_unlabeled=True),
         gold=with_labels(train, gold),
         valid=with_labels(valid, given),
-        clean=trusted(valid, given),
+        clean=trusted(valid if corpus.valid is None else corpus.valid, classes, seed),
         test=with_labels(test, test_gold),
     )
     return data, table
 
 
-def trusted(valid: Dataset, given: np.ndarray) -> Dataset:
-    """The rows that have a gold label, with it in `labels` and the one by vote, `given` (rows,), in `given`."""
+def trusted(valid: Dataset, num_classes: int, seed: int) -> Dataset:
+    """The rows that have a gold label, with it in `labels` and the one by vote, -1 where there is none, in `given`."""
     gold = np.array(valid["gold"][:])
+    given = hard_labels(majority_vote(votes_of(valid), num_classes), seed=seed)
     rows = with_labels(valid, gold)
     return rows.add_column("given", given[gold >= 0]) if len(rows) else rows
