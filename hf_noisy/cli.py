@@ -146,7 +146,8 @@ def main(words: Words | None = None, prog: str = "hf-noisy") -> int:
     except (ValueError, TypeError, RuntimeError, OSError, ImportError) as error:
         if not _is_ours(error):
             raise
-        return _complain(f"{prog} {name}", str(error))
+        code = _complain(f"{prog} {name}", str(error))
+        return FAILED if isinstance(error, RuntimeError) else code
 
 
 def _run(name: str, words: Words, prog: str) -> int:
