@@ -136,6 +136,21 @@ def main(words: Words | None = None, prog: str = "hf-noisy") -> int:
         0 where all went well, 1 where the work failed, 2 where the call was wrong.
     """
     name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
+    try:
+        code = _run(name, rest, prog)
+        sys.stdout.flush()  # here, where a reader that went away can be told from a failure
+        return code
+    except BrokenPipeError:  # of `hf-noisy methods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (ValueError, TypeError, RuntimeError, OSError, ImportError) as error:
+        if not _is_ours(error):
+            raise
+        code = _complain(f"{prog} {name}", str(error))
+        return FAILED if isinstance(error, RuntimeError) else code
+
+
+def _run(name: str, words: Words, prog: str) -> int:
     if name in ("-h", "--help"):
         print(_help(prog))
         return DONE
@@ -144,15 +159,7 @@ def main(words: Words | None = None, prog: str = "hf-noisy") -> int:
         return DONE
     if name not in COMMANDS:
         return _complain(prog, f"unknown command {name!r}. {nearest(name, COMMANDS)}")
-    try:
-        return COMMANDS[name].body(rest, f"{prog} {name}")
-    except BrokenPipeError:  # of `hf-noisy methods | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        if not _is_ours(error):
-            raise
-        return _complain(f"{prog} {name}", str(error))
+    return COMMANDS[name].body(words, f"{prog} {name}")
 
 
 def _help(prog: str) -> str:

@@ -12,7 +12,8 @@ A model of your own, through the pipelines of Transformers, on any corpus, whose
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --labeler PATH_OR_NAME --task zero-shot-classification
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --labeler PATH_OR_NAME --task text-generation --samples 5
 
-What was answered is kept in --answers, a JSONL file, and not asked again; such a file may come from anywhere:
+What was answered is kept in --answers, a JSONL file, and not asked again; so let one process ask, and several train. Such a file
+may come from anywhere:
 
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --answers answers.jsonl
     {"text": "The coach left.", "by": "any name", "answers": [{"label": "sport", "confidence": 0.9}]}

@@ -5,7 +5,9 @@
 writes 1,000 short news of five topics (`hf_noisy.topics`), labels them by lists of names (distant supervision: half of the
 rows, wrong on 40 % of these), and gives a method 100 rows with their true labels as `clean_dataset=`. Beside the table of
 recipes/sentiment.py it says what these rows give alone, in as many steps, and thrown in with the others. It needs no download
-and ends within 3 minutes on two cores. Other methods, fewer rows, and any corpus whose validation rows have gold labels:
+and ends within 3 minutes on two cores. Expect no wonder: with `--seeds 7`, test accuracy is 0.537 on the distant labels, 0.558 by
+`glc` and 0.885 on the 100 clean rows alone, which hold most of what these short news say; with `--clean_rows 25`, 0.537, 0.397
+and 0.338, for a matrix read off 25 rows is too far off. So look at the last two rows of the table first. Other methods, fewer rows, and any corpus whose validation rows have gold labels:
 
     accelerate launch recipes/low_resource.py --noise_method mentornet_dd --clean_rows 50
     accelerate launch recipes/low_resource.py --dataset PATH_OR_NAME --model_name_or_path PATH_OR_NAME --seeds 0 1 2
