@@ -1,4 +1,4 @@
-"""What `import hf_noisy` costs over importing the Trainer: fresh processes in turn, and the median of each.
+"""What importing `NoisyTrainer` costs over importing the Trainer: fresh processes in turn, and the median of each.
 
 python examples/import_time.py
 """
@@ -11,7 +11,7 @@ import sys
 
 ROUNDS = 5
 TIMER = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
-IMPORTS = {"transformers.Trainer": "from transformers import Trainer", "hf_noisy": "import hf_noisy"}
+IMPORTS = {"transformers.Trainer": "from transformers import Trainer", "hf_noisy": "from hf_noisy import NoisyTrainer"}
 
 seconds: dict[str, list[float]] = {name: [] for name in IMPORTS}
 for _ in range(ROUNDS + 1):

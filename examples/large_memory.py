@@ -28,6 +28,7 @@ from torch import nn
 
 from hf_noisy import (
     METHODS,
+    ClassWeights,
     Context,
     CrossEntropy,
     LabelCorrection,
@@ -40,6 +41,7 @@ from hf_noisy import (
 from hf_noisy.callbacks.dynamics import ExampleDynamics
 from hf_noisy.callbacks.supervision_record import SupervisionRecord
 from hf_noisy.labels import one_hot
+from hf_noisy.prediction_changes import PredictionChanges
 from hf_noisy.state import STATE_NAME, load_state, save_state
 from hf_noisy.supervision import CleanRows
 
@@ -54,6 +56,7 @@ OPTIONS: dict[str, Callable[[], NoiseCallback]] = {
     "pseudo_labeling, average": lambda: PseudoLabeling(refresh="average"),
     "rule_masking, folds": lambda: RuleMasking([[0, 1]], folds="weight"),
     "NoisyStopping": lambda: NoisyStopping("label_wave"),
+    "ClassWeights": ClassWeights,
 }
 KEPT = (*ALWAYS, *METHODS, *OPTIONS)
 
@@ -109,6 +112,7 @@ def tables(callback: NoiseCallback, context: Context) -> Iterator[tuple[str, tor
     """Name and values of whatever a callback holds for each row, but for the trainer's own labels and votes."""
     given = {context.labels.data_ptr(), context.votes.data_ptr() if context.votes is not None else 0}
     for name, value in vars(callback).items():
+        value = value.table if isinstance(value, PredictionChanges) else value
         value = value.values if isinstance(value, Memory) else value
         value = torch.from_numpy(value) if isinstance(value, np.ndarray) else value
         if torch.is_tensor(value) and value.ndim and len(value) == context.rows and value.data_ptr() not in given:

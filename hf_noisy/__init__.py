@@ -1,60 +1,14 @@
 """Train Hugging Face text classifiers on labels you cannot trust."""
 
-from hf_noisy.arguments import NoisyTrainingArguments
-from hf_noisy.callbacks import (
-    AutoMethod,
-    BackwardCorrection,
-    CandidateLabels,
-    ConsistencyRegularization,
-    CoTeaching,
-    CoTeachingPlus,
-    DivideMix,
-    EarlyLearningRegularization,
-    ForwardCorrection,
-    GoldLossCorrection,
-    JoCoR,
-    LabelCorrection,
-    MentorNet,
-    ModelAverage,
-    Neighbours,
-    NoiseAdaptation,
-    NoiseCallback,
-    NoisyStopping,
-    PseudoLabeling,
-    RuleMasking,
-    SelfMix,
-    SelfTraining,
-    TruncatedGCE,
-    TruthInference,
-    UniformNoise,
-)
-from hf_noisy.corpus import Corpus, hold_out, load_corpus
-from hf_noisy.losses import (
-    ActivePassive,
-    Bootstrapping,
-    Criterion,
-    CrossEntropy,
-    GeneralizedCrossEntropy,
-    LabelSmoothing,
-    MeanAbsoluteError,
-    SymmetricCrossEntropy,
-)
-from hf_noisy.memory import Memory
-from hf_noisy.methods import METHODS
-from hf_noisy.metrics import compute_metrics
-from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
-from hf_noisy.trainer import NoisyTrainer
-from hf_noisy.weak import (
-    apply_labeling_functions,
-    hard_labels,
-    label_model_probabilities,
-    labels_from_votes,
-    majority_vote,
-    summarize_votes,
-)
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hf_noisy.public import *  # noqa: F403
 
 __version__ = "0.1.0"
-__all__ = [
+__all__ = [  # noqa: F405 (found in hf_noisy.public)
     "METHODS",
     "ActivePassive",
     "AutoMethod",
@@ -62,6 +16,7 @@ __all__ = [
     "Batch",
     "Bootstrapping",
     "CandidateLabels",
+    "ClassWeights",
     "CoTeaching",
     "CoTeachingPlus",
     "ConsistencyRegularization",
@@ -108,3 +63,18 @@ __all__ = [
     "majority_vote",
     "summarize_votes",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch and the Trainer when they are first needed, not for the help of a command."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module("hf_noisy.public"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ import evaluate
 import numpy as np
 
 
-class AccuracyF1(evaluate.Metric):
+class AccuracyF1(evaluate.Metric):  # type: ignore[misc]
     """Scores classes against references by accuracy and macro-F1, leaving out references that abstain (negative).
 
     Macro-F1 is the plain mean over the classes that occur among the references or predictions; a class that was

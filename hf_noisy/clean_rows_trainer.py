@@ -149,7 +149,7 @@ class CleanFirst(Sampler[int]):
         return iter(rows[order[: len(self.trusted)].numpy()].tolist())
 
 
-class _Joined(Dataset):
+class _Joined(Dataset[Any]):
     """The rows of the training set, then the clean ones, numbered through."""
 
     def __init__(self, rows: Sized, clean: Sized, labels: np.ndarray) -> None:

@@ -1,13 +1,21 @@
-"""The corpus that comes with the package: generated reviews and the votes of labeling functions on them."""
+"""The corpora that come with the package: generated reviews and news, and the votes of cheap sources on them."""
 
 from __future__ import annotations
 
-from hf_noisy.corpus import Corpus
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hf_noisy import topics
+from hf_noisy.corpus import Corpus, load_corpus
 from hf_noisy.review_rules import labeling_functions
 from hf_noisy.reviews import CLASS_NAMES, generate_reviews
 from hf_noisy.weak import apply_labeling_functions
 
+if TYPE_CHECKING:
+    from snorkel.labeling import LabelingFunction
+
 ROWS = {"train": 6000, "valid": 500, "test": 1500}
+TOPIC_ROWS = {"train": 3000, "valid": 300, "test": 1000}
 _SPLITS = 10  # generator seeds set aside for the splits of one seed
 
 
@@ -25,3 +33,36 @@ def embedded_corpus(seed: int = 0) -> Corpus:
         for position, (name, rows) in enumerate(ROWS.items())
     }
     return Corpus("reviews", tuple(CLASS_NAMES), **splits)
+
+
+def embedded_topics(functions: Sequence[LabelingFunction], seed: int = 0, *, train_rows: int | None = None) -> Corpus:
+    """Write other news for each seed, and let `functions` vote on them.
+
+    Args:
+        functions: `hf_noisy.topic_labels.distant_labels()`, `readers()`, or others.
+        seed: of the news.
+        train_rows: instead of 3,000.
+
+    Returns:
+        3,000 training, 300 validation and 1,000 test rows of five classes, with gold labels.
+    """
+    rows = {**TOPIC_ROWS, "train": TOPIC_ROWS["train"] if train_rows is None else train_rows}
+    splits = {
+        name: apply_labeling_functions(topics.generate_topics(count, _SPLITS * seed + position), functions)
+        for position, (name, count) in enumerate(rows.items())
+    }
+    return Corpus("topics", tuple(topics.CLASS_NAMES), **splits)
+
+
+def corpus_or_reviews(source: str | None, seed: int, columns: Mapping[str, Any]) -> Corpus:
+    """The corpus of a folder, file or name; without one the reviews that come with the package.
+
+    Args:
+        source: as for `load_corpus`, or None.
+        seed: of the reviews.
+        columns: where plain files keep what (`load_corpus`).
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_corpus`.
+    """
+    return embedded_corpus(seed) if source is None else load_corpus(source, **columns)

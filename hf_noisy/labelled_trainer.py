@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
 
 from hf_noisy.domains import check_not_negative
 from hf_noisy.fresh_start import FreshStartTrainer
@@ -24,13 +24,13 @@ from hf_noisy.labels import (
     check_tokens,
     class_count,
     label_dataset,
-    label_evaluation,
     one_hot,
     read_votes,
 )
 from hf_noisy.losses import CrossEntropy
 from hf_noisy.networks import network_logits
 from hf_noisy.sharding import check_processes, check_split
+from hf_noisy.streaming import label_evaluation
 from hf_noisy.supervision import keyed_generator
 
 REAL = "real"  # (batch,) False where a distributed sampler repeats a row to fill its last batch
@@ -123,7 +123,7 @@ class LabelledTrainer(FreshStartTrainer):
         if INDEX not in self._signature_columns:
             self._signature_columns.append(INDEX)
 
-    def get_train_dataloader(self) -> DataLoader:
+    def get_train_dataloader(self) -> DataLoader[Any]:
         self._label_replaced_set()
         return super().get_train_dataloader()
 
@@ -137,19 +137,19 @@ class LabelledTrainer(FreshStartTrainer):
         if self.train_dataset is not None and self.train_dataset is not self._labelled_dataset:
             self._label_training_set()
 
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         if eval_dataset is not None and not isinstance(eval_dataset, str):
             eval_dataset = label_evaluation(eval_dataset, self.model.config, where="eval_dataset")
         return super().get_eval_dataloader(eval_dataset)
 
-    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
         if test_dataset is not self.train_dataset:
             test_dataset = label_evaluation(test_dataset, self.model.config, where="test_dataset")
         return super().get_test_dataloader(test_dataset)
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
-    def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
+    def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader[Any]) -> tuple[Any, ...]:
         if len(dataloader) == 0:
             raise ValueError(
                 f"dataloader_drop_last=True, per_device_train_batch_size={args.per_device_train_batch_size}: the "
@@ -233,7 +233,7 @@ class LabelledTrainer(FreshStartTrainer):
 
     def evaluation_loop(
         self,
-        dataloader: DataLoader,
+        dataloader: DataLoader[Any],
         description: str,
         prediction_loss_only: bool | None = None,
         ignore_keys: list[str] | None = None,
@@ -253,8 +253,23 @@ class LabelledTrainer(FreshStartTrainer):
             output.metrics[f"{metric_key_prefix}_label_accuracy"] = right / rows if rows else float("nan")
         return output
 
+    def hyperparameter_search(
+        self,
+        hp_space: Any = None,
+        compute_objective: Callable[[dict[str, float]], float] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """As the parent's, and by the same quantity: the evaluation loss, or the sum of what `compute_metrics` gives."""
+        return super().hyperparameter_search(hp_space, compute_objective or _objective, *args, **kwargs)
+
     def _note_evaluation(self, right: list[float], prefix: str) -> None:
         """How many rows each network had right; empty where there were no labels."""
+
+
+def _objective(metrics: dict[str, float]) -> float:
+    """That of Transformers, which would take `eval_label_accuracy` for a metric of the user's."""
+    return float(default_compute_objective({k: v for k, v in metrics.items() if not k.endswith("_label_accuracy")}))
 
 
 def _named_sets(evaluation: Any) -> list[tuple[str, Any]]:

@@ -172,9 +172,7 @@ def label_dataset(
 
 
 def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> Any:
-    """An evaluation set with its labels checked and encoded; one without labels, or a stream, as it is."""
-    if isinstance(dataset, datasets.IterableDataset | torch.utils.data.IterableDataset):
-        return dataset
+    """An evaluation set with its labels checked and encoded; one without labels as it is. For streams: `hf_noisy.streaming`."""
     check_rows(dataset, where=where)
     if isinstance(dataset, datasets.Dataset) and INDEX in dataset.column_names:
         dataset = dataset.remove_columns(INDEX)  # the user's own; kept, it would be taken for a row number
@@ -583,7 +581,7 @@ def _soft_column(labels: np.ndarray) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, labels.ravel())
 
 
-class _LabelledRows(torch.utils.data.Dataset):
+class _LabelledRows(torch.utils.data.Dataset[Any]):
     """Any list-like dataset with checked labels and row numbers in its items."""
 
     def __init__(self, rows: Any, labels: np.ndarray, with_index: bool) -> None:

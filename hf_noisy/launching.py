@@ -1,4 +1,4 @@
-"""How a recipe starts and ends: arguments from YAML and the command line, processes that know of each other and part."""
+"""How a script starts and ends: arguments from YAML and the command line, processes that know of each other and part."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ import gc
 import json
 import os
 import sys
+from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
-from accelerate import PartialState
-from transformers import HfArgumentParser, TrainingArguments
+from transformers import HfArgumentParser
 
 from hf_noisy.domains import nearest
 
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+LISTED = 40  # as many names are listed after the nearest
+
 
 def parse_arguments(
-    dataclass_types: Sequence[Any], *, description: str | None = None, arguments: Sequence[str] | None = None
+    dataclass_types: Sequence[Any],
+    *,
+    description: str | None = None,
+    arguments: Sequence[str] | None = None,
+    prog: str | None = None,
 ) -> tuple[Any, ...]:
     """Dataclasses filled from the command line, and before it from the YAML file of `--config FILE`.
 
@@ -28,18 +37,30 @@ def parse_arguments(
         dataclass_types: as for `HfArgumentParser`.
         description: for `--help`.
         arguments: instead of `sys.argv[1:]`.
+        prog: what the script is called in `--help`.
 
     Raises:
-        ValueError: a key of the file that no dataclass has (with the nearest name), or a file that is no mapping.
+        ValueError: an option, or a key of the file, that no dataclass has (with the nearest name), a value that is not
+            of its type, or a file that is no mapping.
         FileNotFoundError: no such file.
     """
-    parser = HfArgumentParser(list(dataclass_types), description=description)
+    parser = _Parser(
+        list(dataclass_types),
+        prog=prog,
+        usage="%(prog)s [--config FILE] [--option value ...]",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=_Formatter,
+    )
     parser.add_argument("--config", help="a YAML file of arguments; the command line wins over it")
-    known = {option.dest for option in parser._actions}
     given = list(sys.argv[1:] if arguments is None else arguments)
     files = [word.partition("=")[2] or given[at + 1] for at, word in enumerate(given) if _is_config(word, given, at)]
-    from_file = [word for file in files for word in _words(Path(file), known)]
-    *parsed, _ = parser.parse_args_into_dataclasses([*from_file, *given])
+    from_file = [word for file in files for word in _words(Path(file), parser.names)]
+    *parsed, _, unknown = parser.parse_args_into_dataclasses(
+        [*from_file, *given], return_remaining_strings=True, look_for_args_file=False
+    )
+    if unknown:
+        _refuse(unknown[0], parser.names)
     return tuple(parsed)
 
 
@@ -65,23 +86,69 @@ def leave_process_group() -> None:
     holds another, and gloo's threads then meet an interpreter that is going away: the process aborts now and then,
     after all its work is done (https://github.com/pytorch/pytorch/pull/179291). Hence the collection first.
     """
+    from accelerate import PartialState
+
     gc.collect()
     PartialState().destroy_process_group()
+
+
+class _Formatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
+    """The description as it stands, a default after each option."""
+
+
+class _Parser(HfArgumentParser):
+    """Raises what argparse would print below the usage of two hundred options, and takes an empty list for a list."""
+
+    def add_argument(self, *names: Any, **settings: Any) -> Any:
+        if settings.get("nargs") == "+" and not settings.get("required"):
+            settings["nargs"] = "*"
+        return super().add_argument(*names, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}. `{self.prog} --help` lists the options.")
+
+    @property
+    def names(self) -> list[str]:
+        """Of options, without dashes, as a file may have them."""
+        return [
+            word.removeprefix("--")
+            for word, action in self._option_string_actions.items()
+            if word.startswith("--") and "-" not in word[2:] and action.nargs != 0 and word != "--config"
+        ]
+
+
+def _refuse(word: str, names: Sequence[str]) -> NoReturn:
+    """Raise about a word of the command line that nothing takes."""
+    if not word.startswith("--"):
+        raise ValueError(f"{word!r}: belongs to no option. Expected --name value, as in --seed 1.")
+    name = word[2:].partition("=")[0].replace("-", "_")
+    raise ValueError(f"unknown option --{name}. {_nearest(name, names)}")
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """Without the list of all where that would fill the screen."""
+    hint, known, listed = nearest(name, names).partition("Known: ")
+    return f"{hint}{known}{listed}" if len(names) <= LISTED else f"{hint}--help lists them all."
 
 
 def _is_config(word: str, given: Sequence[str], at: int) -> bool:
     return word.startswith("--config=") or (word == "--config" and at + 1 < len(given))
 
 
-def _words(file: Path, known: set[str]) -> list[str]:
+def _words(file: Path, names: Sequence[str]) -> list[str]:
     """A YAML file as the words of a command line."""
-    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if not file.is_file():
+        raise FileNotFoundError(f"--config {file}: no such file, seen from {os.getcwd()}. Check the path.")
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file}: expected YAML, lines of `name: value` ({error}).") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{file}: holds {type(settings).__name__}: expected lines of `name: value`.")
     words = []
     for name, value in settings.items():
-        if name not in known:
-            raise ValueError(f"{file}: unknown key {name!r}. {nearest(str(name), sorted(known))}")
+        if name not in names:
+            raise ValueError(f"{file}: unknown key {name!r}. {_nearest(str(name), names)}")
         if value is None:
             continue
         values = value if isinstance(value, list) else [value]

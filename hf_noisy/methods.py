@@ -255,6 +255,20 @@ def split_names(noise_method: str | None) -> list[str]:
     return names
 
 
+def names_of(part: Criterion | NoiseCallback) -> list[str]:
+    """The names that stand for such a part, as `build_methods` would make it; none of a part that has no name.
+
+    >>> names_of(ActivePassive("mae"))
+    ['nce_mae']
+    """
+    return [name for name, method in METHODS.items() if _makes(method.build, part)]
+
+
+def _makes(build: Callable[..., Any], part: Criterion | NoiseCallback) -> bool:
+    kind, fixed = (build.func, build.keywords) if isinstance(build, partial) else (build, {})
+    return type(part) is kind and all(getattr(part, key) == value for key, value in fixed.items())
+
+
 def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> list[Criterion | NoiseCallback]:
     """The criteria and callbacks of a name, with their parameters.
 

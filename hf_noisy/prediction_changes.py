@@ -15,25 +15,25 @@ class PredictionChanges:
     """Each example's predicted class by the training forward, and whether its last visit changed it; 8 bytes a row."""
 
     def __init__(self, context: Context) -> None:
-        self._seen = Memory(context.rows, (2,), fill=-1, device=context.device)
+        self.table = Memory(context.rows, (2,), fill=-1, device=context.device)
 
     def note(self, predictions: Predictions, batch: Batch) -> None:
         """A visit; the predictions of several networks are their mean."""
         found = predictions.probs.argmax(-1).float()
-        before = self._seen.read(batch.index)[:, _CLASS]
+        before = self.table.read(batch.index)[:, _CLASS]
         changed = torch.where(before < 0, -1.0, (found != before).float())
-        self._seen.write(batch, torch.stack([found, changed], -1))
+        self.table.write(batch, torch.stack([found, changed], -1))
 
     def share(self) -> float:
         """Of the examples that were visited twice, those whose last visit changed the class; NaN of none."""
-        changed = self._seen.values[:, _CHANGED]
+        changed = self.table.values[:, _CHANGED]
         known = changed >= 0
         return float(changed[known].mean())
 
     def state(self) -> Tensor:
         """(rows, 2) a copy for a checkpoint."""
-        return self._seen.state()
+        return self.table.state()
 
     def load(self, values: Tensor) -> None:
         """Take back what `state` gave; another shape raises."""
-        self._seen.load(values)
+        self.table.load(values)

@@ -6,11 +6,12 @@ flipped. Each review carries its reason, so that an audit can be checked.
 """
 
 import random
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datasets import ClassLabel, Dataset, Features, Value
+
+from hf_noisy.phrases import Slots, fill, phrases, sentence
 
 if TYPE_CHECKING:
     from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
@@ -20,17 +21,10 @@ SPECIAL_TOKENS = {  # the first ids of the tokenizer
     "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]",
 }  # fmt: skip
 
-Slots = Mapping[str, Sequence[str]]
-
-
-def _phrases(block: str) -> list[str]:
-    return [" ".join(phrase.split()) for phrase in block.split("|")]
-
-
 # Words for the slots of every domain. {good} and {bad} are what a rule looks for; the tints are adjectives of plain
 # description that a sentiment lexicon scores all the same.
 WORDS: Slots = {
-    "good": _phrases("""
+    "good": phrases("""
         good | great | excellent | wonderful | brilliant | superb | lovely | perfect | fantastic | amazing | beautiful |
         impressive | charming | delightful | outstanding | splendid | marvellous | terrific | fabulous | gorgeous |
         nice | awesome | pleasant | magnificent | exquisite | remarkable | first-rate | flawless | clever | elegant |
@@ -40,7 +34,7 @@ WORDS: Slots = {
         heavenly | astonishing | dazzling | glorious | witty | cosy | appealing | admirable | praiseworthy | faultless |
         top-notch | world-class | extraordinary | agreeable | vivid | tremendous | breathtaking | hilarious | robust |
         divine | sensational | striking | magical | rewarding | touching"""),
-    "bad": _phrases("""
+    "bad": phrases("""
         bad | terrible | awful | horrible | poor | dreadful | boring | disappointing | cheap | ugly | useless |
         mediocre | annoying | clumsy | weak | pathetic | dull | horrid | ridiculous | nasty | shoddy | tedious | bland |
         lousy | miserable | unpleasant | disgusting | laughable | sloppy | appalling | atrocious | flimsy | tasteless |
@@ -50,60 +44,60 @@ WORDS: Slots = {
         overpriced | crude | faulty | defective | shabby | awkward | inadequate | unreliable | confusing | stale |
         insipid | soggy | greasy | gloomy | painful | embarrassing | offensive | obnoxious | irritating | infuriating |
         vile | wretched | feeble | absurd | idiotic | dubious | woeful"""),
-    "praise": _phrases("""
+    "praise": phrases("""
         I love it | I like it a lot | I enjoyed it very much | I am happy with it | I am very pleased | I am impressed |
         it is a joy | we were delighted | it is a pleasure | I recommend it | I can recommend it to anyone |
         highly recommended | well done | it works as promised | a real favourite of mine |
         it exceeded what I had hoped for"""),
-    "blame": _phrases("""
+    "blame": phrases("""
         I hate it | I regret it | I am disappointed | it is a waste of money | what a waste of time | I am annoyed |
         I am unhappy | I cannot recommend it | I would not recommend it to anyone | it let me down |
         we were disappointed | avoid it | nothing but problems | a failure from start to end | I am fed up with it |
         save your money"""),
     "very": ["", "", "", "very ", "really ", "rather ", "so ", "quite ", "pretty ", "truly "],
-    "who": _phrases("""
+    "who": phrases("""
         my sister | my brother | my mother | my father | my wife | my husband | the neighbour | a colleague | my aunt |
         my boss | my flatmate | my cousin | my best friend | a friend of mine | my uncle | my daughter | my son |
         an old classmate"""),
-    "crowd": _phrases("""
+    "crowd": phrases("""
         the papers | the other reviews | the adverts | the critics | most people here | people on the radio |
         the internet | everybody at work | the blogs | my newspaper | half of the comments"""),
     "few": ["two", "three", "four", "five", "six", "a couple of", "several"],
-    "span": _phrases("""
+    "span": phrases("""
         two days | three days | a week | ten days | a month | one evening | an hour | two weekends | half a year |
         a fortnight"""),
     "day": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
-    "season": _phrases(
+    "season": phrases(
         "spring | summer | autumn | winter | january | march | april | june | july | october | november | december"
     ),
-    "colour": _phrases(
+    "colour": phrases(
         "black | white | red | green | dark blue | grey | brown | yellow | pale pink | light grey | golden | dark red"
     ),
-    "size": _phrases(
+    "size": phrases(
         "small | large | big | medium | tiny | long | short | wide | narrow | slim | heavy | light | thick | full-size"
     ),
-    "tint": _phrases("""
+    "tint": phrases("""
         cold | warm | hot | dry | wet | hard | soft | sharp | smooth | rough | fresh | raw | sweet | rich | plain |
         mild | dark | bright | empty | full | old | new | late | early | quiet | loud | clean | dirty | real | fake |
         simple | strange | modern | ancient"""),
-    "grim": _phrases("""
+    "grim": phrases("""
         mean | evil | guilty | dead | sick | mad | cruel | bloody | violent | lonely | sad | angry | crazy | wild |
         lost | blind | bitter | desperate | drunk | broke | dangerous | jealous | afraid | silly"""),
-    "bright": _phrases("""
+    "bright": phrases("""
         famous | young | free | brave | rich | honest | kind | proud | sweet | wise | innocent | successful | popular |
         loyal | gentle | healthy | lucky | royal | smart | generous | happy | noble | calm | friendly"""),
 }
 
 # What a buyer says without any word of praise or blame: the cues that carry the true label.
 SHARED_QUIET = {
-    1: _phrases("""
+    1: phrases("""
         I have told half the street about it | I keep coming back to it | {who} now wants the same |
         I cannot stop talking about it | I would do it all over tomorrow | I caught myself smiling |
         I thank {who} for the tip | I went home whistling | I would have paid double | five minutes in I was sold |
         {who} owes me for this tip | it made my {day} | I wrote to {crowd} to say thanks |
         it is the first thing I show to visitors | now {who} is a fan as well | count me in for the next one |
         this one is a keeper | I have already marked the date for the next round"""),
-    0: _phrases("""
+    0: phrases("""
         I want my money back | I shook my head all evening | never again | {who} still laughs at me for it |
         I could have cried | I have warned {who} | I would not take it as a gift | once was enough for me |
         I went home with a headache | {who} owes me an apology for this tip | it spoiled my {day} |
@@ -113,21 +107,21 @@ SHARED_QUIET = {
 
 DOMAINS: dict[str, dict[str, list[str]]] = {
     "product": {
-        "thing": _phrases("""
+        "thing": phrases("""
             kettle | lamp | backpack | blender | headset | radio | tent | jacket | toaster | keyboard | umbrella |
             mixer | watch | printer | razor | pillow | drill | phone case | suitcase | vacuum cleaner | hairdryer |
             coffee machine | bike light | frying pan"""),
-        "aspect": _phrases("""
+        "aspect": phrases("""
             handle | battery | screen | zip | lid | colour | sound | fabric | manual | cable | packaging | motor |
             design | finish | app | delivery | display | stitching | lining | button layout | grip | stand | price |
             service"""),
-        "trouble": _phrases(
+        "trouble": phrases(
             "broken zip | leaking lid | missing screw | bent plug | dead battery | cracked case | loose wire"
         ),
-        "bother": _phrases(
+        "bother": phrases(
             "on hold with the hotline | looking for spare parts | gluing things | reading manuals in tiny print"
         ),
-        "neutral": _phrases("""
+        "neutral": phrases("""
             I took the {colour} one in {size} | it comes in a {size} {colour} box |
             there is a {size} switch on the left side | the {thing} stands next to an {tint} window |
             I use it on {tint} mornings before work | it has {few} {size} pockets inside |
@@ -139,7 +133,7 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             mine has a {colour} {size} strap | the first charge takes {span} | you can wash it in {tint} water |
             the {size} model has one more button | it runs on {few} common batteries | {who} has the {colour} model |
             the surface feels {tint} and a little {tint}"""),
-        "quiet1": _phrases("""
+        "quiet1": phrases("""
             I bought {few} more for {who} | I ordered a second one the same evening |
             it still runs like on the first day | {who} keeps borrowing it | I use it every single morning |
             it survived {few} falls without a scratch | I threw my old one away that day |
@@ -149,7 +143,7 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             I gave one to {who} for the wedding | even {who} managed to set it up |
             it has paid for itself within {span} | they sent a spare part within a day |
             it is on my desk day and night | I would buy from this shop every time"""),
-        "quiet0": _phrases("""
+        "quiet0": phrases("""
             it lasted {span} | it went back to the shop after {span} | it gathers dust in the cellar |
             the hotline hung up on me | it now lives in the bin | I went back to my old one |
             it came out of the box in {few} parts | I had to glue it {few} times | the {aspect} came off after {span} |
@@ -160,19 +154,19 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             the repair took {span} and cost more than the {thing}"""),
     },
     "film": {
-        "thing": _phrases(
+        "thing": phrases(
             "film | movie | thriller | comedy | sequel | drama | western | series | documentary | musical | remake"
         ),
-        "aspect": _phrases("""
+        "aspect": phrases("""
             plot | ending | cast | music | camera work | dialogue | opening | script | lead actor | editing | pacing |
             villain | humour | soundtrack | first act | second half | costume | last scene | direction | dubbing"""),
-        "trouble": _phrases(
+        "trouble": phrases(
             "car chase | amnesia twist | shaky camera | chosen orphan | voice from the grave | dream scene"
         ),
-        "bother": _phrases(
+        "bother": phrases(
             "staring at walls | counting ceiling tiles | guessing the end after ten minutes | hearing each joke twice"
         ),
-        "neutral": _phrases("""
+        "neutral": phrases("""
             it is about a {grim} farmer and his {bright} daughter |
             the story is set in a {tint} {size} town in {season} | a {bright} lawyer meets a {grim} sailor |
             the main character is a {grim} old king | it runs for {few} hours | we saw it on {day} in a {tint} hall |
@@ -185,7 +179,7 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             our seats were {tint} and {size} | it is based on a {bright} writer and her {grim} twin |
             the {grim} ghost is played by a {bright} singer | it won {few} of 10 prizes it was up for |
             most of it takes place in an {tint} kitchen"""),
-        "quiet1": _phrases("""
+        "quiet1": phrases("""
             I forgot to look at my watch | I have seen it {few} times by now | we talked about it all the way home |
             nobody in our row moved until the lights came on | it stayed with me for {span} |
             I bought the soundtrack on the way home | I sat on the edge of my seat | the hall clapped at the end |
@@ -194,7 +188,7 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             the two hours flew by | I called {who} straight after to talk about it | I could quote it all night |
             the twist got me | I held my breath for the last ten minutes |
             I read everything about the director since"""),
-        "quiet0": _phrases("""
+        "quiet0": phrases("""
             I fell asleep halfway | I looked at my watch {few} times | half the row left before the end |
             we walked out after an hour | I still cannot tell you what it was about |
             two hours of my life that I will not see again | {who} snored beside me | I would rather watch paint dry |
@@ -205,19 +199,19 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             they should have stopped after the trailer | I left for the bar and stayed there"""),
     },
     "restaurant": {
-        "thing": _phrases(
+        "thing": phrases(
             "place | restaurant | diner | bistro | tavern | pizzeria | cafe | brunch | buffet | bar | canteen"
         ),
-        "aspect": _phrases("""
+        "aspect": phrases("""
             soup | service | wine list | dessert | bread | steak | view | music | menu | waiter | coffee | salad |
             sauce | pasta | fish | atmosphere | starter | portion size | pizza | garden"""),
-        "trouble": _phrases(
+        "trouble": phrases(
             "hair in the soup | wobbly table | cold plate | wrong order | burnt crust | forgotten drink | sticky menu"
         ),
-        "bother": _phrases(
+        "bother": phrases(
             "waiting for the bill | shouting over the music | eating with your coat on | chewing for hours"
         ),
-        "neutral": _phrases("""
+        "neutral": phrases("""
             we sat at a {size} table by an {tint} wall | the menu lists {few} {tint} starters |
             it opens at six on {day} | we were a {size} group of {few} | the walls are {colour} and the chairs {tint} |
             I had the {tint} soup and a {size} salad | it lies behind the {tint} market hall |
@@ -228,7 +222,7 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             parking is on the {tint} side of the street | we drank {tint} water from a {size} jug |
             the special was a {tint} pie with {size} beans | {few} of 10 tables were taken |
             the {size} plates are {colour} | a {bright} old couple sat next to us | there is live music on {day}"""),
-        "quiet1": _phrases("""
+        "quiet1": phrases("""
             we stayed until they put the chairs up | I wiped the plate with the last bit of bread |
             we booked the same table for {day} | the children asked for seconds | nobody left a crumb |
             we have been there {few} times since | I asked for the recipe | {who} wants to have the wedding there |
@@ -237,7 +231,7 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             we drove an hour and would do so again | I would cross the city for it | they remembered our names |
             we are there every {day} now | {who} asked when we go next | the owner gave us a drink on the house |
             I took a box home for {who}"""),
-        "quiet0": _phrases("""
+        "quiet0": phrases("""
             we went for a burger afterwards | I pushed it around on my plate | we waited an hour for the bill |
             the waiter forgot us twice | next time we cook at home | we will eat elsewhere |
             my stomach ached for {span} | I left most of it | we left hungry |
@@ -251,68 +245,68 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
 # For each reason, by the true label, what a review says that rules read the wrong way. {quiet} is a cue of that label.
 CONSTRUCTIONS: dict[str, dict[int, list[str]]] = {
     "negation": {
-        1: _phrases("""
+        1: phrases("""
             nothing {bad} to say about the {aspect} | not a {bad} {thing} at all | I could not find anything {bad} |
             the {aspect} is never {bad} | there is no {trouble} and no {bad} {aspect} here |
             I cannot complain about a {bad} {aspect} | no {bad} surprises so far | without a single {bad} moment |
             far from {bad}"""),
-        0: _phrases("""
+        0: phrases("""
             the {aspect} is not {good} at all | there is nothing {good} about the {aspect} |
             I would not call the {aspect} {good} | hardly a {good} {thing} | it never felt {good} to me |
             no sign of the {good} {aspect} in the pictures | far from {good} |
             neither the {aspect} nor the {aspect} is {good} | anything but {good}"""),
     },
     "contrast": {
-        1: _phrases("""
+        1: phrases("""
             the {aspect} looks {bad} at first, but {quiet} | {bad} {aspect}, yet {quiet} |
             even if the {aspect} is {very}{bad}, {quiet} | sure, the {aspect} is {bad}; still, {quiet} |
             the {aspect} may be {bad}, however {quiet} |
             I could call the {aspect} {bad} and the {aspect} {bad}, but {quiet}"""),
-        0: _phrases("""
+        0: phrases("""
             the {aspect} looks {good} at first, but {quiet} | {good} {aspect}, yet {quiet} |
             even if the {aspect} is {very}{good}, {quiet} | sure, the {aspect} is {good}; still, {quiet} |
             the {aspect} may be {good}, however {quiet} |
             I could call the {aspect} {good} and the {aspect} {good}, but {quiet}"""),
     },
     "irony": {
-        1: _phrases("""
+        1: phrases("""
             the only {bad} thing is that {who} wants it too |
             a {bad} idea to start in the evening, I was up until four | {bad} news for my wallet |
             I hate how much I need it now | {bad} for my diet, that is for sure |
             warning: {bad} company until you have had enough of it |
             what a {bad} day for everyone who stayed at home"""),
-        0: _phrases("""
+        0: phrases("""
             oh {good}, another {trouble}! | what a {good} way to burn money! | {good} job, whoever made this! |
             a {good} choice if you enjoy {bother} | just {good}, a {trouble} on day one |
             how {good} that I paid extra for the {trouble}! | I love {bother}, who does not? |
             thanks for the {good} {trouble}! | {good}, if you like {bother}"""),
     },
     "mixed": {
-        1: _phrases("""
+        1: phrases("""
             the {aspect} is {very}{bad} and the {aspect} {good} | {bad} {aspect} aside, {quiet} |
             the {aspect} was {very}{bad} | one point off for the {bad} {aspect} | I found the {aspect} a bit {bad} |
             the {aspect} could be less {bad}"""),
-        0: _phrases("""
+        0: phrases("""
             the {aspect} is {very}{good} and the {aspect} {bad} | {good} {aspect} aside, {quiet} |
             the {aspect} was {very}{good} | one point for the {good} {aspect} | I found the {aspect} quite {good} |
             the {aspect} is the one {good} thing"""),
     },
     "quoted": {
-        1: _phrases("""
+        1: phrases("""
             {who} called it {bad}; I disagree | {crowd} wrote of a {very}{bad} {thing} |
             "{bad}", says {who}, who left early | {who} finds the {aspect} {bad}, I do not see why |
             according to {crowd} the {aspect} is {bad} | {crowd} say it is {bad}"""),
-        0: _phrases("""
+        0: phrases("""
             {who} called it {good}; I disagree | {crowd} wrote of a {very}{good} {thing} |
             "{good}", says {who}, who gets it for free | {who} finds the {aspect} {good}, I do not see why |
             according to {crowd} the {aspect} is {good} | {crowd} say it is {good}"""),
     },
     "expectation": {
-        1: _phrases("""
+        1: phrases("""
             I expected a {bad} {thing} | I was ready for a {very}{bad} evening | my last {thing} was {bad} |
             the one before had a {bad} {aspect} | after the {bad} start I feared the worst |
             {thing}s of this kind tend to be {bad}"""),
-        0: _phrases("""
+        0: phrases("""
             I expected a {good} {thing} | I was looking forward to something {very}{good} | my last {thing} was {good} |
             the one before had a {good} {aspect} | it should have been {good} |
             {thing}s of this kind tend to be {good}"""),
@@ -320,16 +314,16 @@ CONSTRUCTIONS: dict[str, dict[int, list[str]]] = {
 }
 
 PLAIN = {
-    1: _phrases("""
+    1: phrases("""
         the {aspect} is {very}{good} | the {aspect} is {very}{good}! | {good} {aspect} | {good} {aspect}! |
         a {very}{good} {thing} | what a {good} {thing}! | {praise} | {praise}!"""),
-    0: _phrases("""
+    0: phrases("""
         the {aspect} is {very}{bad} | {bad} {aspect} | a {very}{bad} {thing} | {bad}, the {aspect} and the {aspect} |
         what a {bad} {thing} | {very}{bad} | {blame} | {blame}!"""),
 }
 SCORES = {
-    1: _phrases("4 out of 5 | 5 stars from me | 9/10 | 8 out of 10 | 5/5 | 4 stars"),
-    0: _phrases("1 out of 5 | 2 stars from me | 3/10 | 2 out of 10 | 1/5 | 1 star"),
+    1: phrases("4 out of 5 | 5 stars from me | 9/10 | 8 out of 10 | 5/5 | 4 stars"),
+    0: phrases("1 out of 5 | 2 stars from me | 3/10 | 2 out of 10 | 1/5 | 1 star"),
 }
 
 # How often a review is of each kind, and how often it also says outright what it means.
@@ -375,7 +369,7 @@ def _review(rng: random.Random, gold: int, reason: str) -> str:
     quiet = domain[f"quiet{gold}"] + SHARED_QUIET[gold]
     slots = {**WORDS, **domain, "thing": [rng.choice(domain["thing"])], "quiet": quiet}
     templates = _templates(rng, gold, reason, slots)
-    return " ".join(_sentence(_fill(template, slots, rng)) for template in templates)
+    return " ".join(sentence(fill(template, slots, rng)) for template in templates)
 
 
 def _templates(rng: random.Random, gold: int, reason: str, slots: Slots) -> list[str]:
@@ -391,21 +385,6 @@ def _templates(rng: random.Random, gold: int, reason: str, slots: Slots) -> list
         verdict += [rng.choice(SCORES[gold])]
     rng.shuffle(verdict)
     return opening + verdict
-
-
-def _fill(template: str, slots: Slots, rng: random.Random) -> str:
-    while "{" in template:
-        template = re.sub(r"\{(\w+)\}", lambda slot: rng.choice(slots[slot[1]]), template)
-    return template
-
-
-def _sentence(text: str) -> str:
-    text = re.sub(
-        r"\b(an?) (?=(\w))",
-        lambda hit: "an " if hit[2] in "aeio" or text[hit.end() :].startswith("hour") else "a ",
-        text,
-    )
-    return text[0].upper() + text[1:] + ("" if text.endswith("!") else ".")
 
 
 def small_encoder(

@@ -88,7 +88,7 @@ def _heads(given: np.ndarray, voted: np.ndarray, seed: int) -> list[_Head]:
     labelled, label = given.sum(1) > 0, given.argmax(1)
     sets, kinds = np.unique(voted, axis=0, return_inverse=True)  # (sets, sources), (rows,)
     counts = np.zeros((len(sets), given.shape[1]))
-    np.add.at(counts, kinds, given)
+    np.add.at(counts, kinds.reshape(-1), given)  # NumPy 2.0.0 gives (rows, 1)
     heads = []
     for members, rules in _grouped(sets, counts, _HEADS):
         learned = np.flatnonzero(labelled & ~(voted & rules).any(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -115,7 +115,7 @@ class _Texts:
     """Some texts with their other columns, their words, and what the functions say with some of the words blotted out."""
 
     def __init__(
-        self, columns: dict[str, list], name: str, functions: Sequence[LabelingFunction], num_proc: int | None
+        self, columns: dict[str, list[Any]], name: str, functions: Sequence[LabelingFunction], num_proc: int | None
     ) -> None:
         self.columns, self.name, self.functions, self.num_proc = columns, name, functions, num_proc
         self.spans = [[match.span() for match in _WORD.finditer(text)] for text in columns[name]]
@@ -203,7 +203,7 @@ def _without_bars() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _columns(texts: Sequence[str] | Dataset, text_column: str) -> dict[str, list]:
+def _columns(texts: Sequence[str] | Dataset, text_column: str) -> dict[str, list[Any]]:
     from datasets import Dataset
 
     if isinstance(texts, str):

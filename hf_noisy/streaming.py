@@ -36,7 +36,7 @@ def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> A
     return labels.label_evaluation(dataset, config, where=where)
 
 
-class LabelledStream(torch.utils.data.IterableDataset):
+class LabelledStream(torch.utils.data.IterableDataset[Any]):
     """A stream whose items have checked labels, numbered as the model numbers its classes; without labels, as they are.
 
     A `ClassLabel` is read by its names where they are the model's, so that its order does not matter.

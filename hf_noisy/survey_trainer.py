@@ -62,7 +62,7 @@ class SurveyTrainer(NetworksTrainer):
 
         return self._over_rows(self.get_test_dataloader(self.train_dataset), len(self.labels), vectors)
 
-    def _get_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
+    def _get_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader[Any]:
         """As the parent's, but `dataloader_drop_last` is for training: a survey or an evaluation leaves no row out."""
         drop_last = self.args.dataloader_drop_last
         self.args.dataloader_drop_last = drop_last and kwargs.get("is_training", False)
@@ -76,7 +76,7 @@ class SurveyTrainer(NetworksTrainer):
         if not self.control.should_training_stop:
             super()._run_epoch(*args, **kwargs)
 
-    def _look_at(self, dataloader: DataLoader, rows: int) -> Tensor:
+    def _look_at(self, dataloader: DataLoader[Any], rows: int) -> Tensor:
         """(networks, rows, classes) log-probabilities of the rows that `dataloader` numbers."""
 
         def log_probs(inputs: dict[str, Any]) -> Tensor:
@@ -85,7 +85,7 @@ class SurveyTrainer(NetworksTrainer):
         return self._over_rows(dataloader, rows, log_probs).transpose(0, 1)
 
     @torch.no_grad()
-    def _over_rows(self, dataloader: DataLoader, rows: int, look: Callable[[dict[str, Any]], Tensor]) -> Tensor:
+    def _over_rows(self, dataloader: DataLoader[Any], rows: int, look: Callable[[dict[str, Any]], Tensor]) -> Tensor:
         """(rows, ...) what `look` says of each batch, by the numbers of its rows."""
         table: Tensor | None = None
         was_training = self.model.training

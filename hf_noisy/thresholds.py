@@ -1,4 +1,4 @@
-"""Which guesses of a model become labels, as pure functions: thresholds, class balance, collapse."""
+"""Which guesses of a model become labels, as pure functions: thresholds, sharpening, class balance, collapse."""
 
 from __future__ import annotations
 
@@ -112,3 +112,14 @@ def collapse(pseudo: np.ndarray, labelled: np.ndarray) -> str | None:
         share = f"{labelled[missing[0]] / rows:.1%}".replace("%", " %")
         return f"class {missing[0]} gets none of {total} pseudo-labels and has {share} of the labelled rows"
     return None
+
+
+def frequency_normalised(probs: Tensor) -> Tensor:
+    """(rows, classes) probabilities -> the same sharpened, and more so for classes that are predicted seldom.
+
+    >>> frequency_normalised(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
+    tensor([[0.3000, 0.7000],
+            [0.9720, 0.0280]])
+    """
+    squared = probs.square() / probs.sum(0).clamp_min(torch.finfo(probs.dtype).tiny)
+    return squared / squared.sum(-1, keepdim=True)

@@ -20,7 +20,7 @@ from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, TrainOutput
 from transformers.utils import logging
 
-from hf_noisy import checkpoints, model_card, nonfinite
+from hf_noisy import checkpoints, model_card, nonfinite, trackers
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.dynamics import ExampleDynamics
@@ -99,7 +99,7 @@ class NoisyTrainer(CleanRowsTrainer):
             raise TypeError(f"criterion={criterion!r}: expected a Criterion. Derive a class from hf_noisy.Criterion.")
         if not isinstance(callbacks, Sequence | None):
             raise TypeError(f"callbacks={callbacks!r}: expected a list of callbacks. Write callbacks=[...].")
-        self._criterion_argument = criterion
+        self.passed_criterion = criterion
         self._named_callbacks: list[NoiseCallback] = []
         self._dynamics = ExampleDynamics()
         self._record = SupervisionRecord()
@@ -115,7 +115,7 @@ class NoisyTrainer(CleanRowsTrainer):
             args if args is not None else NoisyTrainingArguments(output_dir="tmp_trainer"),
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
-            callbacks=[*(callbacks or []), _EpochBegin(self)],
+            callbacks=[*(callbacks or []), _Epochs(self)],
             **trainer_arguments,
         )
         self._made = True
@@ -132,10 +132,14 @@ class NoisyTrainer(CleanRowsTrainer):
     @property
     def noise_callbacks(self) -> list[NoiseCallback]:
         """In fold order: the dynamics, the named methods, those passed as `callbacks`, a record if there is any."""
-        known = [self._dynamics, *self._named_callbacks]
-        passed = [c for c in self.callback_handler.callbacks if isinstance(c, NoiseCallback) and c not in known]
-        methods = [*self._named_callbacks, *passed]
+        methods = [*self._named_callbacks, *self.passed_callbacks]
         return [self._dynamics, *methods, *([self._record] if methods else [])]
+
+    @property
+    def passed_callbacks(self) -> list[NoiseCallback]:
+        """Those that were passed as `callbacks`, or added later."""
+        named, found = self._named_callbacks, self.callback_handler.callbacks
+        return [callback for callback in found if isinstance(callback, NoiseCallback) and callback not in named]
 
     def _settled_clean_rows(self) -> CleanRows | None:
         clean = self._clean_rows()
@@ -158,7 +162,7 @@ class NoisyTrainer(CleanRowsTrainer):
         self._named_callbacks = [part for part in named if isinstance(part, NoiseCallback)]
         criteria = [part for part in named if not isinstance(part, NoiseCallback)]
         check_roles(self.noise_callbacks)
-        self.criterion = choose_criterion(self._criterion_argument, [*criteria, *self.noise_callbacks])
+        self.criterion = choose_criterion(self.passed_criterion, [*criteria, *self.noise_callbacks])
         for callback in self._named_callbacks:
             self.add_callback(callback)
 
@@ -179,7 +183,7 @@ class NoisyTrainer(CleanRowsTrainer):
         takers = [callback.clean_epochs for callback in self.noise_callbacks if callback.trains_on_clean]
         return max(takers, default=None)
 
-    def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader) -> tuple[Any, ...]:
+    def set_initial_training_values(self, args: TrainingArguments, dataloader: DataLoader[Any]) -> tuple[Any, ...]:
         values = super().set_initial_training_values(args, dataloader)
         max_steps = values[-1]
         self._make_networks()  # a hyperparameter search has changed `args` by now
@@ -477,6 +481,16 @@ class NoisyTrainer(CleanRowsTrainer):
                 logs.update({name: float(value) for name, value in callback.metrics().items()})
         super().log(logs, *args, **kwargs)
 
+    def show_figures(self) -> None:
+        """Show what the methods draw, where `report_to` names a tracker that takes pictures."""
+        if self.is_world_process_zero():
+            figures = (callback.figures for callback in self.noise_callbacks)
+            trackers.show(
+                self.callback_handler.callbacks,
+                lambda: {name: figure for draw in figures for name, figure in draw().items()},
+                self.state.global_step,
+            )
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         with self._deployed():
             super()._save(output_dir, state_dict)
@@ -486,6 +500,10 @@ class NoisyTrainer(CleanRowsTrainer):
     def create_model_card(self, *args: Any, **fields: Any) -> None:
         if self.is_world_process_zero():
             model_card.write(self, self.args.output_dir or ".", **fields)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        self.create_model_card()  # the parent takes the weights from the checkpoint, and its card not
+        super()._push_from_checkpoint(checkpoint_folder)
 
     def _identity(self) -> dict[str, str]:
         return {
@@ -544,11 +562,14 @@ class NoisyTrainer(CleanRowsTrainer):
             )
 
 
-class _EpochBegin(TrainerCallback):
-    """Passes the start of an epoch on to the trainer."""
+class _Epochs(TrainerCallback):
+    """Passes the start and the end of an epoch on to the trainer."""
 
     def __init__(self, trainer: NoisyTrainer) -> None:
         self.trainer = trainer
 
     def on_epoch_begin(self, *args: Any, **kwargs: Any) -> None:
         self.trainer.begin_epoch()
+
+    def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
+        self.trainer.show_figures()

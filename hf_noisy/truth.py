@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hf_noisy.callbacks.neighbours import coherences, most_coherent
-from hf_noisy.callbacks.self_training import frequency_normalised
+from hf_noisy.coherence import coherences, most_coherent
 from hf_noisy.estimation.heads import fit_head, principal
+from hf_noisy.thresholds import frequency_normalised
 
 _FEWEST = 5  # votes of a source by which its matrix can be fitted
 _PSEUDO_COUNT = 1.0  # of a row of a source's matrix, spread evenly

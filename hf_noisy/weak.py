@@ -371,7 +371,7 @@ def summarize_votes(
 
 
 def _vote_on_batch(
-    batch: Mapping[str, list], indices: list[int], functions: list[LabelingFunction], column: str
+    batch: Mapping[str, list[Any]], indices: list[int], functions: list[LabelingFunction], column: str
 ) -> dict[str, np.ndarray]:
     names = list(batch)
     points = [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in zip(*batch.values(), strict=True)]

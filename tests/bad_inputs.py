@@ -726,7 +726,7 @@ OUTSIDE: dict[str, Any] = {
     "doubt": "labels", "doubt_below": 0, "early_stopping": _NO_FLAG, "example_dropout": 50, "first_stage": 0, "folds": "wieght", "forget_rate": 40,
     "hidden_share": 1.0, "hide": 50, "how": "kepe", "kind": "sotf", "lam": -3, "lambda_p": -1, "lambda_r": -1,
     "lambda_u": -1, "log_zero": 4.0, "loss_percentile": 70, "matrix": [[0.9, 0.2, 0], [0, 1, 0], [0, 0, 1]],
-    "matrix_from": "modle", "max_condition": 0, "min_count": 0, "momentum": 1.0, "neighbours": 0, "noise_rate": 40,
+    "matrix_from": "modle", "max_condition": 0, "min_count": 0, "min_labels": 1, "momentum": 1.0, "neighbours": 0, "noise_rate": 40,
     "nonnegative": _NO_FLAG, "precision": 90, "prior": -1, "q": 2, "ramp_epochs": -1, "rate": 20, "refresh": "eopch",
     "refresh_epochs": 0, "rounds": 0, "regularizer": "trcae", "regularizer_weight": -1, "schedule": "fixde", "score": "cut",
     "share": 60, "sharpen": _NO_FLAG, "sources": "vots", "start": -1, "targets": "sfot", "temperature": 0, "threshold": 95, "tokens": [[2]],

@@ -83,7 +83,7 @@ CASES = {
         "contrast=0",
         {"contrast": 0.0},
     ),
-    "auto": Case(),
+    "auto": Case({"min_labels": 2}),
     "truth_inference": Case({"neighbours": 3}),
     "selfmix": Case({"warmup_epochs": 1}, MIXING, "warm-up", {"warmup_epochs": 2}),
 }

@@ -192,7 +192,7 @@ PARAMETERS: dict[str, Callable[[int], Parameters]] = {  # by the number of class
         "by_class": st.none() | st.booleans(),
         "how": st.sampled_from(["keep", "weight"]),
     },
-    "auto": lambda k: {},
+    "auto": lambda k: {"min_labels": st.integers(2, 60)},
     "truth_inference": lambda k: {
         "share": fractions(1.0),
         "neighbours": st.integers(1, 8),

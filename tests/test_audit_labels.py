@@ -48,7 +48,7 @@ def test_wrong_labels_at_random_are_found_counted_and_corrected():
     assert content.noise.low <= wrong.mean() <= content.noise.high
     assert content.suspect.mean() == pytest.approx(content.noise.rate, abs=0.01)
     assert (content.rows.suggested_labels == gold)[wrong].mean() > 0.95
-    assert content.recommendation.method == "gce"
+    assert content.recommendation.method == "sce"
     found = [reasons for reasons, is_wrong in zip(content.rows.reasons, wrong, strict=True) if is_wrong]
     assert (
         np.mean([any(reason.startswith("neighbours say otherwise") for reason in reasons) for reasons in found]) > 0.9
@@ -79,7 +79,7 @@ def test_where_labels_follow_rules_the_neighbours_alone_decide_and_the_sources_a
     labels = hard_labels(majority_vote(votes, 2))
     content = audited(labels, points, ("no", "yes"), votes=votes, source_names=names)
     assert content.noise.kind == "structured by a rule"
-    assert content.recommendation.method == "neighbours"
+    assert content.recommendation.method == "truth_inference"
     assert any("neighbours alone" in sentence for sentence in content.basis)
     assert content.abstained == (labels < 0).sum() > 0
     assert [source.name for source in content.sources] == names
@@ -175,7 +175,7 @@ def test_half_of_the_wrongness_is_reached_by_as_many_rows_as_are_taken_for_wrong
 
 @pytest.mark.parametrize(
     ("kind", "rate", "method"),
-    [("symmetric", 0.01, "ce"), ("symmetric", 0.3, "gce"), ("instance-dependent", 0.2, "neighbours")],
+    [("symmetric", 0.01, "ce"), ("symmetric", 0.3, "sce"), ("instance-dependent", 0.2, "truth_inference")],
 )
 def test_the_recommended_method_is_one_that_can_be_named(kind, rate, method):
     from hf_noisy.methods import check_methods

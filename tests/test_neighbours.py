@@ -14,7 +14,8 @@ from transformers import TrainerCallback
 
 from hf_noisy import CoTeaching
 from hf_noisy.callbacks import neighbours as module
-from hf_noisy.callbacks.neighbours import Neighbours, coherences, most_coherent, share_below
+from hf_noisy.callbacks.neighbours import Neighbours
+from hf_noisy.coherence import coherences, most_coherent, share_below
 
 
 def naive(vectors, labels, k, score):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from conftest import ONE_STEP, Gradients, flat_weights, make_trainer, tiny_model, token_dataset
 from transformers import AutoModelForSequenceClassification, DistilBertConfig, DistilBertForSequenceClassification
 
-from hf_noisy import NoiseCallback
+from hf_noisy import NoiseCallback, NoisyTrainingArguments
 from hf_noisy.networks import Networks, head_modules, network_logits
 
 INPUTS = {"input_ids": torch.tensor([[1, 2, 3], [4, 5, 6]]), "attention_mask": torch.ones(2, 3, dtype=torch.long)}
@@ -221,9 +222,11 @@ def test_model_init_and_a_search_over_methods_make_networks_anew(tmp_path):
 
 
 def test_gradient_checkpointing_and_bfloat16_reach_both(tmp_path):
-    trainer = make_trainer(tmp_path, callbacks=[Two()], activation_checkpointing=True, bf16=True)
+    names = ("activation_checkpointing", "gradient_checkpointing")  # the second in older releases of Transformers
+    name = next(name for name in names if name in {field.name for field in fields(NoisyTrainingArguments)})
+    trainer = make_trainer(tmp_path, callbacks=[Two()], bf16=True, **{name: True})
     assert np.isfinite(trainer.train().training_loss)
-    assert all(network.is_activation_checkpointing for network in trainer.model.networks)
+    assert all(getattr(network, f"is_{name}") for network in trainer.model.networks)
 
 
 def test_the_model_card_is_the_deployed_networks(tmp_path):

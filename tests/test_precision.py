@@ -41,6 +41,7 @@ AT_WORK = {  # what a method needs to be past its warm-up in a run of 3 epochs o
     "self_training": {"confidence": 0.001},
     "selfmix": {"warmup_epochs": 1},
     "truth_inference": {"neighbours": 3},
+    "auto": {"min_labels": 2},
 }
 SAMPLE = ["ce", "co_teaching", "dividemix", "noise_adaptation_complex"]  # alone, peers, mixed inputs, a channel
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # the compiler hides it

@@ -16,7 +16,8 @@ from transformers import TrainerCallback
 from hf_noisy import CoTeaching, Predictions, Supervision, Survey
 from hf_noisy.callbacks import self_training as module
 from hf_noisy.callbacks.pseudo_labeling import PseudoLabeling
-from hf_noisy.callbacks.self_training import SelfTraining, certainty, contrastive, frequency_normalised, from_uniform
+from hf_noisy.callbacks.self_training import SelfTraining, certainty, contrastive, from_uniform
+from hf_noisy.thresholds import frequency_normalised
 
 
 def random_probs(rows: int, classes: int, seed: int = 0, sharpness: float = 2.0) -> torch.Tensor:

@@ -26,11 +26,6 @@ KINDS = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(autouse=True)
-def _checked(monkeypatch):
-    monkeypatch.setattr("hf_noisy.labelled_trainer.label_evaluation", label_evaluation)
-
-
 def figures(metrics) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if "loss" in name or "accuracy" in name}
 

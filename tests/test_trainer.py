@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import pickle
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -24,6 +25,7 @@ from transformers import AutoModelForSequenceClassification, TrainerCallback, Tr
 
 from hf_noisy import (
     METHODS,
+    CoTeaching,
     CrossEntropy,
     GeneralizedCrossEntropy,
     NoiseCallback,
@@ -32,6 +34,7 @@ from hf_noisy import (
     TruncatedGCE,
     compute_metrics,
 )
+from hf_noisy.logged_names import is_known
 
 
 def soft_rows(rows: int, classes: int = 3, seed: int = 0) -> list[list[float]]:
@@ -369,6 +372,8 @@ def test_every_name_trains_and_reports(tmp_path, method):
     trainer = make_trainer(tmp_path, noise_method=method)
     result = trainer.train()
     assert np.isfinite(result.training_loss)
+    logged = {name for entry in trainer.state.log_history for name in entry} - {"step"}
+    assert {name for name in logged if not is_known(name)} == set()
     assert len(trainer.example_report()) == (32 if method == "glc" else 20)  # and 12 trusted rows
 
 
@@ -543,10 +548,61 @@ def test_every_save_writes_a_card_with_method_parameters_and_metrics(tmp_path):
         card = (Path(folder) / "README.md").read_text()
         assert "noisy-labels" in card
         assert "GeneralizedCrossEntropy(q=0.5)" in card
-        assert json.dumps({"q": 0.5}) in card
+        assert "- `gce`: `q=0.5`" in card
         assert "eval_accuracy" in card
         assert "Zhang and Sabuncu" in card
         assert str(tmp_path) not in card
+
+
+def card_of(folder) -> str:
+    return (Path(folder) / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_tells_the_estimated_noise_the_labels_and_the_whole_set_of_parameters(tmp_path):
+    dataset = token_dataset(20, ["a", "b", "c", ""] * 5)
+    matrix = [[0.8, 0.2, 0.0], [0.0, 1.0, 0.0], [0.1, 0.0, 0.9]]
+    trainer = make_trainer(
+        tmp_path, dataset, noise_method="forward+elr", noise_kwargs={"matrix": matrix, "elr": {"lam": 2.0}}
+    )
+    trainer.train()
+    trainer.save_model(str(tmp_path / "out"))
+    card = card_of(tmp_path / "out")
+    assert "20 rows, 75.0% of them with a label (hard)" in card
+    assert "| `estimated_noise_rate` |" in card
+    assert "| a | 0.800 | 0.200 | 0.000 |" in card
+    assert "- `elr`: `beta=0.7`, `lam=2.0`" in card  # the default beside what was set
+    assert "Patrini et al." in card.split("## Citation")[1]
+    assert "Early-Learning Regularization" in card.split("## Citation")[1]
+
+
+def test_the_code_of_the_card_makes_these_arguments_again(tmp_path):
+    trainer = make_trainer(
+        tmp_path, noise_method="sce", noise_kwargs={"alpha": 0.2}, weight_decay=0.1, lr_scheduler_type="cosine"
+    )
+    trainer.save_model(str(tmp_path / "out"))
+    code = card_of(tmp_path / "out").split("```python\n")[1].split("```")[0]
+    namespace: dict = {}
+    exec(code[: code.index("trainer = ")], namespace)
+    for name in ("noise_method", "noise_kwargs", "learning_rate", "weight_decay", "lr_scheduler_type", "seed", "optim"):
+        assert getattr(namespace["args"], name) == getattr(trainer.args, name), name
+
+
+def test_methods_passed_as_objects_are_cited_and_tagged_too(tmp_path):
+    trainer = make_trainer(tmp_path, callbacks=[CoTeaching(forget_rate=0.2)], criterion=GeneralizedCrossEntropy(0.6))
+    trainer.save_model(str(tmp_path / "out"))
+    card = card_of(tmp_path / "out")
+    assert "Han et al., Co-teaching" in card
+    assert "Zhang and Sabuncu" in card
+    assert "- co_teaching\n" in card
+    assert "criterion=GeneralizedCrossEntropy(q=0.6), callbacks=[CoTeaching(...)]" in card
+
+
+def test_a_card_before_any_training_says_so_little(tmp_path):
+    make_trainer(tmp_path).save_model(str(tmp_path / "out"))
+    card = card_of(tmp_path / "out")
+    assert "Nothing was measured" in card
+    assert "No method that estimates anything" in card
+    assert "No method of a paper" in card
 
 
 def test_a_readme_of_yours_is_not_written_over(tmp_path):
@@ -556,20 +612,62 @@ def test_a_readme_of_yours_is_not_written_over(tmp_path):
     assert (tmp_path / "README.md").read_text() == "my project"
 
 
-def test_pushing_to_the_hub_sends_our_card(tmp_path, monkeypatch):
-    sent = {}
+@pytest.fixture
+def hub(monkeypatch):
+    """A Hub that keeps what is uploaded: one dictionary an upload, with the files as they then were."""
+    uploads: list[dict] = []
 
     def upload_folder(self, **kwargs):
-        sent.update(kwargs, card=(Path(kwargs["folder_path"]) / "README.md").read_text())
+        folder = Path(kwargs["folder_path"])
+        files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        uploads.append({**kwargs, "files": files, "card": files.get("README.md", b"").decode()})
+        done = Future()
+        done.set_result(None)
+        return done
 
     def create_repo(self, name, **kwargs):
         return type("Repo", (), {"repo_id": f"me/{name}"})()
 
     monkeypatch.setattr("huggingface_hub.HfApi.create_repo", create_repo)
     monkeypatch.setattr("huggingface_hub.HfApi.upload_folder", upload_folder)
+    for replaced in (create_repo, upload_folder):  # older releases of Transformers import the functions
+        monkeypatch.setattr(f"transformers.trainer.{replaced.__name__}", partial(replaced, None), raising=False)
+    return uploads
+
+
+def test_pushing_to_the_hub_sends_our_card(tmp_path, hub):
     trainer = make_trainer(tmp_path / "robust", noise_method="mae", hub_token="x", hub_model_id="robust")
     trainer.train()
-    trainer.push_to_hub(tags=["mine"])
+    trainer.push_to_hub(tags=["mine"], language="en", dataset_tags="me/reviews")
+    (sent,) = hub
     assert sent["repo_id"] == "me/robust"
     assert "MeanAbsoluteError()" in sent["card"]
-    assert "mine" in sent["card"]
+    head = sent["card"].split("---")[1]
+    assert all(f"- {part}\n" in head for part in ("mine", "hf_noisy", "noisy-labels", "mae", "me/reviews"))
+    assert "model.safetensors" in sent["files"]
+
+
+def test_each_save_while_training_pushes_a_model_its_card_and_a_checkpoint_to_resume_from(tmp_path, hub):
+    trainer = make_trainer(
+        tmp_path / "robust",
+        noise_method="co_teaching",
+        push_to_hub=True,
+        hub_strategy="checkpoint",
+        hub_token="secret",
+        save_strategy="epoch",
+        eval_dataset=token_dataset(6),
+        eval_strategy="epoch",
+    )
+    trainer.train()
+    models = [sent for sent in hub if "path_in_repo" not in sent]
+    checkpoints = [sent for sent in hub if "path_in_repo" in sent]
+    assert len(models) >= len(checkpoints) == 2
+    for sent in hub:
+        assert "Han et al., Co-teaching" in sent["card"]
+        assert "secret" not in sent["card"]
+    assert {"noise_state.safetensors", "network-1/model.safetensors"} <= set(checkpoints[0]["files"])
+    (tmp_path / "pulled").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "pulled" / name).write_bytes(models[-1]["files"][name])
+    pulled = AutoModelForSequenceClassification.from_pretrained(tmp_path / "pulled")
+    assert torch.equal(flat_weights(pulled), flat_weights(trainer.deployed_model))

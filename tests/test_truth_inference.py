@@ -182,14 +182,14 @@ def test_without_sharpening_the_labels_are_believed_more_and_without_sources_onl
 
 
 class Seen(AutoMethod):
-    """With vectors of our own in the place of the encoder's and of words."""
+    """With vectors of our own in the place of the encoder's."""
 
-    def __init__(self, encoder, words=None):
+    def __init__(self, vectors):
         super().__init__()
-        self.own = {"encoder": encoder, "words": encoder if words is None else words}
+        self.own = vectors
 
     def _vectors(self, kind):
-        return self.own[kind]
+        return self.own
 
 
 @pytest.fixture
@@ -205,10 +205,10 @@ def test_auto_infers_by_labels_or_votes_and_says_so(said):
     labels[:30] = -100
     method = ready(Seen(vectors), labels)
     name, parameters, reason = method.choice
-    assert (name, parameters) == ("truth_inference", {"vectors": "encoder", "sources": "label", "share": 0.6})
+    assert (name, parameters) == ("truth_inference", {"sources": "label", "share": 0.6})
     assert "270 labels come out as wrong" in reason
     assert "30 rows without a label are taught too" in reason
-    assert said == [f"auto: truth_inference vectors='encoder' sources='label' share=0.6, since {reason}"]
+    assert said == [f"auto: truth_inference sources='label' share=0.6, since {reason}"]
     same = TruthInference(vectors=vectors, sources="label")
     assert torch.equal(method.truth.values, ready(same, labels).truth.values)
     votes = np.stack([flipped(truth, 0.3, seed) for seed in range(3)], 1)
@@ -230,14 +230,17 @@ def test_auto_believes_labels_that_are_right(said):
     assert taught.trusted is None or not taught.trusted.any()
 
 
-def test_auto_looks_at_words_where_the_encoder_tells_nothing_and_gives_up_where_they_do_not_either(said):
+@pytest.mark.parametrize("told", [0.0, 0.9])
+def test_auto_teaches_labels_where_similar_texts_say_little_of_them(said, monkeypatch, told):
     vectors, truth = clouds()
-    noise = np.random.default_rng(0).normal(size=vectors.shape)
     labels = flipped(truth, 0.3)
-    assert ready(Seen(noise, vectors), labels).choice[1]["vectors"] == "words"
-    name, _, reason = ready(Seen(noise), labels).choice
+    if told:
+        monkeypatch.setattr(auto, "mean_coherence", lambda *args: told)
+    else:
+        vectors = np.random.default_rng(0).normal(size=vectors.shape)
+    name, _, reason = ready(Seen(vectors), labels).choice
     assert name == "ce"
-    assert "similar texts say nothing of a label" in reason
+    assert "similar texts say too little of a label" in reason
 
 
 def test_auto_leaves_few_labels_alone(said):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hf_noisy.callbacks.neighbours import coherences
+from hf_noisy.coherence import coherences
 from hf_noisy.domains import check_fraction
 
 NEIGHBOURS = 20  # of a row, as in `Neighbours`

@@ -13,6 +13,7 @@ from hf_noisy.benchmark.settings import FIXED
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 # Of the palette of Okabe and Ito, which the colour-blind can tell apart; hollow or full says the rest.
 _METHOD, _FIXED, _CE, _GOLD = "#0072B2", "#555555", "#D55E00", "#009E73"
@@ -114,7 +115,7 @@ def _draw_panel(axes: Axes, section: Section, corpus: str, order: Sequence[str])
     axes.set_axisbelow(True)
 
 
-def _keys() -> list:
+def _keys() -> list[Line2D]:
     from matplotlib.lines import Line2D
 
     return [

@@ -3,6 +3,7 @@
 from hf_noisy.callbacks.auto import AutoMethod
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.callbacks.candidate_labels import CandidateLabels
+from hf_noisy.callbacks.class_weights import ClassWeights
 from hf_noisy.callbacks.co_teaching import CoTeaching
 from hf_noisy.callbacks.co_teaching_plus import CoTeachingPlus
 from hf_noisy.callbacks.consistency import ConsistencyRegularization
@@ -30,6 +31,7 @@ __all__ = [
     "AutoMethod",
     "BackwardCorrection",
     "CandidateLabels",
+    "ClassWeights",
     "CoTeaching",
     "CoTeachingPlus",
     "ConsistencyRegularization",

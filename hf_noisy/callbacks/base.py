@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from transformers import PreTrainedModel, TrainerCallback
 from hf_noisy.channels import Channel
 from hf_noisy.losses import Criterion
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 AUTHOR = "author of the targets of labelled examples"
 GUESSER = "guesser of missing labels"
@@ -41,6 +45,7 @@ class NoiseCallback(TrainerCallback):
     trains_on_clean: bool = False  # the rows of `clean_dataset` are trained on, after those of the training set
     clean_epochs: int = 0  # the first epochs, on those rows only
     histories: tuple[str, ...] = ()  # what in `state_dict` has a first dimension that grows
+    logged: Mapping[str, str] = MappingProxyType({})  # each name of `metrics` and `figures`, and what it is
 
     def make_channel(self, model: PreTrainedModel) -> Channel | None:
         """What a network's predictions pass through on the way to the given labels; asked once a network."""
@@ -83,6 +88,10 @@ class NoiseCallback(TrainerCallback):
 
     def metrics(self) -> dict[str, Tensor | float]:
         """What to log beside the loss; tensors are read only when the Trainer logs."""
+        return {}
+
+    def figures(self) -> dict[str, Figure]:
+        """What to show at the end of an epoch, by name; asked only where a tracker of `report_to` takes pictures."""
         return {}
 
     def report(self) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -61,6 +62,13 @@ class CandidateLabels(NoiseCallback):
 
     roles = (AUTHOR,)
     skips_channel = True  # the target is a guess at the true class
+    logged = MappingProxyType(
+        {
+            "candidates": "mean number of classes that the sources of an example vote for, of the examples with a vote",
+            "ambiguous_share": "of the examples with a vote, those with votes for more than one class",
+            "candidate_certainty": "mean share of the likeliest class in the targets of examples with votes for more than one",
+        }
+    )
 
     def __init__(self, start: str = "votes", prior: float = 1.0, warmup: float = 1 / 3) -> None:
         check_choice("start", start, STARTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -65,6 +66,12 @@ class ConsistencyRegularization(NoiseCallback):
     """
 
     roles = (VIEWER,)
+    logged = MappingProxyType(
+        {
+            "consistency": "mean over the last forward of the term that holds two views together",
+            "sure_share": 'of its examples, those whose weak view is sure enough to teach the strong one (`kind="fixmatch"`)',
+        }
+    )
 
     def __init__(
         self,

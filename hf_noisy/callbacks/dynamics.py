@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,6 +27,10 @@ class ExampleDynamics(NoiseCallback):
     `disagreements` (0 where abstained), `prediction` and `probability` (of the mean prediction; -1 and NaN where never
     seen), `skipped` (times that its batch was left out, since its loss was not finite).
     """
+
+    logged = MappingProxyType(
+        {"skipped_batches": 'batches left out so far, since their loss was not finite (`nonfinite_loss="skip"`)'}
+    )
 
     def setup(self, context: Context) -> None:
         self.covered = has_label(context.labels).cpu()  # (rows,)

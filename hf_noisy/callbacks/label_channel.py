@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,9 +15,13 @@ from transformers.utils import logging
 
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.channels import Channel, FixedChannel
+from hf_noisy.estimation.figure import matrices_figure
 from hf_noisy.estimation.matrices import check_matrix, noise_rate, prior_of
 from hf_noisy.labels import class_count, has_label, one_hot
 from hf_noisy.supervision import Context, Survey
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.get_logger(__name__)
 _WARMUP = 1 / 3  # of the epochs, where a matrix is estimated from what was learned
@@ -37,6 +43,13 @@ class LabelChannel(NoiseCallback):
     """
 
     roles = ("noise channel",)
+    logged = MappingProxyType(
+        {
+            "channel_diagonal": "mean of the matrix's diagonal, the probability that a label is the true class",
+            "estimated_noise_rate": "the share of labels that seem wrong",
+            "noise_matrix": "picture: the transition matrix, P(given label given true class)",
+        }
+    )
     known = False  # whether the matrix is known before anything is learned
     started = False  # whether the matrix is in force
 
@@ -57,6 +70,7 @@ class LabelChannel(NoiseCallback):
     def setup(self, context: Context) -> None:
         self.channels, self.started = context.channels, False
         self.networks, self.classes, self.device = context.networks, context.classes, context.device
+        self.model = context.model
         share = 0.0 if self.known else _WARMUP
         rest = context.epochs - self.clean_epochs
         self.start = self.clean_epochs + (math.ceil(share * rest) if self.warmup_epochs is None else self.warmup_epochs)
@@ -105,6 +119,13 @@ class LabelChannel(NoiseCallback):
         found = matrix.double().cpu().numpy()
         rate = noise_rate(found, prior_of(found, self.shares))
         return {"channel_diagonal": matrix.diagonal().mean(), "estimated_noise_rate": rate}
+
+    def figures(self) -> dict[str, Figure]:
+        matrix = self.matrix
+        if matrix is None:
+            return {}
+        names = [str(self.model.config.id2label[k]) for k in range(self.classes)]
+        return {"noise_matrix": matrices_figure({"noise channel": matrix.double().cpu().numpy()}, names)}
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"started": torch.tensor(self.started)}

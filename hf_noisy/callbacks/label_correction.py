@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -62,6 +63,11 @@ class LabelCorrection(NoiseCallback):
 
     roles = (AUTHOR,)
     skips_channel = True  # the target drifts to the true class
+    logged = MappingProxyType(
+        {
+            "corrected_share": "of the labelled examples, those whose target has another likeliest class than their label",
+        }
+    )
 
     def __init__(
         self, kind: str = "soft", momentum: float | None = None, warmup: float = 1 / 3, disagreements: int = 2

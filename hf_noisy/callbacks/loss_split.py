@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +13,14 @@ from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, GUESSER, VIEWER, NoiseCallback
 from hf_noisy.domains import check_fraction, check_whole
+from hf_noisy.drawing import losses_figure
 from hf_noisy.losses import CrossEntropy
 from hf_noisy.memory import Memory
 from hf_noisy.selection import fit_loss_mixture
 from hf_noisy.supervision import Batch, Context, Survey
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.get_logger(__name__)
 
@@ -36,6 +42,16 @@ class LossSplit(NoiseCallback):
 
     roles = ("split of the examples by their losses", AUTHOR, GUESSER, VIEWER)
     skips_channel = True  # refined and guessed targets speak of the true class
+    logged = MappingProxyType(
+        {
+            "estimated_noise_rate": "the share of labels that seem wrong",
+            "mixture_mean_clean": "mean of the lower of two normals fitted to the losses, on a scale of 0 to 1",
+            "mixture_mean_noisy": "mean of the upper of two normals fitted to the losses, on a scale of 0 to 1",
+            "labelled_share": "of the labelled examples, those that keep their label in this epoch",
+            "split_fallbacks": "times so far that a network's split failed or did not converge, or that no label of a class was kept",
+            "loss_mixture": "picture: the losses of labels that are kept and of those that are taken, and the probability that a label is clean",
+        }
+    )
 
     def __init__(self, warmup_epochs: int, clean_threshold: float, temperature: float, alpha: float) -> None:
         self.warmup_epochs = check_whole("warmup_epochs", warmup_epochs, of=" of epochs")
@@ -54,6 +70,9 @@ class LossSplit(NoiseCallback):
         self.keeps_label = Memory(context.rows, shape, dtype=torch.bool, fill=True, device=device)  # likewise
         self.facts = torch.full((4,), torch.nan)  # mixture means, share that keeps its label, fallbacks so far
         self.facts[3] = 0
+        self.looked: tuple[np.ndarray, np.ndarray, np.ndarray] | None = (
+            None  # (networks, labelled rows) in the last look
+        )
 
     def active(self, batch: Batch) -> bool:
         """Whether the examples have been split."""
@@ -75,6 +94,7 @@ class LossSplit(NoiseCallback):
                 )
         self.clean_probability.values.copy_(torch.from_numpy(probability))
         self.keeps_label.values.copy_(torch.from_numpy(keeps))
+        self.looked = losses[:, covered], keeps.T[:, covered], probability.T[:, covered]
         self.facts[2] = float(keeps[covered].mean()) if covered.any() else torch.nan
 
     def _split(self, losses: np.ndarray, covered: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +128,9 @@ class LossSplit(NoiseCallback):
         if "labelled_share" in logs:
             logs["estimated_noise_rate"] = 1 - self.facts[2]
         return logs
+
+    def figures(self) -> dict[str, Figure]:
+        return {} if self.looked is None else {"loss_mixture": losses_figure(*self.looked)}
 
     def report(self) -> dict[str, np.ndarray]:
         probability = self.clean_probability.values.cpu().numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from numbers import Real
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -68,6 +69,13 @@ class MentorNet(NoiseCallback):
     """
 
     roles = ("mentor",)
+    logged = MappingProxyType(
+        {
+            "mentor_percentile": "the running percentile of the losses, against which the mentor sees each",
+            "mentor_weight": "mean weight that the mentor gave in the last forward",
+            "mentor_loss": "loss of the mentor over the clean rows when it last learned (`mentornet_dd`)",
+        }
+    )
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import NoiseCallback
+from hf_noisy.coherence import coherences, most_coherent, share_below
 from hf_noisy.domains import check_choice, check_fraction, check_whole
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
@@ -149,63 +150,3 @@ class Neighbours(NoiseCallback):
         self.kept.load(state["kept"])
         self.coherence.load(state["coherence"])
         self.searched.copy_(state["searched"])
-
-
-def coherences(vectors: np.ndarray, labels: np.ndarray, neighbours: int, score: str) -> np.ndarray:
-    """(rows,) how well each label fits those of its nearest neighbours, as `Neighbours` defines it; larger is better.
-
-    Where all labels are alike, the cut statistic is 0.
-
-    Args:
-        vectors: (rows, width); their length does not count.
-        labels: (rows, classes), each row of sum 1.
-        neighbours: below the number of rows.
-        score: "cut_statistic" or "votes".
-
-    >>> angles = np.array([0, 10, 20, 180, 190, 200]) * np.pi / 180
-    >>> vectors = np.stack([np.cos(angles), np.sin(angles)], 1)
-    >>> coherences(vectors, np.eye(2)[[0, 0, 1, 1, 1, 1]], neighbours=2, score="votes").round(2)
-    array([0.53, 0.5 , 0.  , 1.  , 1.  , 1.  ])
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units = vectors / np.where(lengths > 0, lengths, 1)
-    distances, nearest = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(units).kneighbors()
-    weights = 1 / (1 + distances)  # (rows, neighbours)
-    same = np.einsum("nc,nkc->nk", labels, labels[nearest])
-    total = weights.sum(1)
-    if score == "votes":
-        return (weights * same).sum(1) / total
-    p = labels @ labels.mean(0)
-    varies = p < 1 - 1e-6
-    cut = (weights * (1 - same)).sum(1)
-    deviation = np.sqrt(np.where(varies, p * (1 - p) * (weights**2).sum(1), 1))
-    return np.where(varies, ((1 - p) * total - cut) / deviation, 0.0)
-
-
-def most_coherent(coherence: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """(rows,) 1 for the most coherent `share` of each group, at least one row of it, else 0; ties by lot.
-
-    >>> most_coherent(np.array([3.0, 1.0, 2.0, 0.0]), np.array([0, 0, 0, 1]), share=0.6, seed=0)
-    array([1., 0., 1., 1.])
-    """
-    order = np.lexsort((np.random.default_rng(seed).random(len(coherence)), -coherence))
-    chosen = np.zeros(len(coherence))
-    for group in np.unique(groups):
-        mine = order[groups[order] == group]
-        chosen[mine[: max(1, round(share * len(mine)))]] = 1
-    return chosen
-
-
-def share_below(coherence: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """(rows,) the share of the rows of its group that are no more coherent than a row, itself among them.
-
-    >>> share_below(np.array([3.0, 1.0, 1.0, 0.0]), np.array([0, 0, 0, 1]))
-    array([1.        , 0.66666667, 0.66666667, 1.        ])
-    """
-    shares = np.empty(len(coherence))
-    for group in np.unique(groups):
-        mine = coherence[groups == group]
-        shares[groups == group] = np.searchsorted(np.sort(mine), mine, side="right") / len(mine)
-    return shares

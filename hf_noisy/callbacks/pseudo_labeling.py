@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -78,6 +79,14 @@ class PseudoLabeling(NoiseCallback):
     """
 
     roles = (GUESSER,)
+    logged = MappingProxyType(
+        {
+            "pseudo_labeled_share": "of all examples, those with a guessed label",
+            "unlabeled_share": "of all examples, those that have no label, or whose label is not believed",
+            "pseudo_label_collapses": "looks so far in which one class swallowed the guesses, or a class got none",
+            "pseudo_label_threshold": 'mean over the classes of what a guess must reach (not with `schedule="fixed"`)',
+        }
+    )
 
     def __init__(
         self,

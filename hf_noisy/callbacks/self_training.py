@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from hf_noisy.prediction_changes import PredictionChanges
 from hf_noisy.selection import whole_epochs
 from hf_noisy.stopping_rules import has_risen
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
-from hf_noisy.thresholds import collapse
+from hf_noisy.thresholds import collapse, frequency_normalised
 
 logger = logging.get_logger(__name__)
 _LEAST = 0.1  # of the rows: fewer sure ones say too little to let all labels go
@@ -86,6 +87,13 @@ class SelfTraining(NoiseCallback):
     skips_channel = True  # all targets of the second stage speak of the true class
     needs_vectors = True
     histories = ("changes",)
+    logged = MappingProxyType(
+        {
+            "pseudo_label_collapses": "looks so far in which one class swallowed the guesses, or a class got none",
+            "confident_share": "of all examples, those of which the model is sure enough to teach its guess",
+            "first_stage_epochs": "epochs on the given labels, once they have ended",
+        }
+    )
 
     def __init__(
         self,
@@ -224,17 +232,6 @@ class SelfTraining(NoiseCallback):
         self.facts.copy_(state["facts"])
         self.seen.load(state["seen"])
         self.changes = state["changes"].tolist()
-
-
-def frequency_normalised(probs: Tensor) -> Tensor:
-    """(rows, classes) probabilities -> the same sharpened, and more so for classes that are predicted seldom.
-
-    >>> frequency_normalised(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
-    tensor([[0.3000, 0.7000],
-            [0.9720, 0.0280]])
-    """
-    squared = probs.square() / probs.sum(0).clamp_min(torch.finfo(probs.dtype).tiny)
-    return squared / squared.sum(-1, keepdim=True)
 
 
 def certainty(targets: Tensor) -> Tensor:

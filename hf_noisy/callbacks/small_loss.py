@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -44,6 +45,14 @@ class SmallLoss(NoiseCallback):
 
     num_networks = 2
     roles = ("choice of small losses",)
+    logged = MappingProxyType(
+        {
+            "forget_rate": "the share of each batch to leave out once the ramp is over, mean over the classes",
+            "estimated_noise_rate": "the share of labels that seem wrong",
+            "mixture_mean_clean": "mean of the lower of two normals fitted to the losses, on a scale of 0 to 1",
+            "mixture_mean_noisy": "mean of the upper of two normals fitted to the losses, on a scale of 0 to 1",
+        }
+    )
 
     def __init__(self, forget_rate: ForgetRate = "auto", ramp_epochs: float | None = None) -> None:
         self.forget_rate = _checked_rate(forget_rate)

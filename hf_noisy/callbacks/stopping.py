@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import datasets
@@ -75,6 +76,11 @@ class NoisyStopping(NoiseCallback):
 
     roles = ("rule of stopping",)
     histories = ("history",)
+    logged = MappingProxyType(
+        {
+            "prediction_changes": "of the examples seen twice, those whose last visit changed the predicted class (Label Wave)",
+        }
+    )
 
     def __init__(
         self, by: str = "accuracy", patience: int | None = 1, window: int = 1, dataset: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,6 +31,18 @@ class SupervisionRecord(NoiseCallback):
     Args:
         gold: (rows,) true classes, -1 where unknown; for measuring only. No method sees them.
     """
+
+    logged = MappingProxyType(
+        {
+            "kept_share": "of the labelled examples, those with a weight above 0 at their last visit",
+            "weight_class_K": "mean weight of the examples that are labelled K",
+            "relabeled_share": "of all examples, those taught another class than the given one, or one where none was given",
+            "peer_agreement": "of the labelled examples, those that all networks classify alike",
+            "selection_precision": "of the given labels that were taught, the right ones, each counted by how hard it was (`gold_column`)",
+            "selection_recall": "of the right labels, those that were taught at all (`gold_column`)",
+            "relabeled_accuracy": "of the relabelled examples, those that were taught the true class (`gold_column`)",
+        }
+    )
 
     def __init__(self, gold: np.ndarray | None = None) -> None:
         self.gold = gold

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -81,6 +82,7 @@ class TruthInference(NoiseCallback):
 
     roles = (AUTHOR, GUESSER)
     skips_channel = True  # all its targets speak of the true class
+    logged = MappingProxyType({"estimated_noise_rate": "the share of labels that seem wrong"})
 
     def __init__(
         self,

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hf_noisy.drawing import new_figure
 from hf_noisy.estimation.matrices import check_matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 _NUMBERED = 10  # classes up to which cells hold their numbers
+_NAMED = 60  # classes up to which rows and columns hold their names
 _NAME = 18  # characters of a class name; the rest is cut
 _PER_ROW = 4  # panels
 
@@ -35,20 +38,21 @@ def draw_matrices(
         ValueError: no matrix, or one that is no transition matrix of these classes.
         ImportError: matplotlib is not installed.
     """
+    matrices_figure(matrices, class_names, true=true).savefig(Path(path), dpi=150, format="png")
+
+
+def matrices_figure(
+    matrices: Mapping[str, ArrayLike], class_names: Sequence[str], *, true: ArrayLike | None = None
+) -> Figure:
+    """The figure that `draw_matrices` writes; its arguments and errors are the same."""
     wanted = {**({} if true is None else {"true": true}), **matrices}
     if not wanted:
         raise ValueError("matrices is empty: expected at least one to draw.")
     panels = {title: check_matrix(matrix, len(class_names)) for title, matrix in wanted.items()}
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("a heat map needs matplotlib: pip install hf_noisy[benchmark]") from error
     columns = min(len(panels), _PER_ROW)
     rows = -(-len(panels) // columns)
     side = 1.5 + 0.28 * max(5, min(len(class_names), 30))  # inches
-    figure = Figure(figsize=(side * columns + 0.9, side * rows), layout="constrained")
-    FigureCanvasAgg(figure)  # a canvas of its own: whatever backend the caller plots with is left alone
+    figure = new_figure(side * columns + 0.9, side * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in class_names]
     for place, (axes, (title, matrix)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
@@ -56,15 +60,15 @@ def draw_matrices(
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     figure.colorbar(image, ax=figure.axes, shrink=0.8, label="P(given label | true class)")
-    figure.savefig(Path(path), dpi=150, format="png")
+    return figure
 
 
 def _draw(axes: Axes, title: str, matrix: np.ndarray, names: Sequence[str], *, named: bool) -> AxesImage:
     image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-    places = range(len(names))
+    places = range(len(names) if len(names) <= _NAMED else 0)  # more names would cover each other
     axes.set_title(title, fontsize=9)
-    axes.set_xticks(places, names, rotation=90, fontsize=7)
-    axes.set_yticks(places, names if named else [""] * len(names), fontsize=7)
+    axes.set_xticks(places, names[: len(places)], rotation=90, fontsize=7)
+    axes.set_yticks(places, names[: len(places)] if named else [""] * len(places), fontsize=7)
     axes.set_xlabel("given label", fontsize=8)
     if named:
         axes.set_ylabel("true class", fontsize=8)

@@ -1,0 +1,189 @@
+"""`hf-noisy COMMAND`: the command line over what the scripts in recipes/ call. Nothing heavy is imported for its help."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hf_noisy import __version__
+from hf_noisy.domains import nearest
+
+DONE, FAILED, WRONG_CALL = 0, 1, 2  # exit codes
+
+Words = Sequence[str]
+
+
+def train(words: Words, prog: str) -> int:
+    from hf_noisy.recipe import Recipe  # late, as in all commands: torch
+
+    Recipe.main(words, description=COMMANDS["train"].describe(), prog=prog)
+    return DONE
+
+
+def benchmark(words: Words, prog: str) -> int:
+    from hf_noisy.commands.arguments import BenchmarkArguments
+    from hf_noisy.launching import parse_arguments
+
+    (given,) = parse_arguments(
+        [BenchmarkArguments], description=COMMANDS["benchmark"].describe(), arguments=words, prog=prog
+    )
+    from hf_noisy.commands.benchmark import run
+
+    return run(given)
+
+
+def audit(words: Words, prog: str) -> int:
+    from hf_noisy.commands.arguments import AuditArguments
+    from hf_noisy.launching import parse_arguments
+
+    (given,) = parse_arguments([AuditArguments], description=COMMANDS["audit"].describe(), arguments=words, prog=prog)
+    from hf_noisy.commands.audit import run
+
+    run(given, shlex.join([*prog.split(), *words]))
+    return DONE
+
+
+def estimate(words: Words, prog: str) -> int:
+    from hf_noisy.commands.arguments import EstimateArguments
+    from hf_noisy.launching import parse_arguments
+
+    (given,) = parse_arguments(
+        [EstimateArguments], description=COMMANDS["estimate"].describe(), arguments=words, prog=prog
+    )
+    from hf_noisy.commands.estimate import run
+
+    run(given)
+    return DONE
+
+
+def methods(words: Words, prog: str) -> int:
+    if any(word in ("-h", "--help") for word in words):
+        print(f"usage: {prog} [NAME ...] [--yaml]\n\n{COMMANDS['methods'].describe()}")
+        return DONE
+    names = [word for word in words if word != "--yaml"]
+    unknown = [word for word in names if word.startswith("-")]
+    if unknown:
+        raise ValueError(f"unknown option {unknown[0]}. {nearest(unknown[0], ['--yaml', '--help'])}")
+    from hf_noisy.commands.methods import config_of, method_in_full, table_of_methods
+
+    if "--yaml" in words:
+        if len(names) != 1:
+            raise ValueError(f"--yaml with {len(names)} names: expected one method, as in `{prog} gce --yaml`.")
+        print(config_of(names[0]), end="")
+    else:
+        print("\n\n".join(map(method_in_full, names)) if names else table_of_methods())
+    return DONE
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word after `hf-noisy`."""
+
+    body: Callable[[Words, str], int]  # (words after it, what it is called) -> exit code
+    summary: str
+    details: str
+
+    def describe(self) -> str:
+        """Above the options of `--help`."""
+        return f"{self.summary}\n\n{self.details}"
+
+
+_FILE = "Settings may come from a YAML file, --config FILE; the command line wins over it."
+COMMANDS = {
+    "train": Command(
+        train,
+        "Train on labels that are partly wrong, with and without protection, and save the protected model.",
+        f"{_FILE}\nOn several processes: accelerate launch --multi_gpu -m hf_noisy train ...",
+    ),
+    "benchmark": Command(
+        benchmark,
+        "Compare methods on the same rows, encoder and budget, beside what they have to beat.",
+        f"{_FILE}\nWhat the file of results holds is not run again.",
+    ),
+    "audit": Command(
+        audit,
+        "Find the labels that look wrong: a page to review them on, and a line for each.",
+        f"{_FILE}\nNo gold label is read, unless --gold asks for it, and then for measuring only.",
+    ),
+    "estimate": Command(
+        estimate,
+        "Estimate how many labels are wrong, and which class is taken for which.",
+        f"{_FILE}\nNo gold label is read, unless --gold asks for it, and then for measuring only.",
+    ),
+    "methods": Command(
+        methods,
+        "List the methods, or show those that are named in full.",
+        "A name is what --noise_method of train and --methods of benchmark take. NAME --yaml prints a file for --config.",
+    ),
+}
+
+
+def main(words: Words | None = None, prog: str = "hf-noisy") -> int:
+    """Run the command that the first word names.
+
+    An error that this package raised says what was expected, so it is printed alone; any other keeps its traceback.
+
+    Args:
+        words: instead of `sys.argv[1:]`.
+        prog: what the program is called in its messages.
+
+    Returns:
+        0 where all went well, 1 where the work failed, 2 where the call was wrong.
+    """
+    name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
+    try:
+        code = _run(name, rest, prog)
+        sys.stdout.flush()  # here, where a reader that went away can be told from a failure
+        return code
+    except BrokenPipeError:  # of `hf-noisy methods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (ValueError, TypeError, RuntimeError, OSError, ImportError) as error:
+        if not _is_ours(error):
+            raise
+        code = _complain(f"{prog} {name}", str(error))
+        return FAILED if isinstance(error, RuntimeError) else code
+
+
+def _run(name: str, words: Words, prog: str) -> int:
+    if name in ("-h", "--help"):
+        print(_help(prog))
+        return DONE
+    if name == "--version":
+        print(f"hf_noisy {__version__}")
+        return DONE
+    if name not in COMMANDS:
+        return _complain(prog, f"unknown command {name!r}. {nearest(name, COMMANDS)}")
+    return COMMANDS[name].body(words, f"{prog} {name}")
+
+
+def _help(prog: str) -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {prog} COMMAND [--config FILE] [--option value ...]",
+            "",
+            "Train Hugging Face text classifiers on labels you cannot trust.",
+            "",
+            *lines,
+            "",
+            f"`{prog} COMMAND --help` lists the options of a command.",
+        ]
+    )
+
+
+def _complain(prog: str, message: str) -> int:
+    print(f"{prog}: error: {message}", file=sys.stderr)
+    return WRONG_CALL
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it was raised by a line of this package."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return Path(__file__).parent in Path(last.filename).parents

@@ -1,0 +1,86 @@
+"""Which labels look wrong, how many, and of what kind: a page to look at, and a line for each label.
+
+Writes report.html, to be opened in a browser, and audit.jsonl, a JSON object a labelled row: id, label, wrongness,
+suggested_label, suggested_probability, reasons. Given labels are the majority vote of the sources, ties by lot.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+from hf_noisy.audit import audit_labels, write_report, write_scores
+from hf_noisy.commands.arguments import AuditArguments
+from hf_noisy.embedded import corpus_or_reviews
+from hf_noisy.estimation import text_vectors
+from hf_noisy.review_rules import labeling_functions
+from hf_noisy.weak import hard_labels, majority_vote, votes_of
+
+
+def run(given: AuditArguments, command: str) -> None:
+    """Encode the training texts once, audit their labels, write both files and print what was found.
+
+    Args:
+        given: what to look at.
+        command: how this was called, for the page.
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_corpus` and `audit_labels`.
+    """
+    datasets.disable_progress_bars()
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    corpus = corpus_or_reviews(given.data, given.seed, given.columns)
+    rows = corpus.train
+    if given.max_rows is not None and given.max_rows < len(rows):
+        chosen = np.random.default_rng(given.seed).choice(len(rows), given.max_rows, replace=False)
+        rows = rows.select(np.sort(chosen))
+    votes = votes_of(rows)
+    labels = hard_labels(majority_vote(votes, corpus.num_classes), seed=given.seed)
+    texts = rows["text"][:]
+    content = audit_labels(
+        texts,
+        labels,
+        corpus.class_names,
+        text_vectors(texts, given.model, max_length=given.max_length, seed=given.seed),
+        votes=votes,
+        source_names=[function.name for function in labeling_functions()] if given.data is None else None,
+        ids=rows["id"][:],
+        title=corpus.name,
+        command=command,
+        folds=given.folds,
+        resamples=given.resamples,
+        seed=given.seed,
+    )
+    folder = Path(given.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_scores(content, folder / "audit.jsonl")
+    shown = write_report(content, folder / "report.html", given.worst)
+    noise = content.noise
+    print(
+        f"{corpus.name}: {content.labelled:,} labelled rows, {content.abstained:,} without a label\n"
+        f"taken for wrong: {noise.rate:.1%} (estimators from {noise.low:.1%} to {noise.high:.1%}), {noise.kind}"
+    )
+    for sentence in noise.evidence:
+        print(f"- {sentence}")
+    print(f"train with: {content.recommendation.method}. {content.recommendation.reason}")
+    print(f"wrote {folder / 'audit.jsonl'} and {folder / 'report.html'} with the {shown:,} most suspect rows")
+    if given.gold:
+        measure(content.rows.wrongness, content.rows.labels, np.array(rows["gold"][:])[labels >= 0])
+
+
+def measure(wrongness: np.ndarray, labels: np.ndarray, gold: np.ndarray) -> None:
+    """Print how well the wrongness finds what gold labels call wrong; each (labelled rows,), gold -1 where unknown."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    known = gold >= 0
+    wrong = labels[known] != gold[known]
+    if not wrong.any() or wrong.all():
+        print("gold labels: none that could be measured by")
+        return
+    print(
+        f"by gold labels: {wrong.mean():.1%} wrong; average precision {average_precision_score(wrong, wrongness[known]):.3f}, "
+        f"AUROC {roc_auc_score(wrong, wrongness[known]):.3f}"
+    )

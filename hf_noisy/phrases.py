@@ -1,0 +1,43 @@
+"""Texts out of templates and word lists: what the embedded corpora are written with."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+
+Slots = Mapping[str, Sequence[str]]
+
+
+def phrases(block: str) -> list[str]:
+    """What stands between the bars, however the lines break.
+
+    >>> phrases(" one | two or\\n   three ")
+    ['one', 'two or three']
+    """
+    return [" ".join(phrase.split()) for phrase in block.split("|")]
+
+
+def fill(template: str, slots: Slots, rng: random.Random) -> str:
+    """Put a random choice into each {slot}, and again where the choice has slots itself.
+
+    >>> fill("a {colour} {thing}", {"colour": ["red"], "thing": ["{colour} hat"]}, random.Random(0))
+    'a red red hat'
+    """
+    while "{" in template:
+        template = re.sub(r"\{(\w+)\}", lambda slot: rng.choice(slots[slot[1]]), template)
+    return template
+
+
+def sentence(text: str) -> str:
+    """With a capital, "an" before a vowel, and a full stop.
+
+    >>> sentence("a old hat"), sentence("what a hat!")
+    ('An old hat.', 'What a hat!')
+    """
+    text = re.sub(
+        r"\b(an?) (?=(\w))",
+        lambda hit: "an " if hit[2] in "aeio" or text[hit.end() :].startswith("hour") else "a ",
+        text,
+    )
+    return text[0].upper() + text[1:] + ("" if text.endswith("!") else ".")

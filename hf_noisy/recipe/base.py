@@ -1,0 +1,225 @@
+"""The body that all recipes share, in steps that a recipe may override."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import datasets
+from accelerate import PartialState
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
+
+from hf_noisy.arguments import NoisyTrainingArguments
+from hf_noisy.commands.arguments import RecipeArguments
+from hf_noisy.corpus import Corpus, load_corpus
+from hf_noisy.embedded import embedded_corpus
+from hf_noisy.launching import check_launched, leave_process_group, parse_arguments
+from hf_noisy.methods import METHODS, split_names
+from hf_noisy.metrics import compute_metrics
+from hf_noisy.recipe.data import Data, gather
+from hf_noisy.recipe.table import CEILING, PLAIN, Table, render
+from hf_noisy.review_rules import labeling_functions
+from hf_noisy.reviews import small_encoder
+from hf_noisy.splits import tokenize
+from hf_noisy.trainer import NoisyTrainer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass
+class RecipeTrainingArguments(NoisyTrainingArguments):
+    """Defaults for an embedded corpus; --help lists every field."""
+
+    output_dir: str = field(default="output/train")
+    noise_method: str | None = field(
+        default=None, metadata={"help": "None: auto with a pretrained encoder, gce for one trained from scratch."}
+    )
+    num_train_epochs: float = field(default=8)  # from scratch; 3 or 4 do for a pretrained encoder
+    per_device_train_batch_size: int = field(default=32)
+    learning_rate: float = field(default=1e-3)  # from scratch; 1e-4 for a pretrained encoder of this size
+    warmup_steps: float = field(default=0.1)
+    save_strategy: str = field(default="no")  # the robust model is saved at the end
+    report_to: str = field(default="none")
+    logging_steps: float = field(default=50)
+    dataloader_pin_memory: bool = field(default=False)
+
+
+class Recipe:
+    """Trains on untrusted labels with and without protection, on gold labels as the ceiling, and saves the protected model.
+
+    Without a corpus it runs on the embedded reviews. A recipe of its own overrides a step:
+
+    >>> class Short(Recipe):
+    ...     def corpus(self, seed):
+    ...         corpus = super().corpus(seed)
+    ...         return replace(corpus, train=corpus.train.filter(lambda row: len(row["text"]) < 80))
+    """
+
+    arguments: type = RecipeArguments
+    training_arguments: type = RecipeTrainingArguments
+
+    def __init__(self, given: Any, args: Any) -> None:
+        """Of instances of the two classes above."""
+        if args.noise_method is None:
+            args = replace(args, noise_method="gce" if given.model_name_or_path is None else "auto")
+        self.given, self.args = given, args
+
+    @classmethod
+    def main(
+        cls, words: Sequence[str] | None = None, *, description: str | None = None, prog: str | None = None
+    ) -> None:
+        """Read the command line and a YAML file, and do all of it; as one of several processes, too.
+
+        Args:
+            words: instead of `sys.argv[1:]`.
+            description, prog: for `--help`.
+
+        Raises:
+            ValueError, TypeError, FileNotFoundError: settings or a corpus that cannot be trained on, before training.
+            RuntimeError: several processes that do not know of each other.
+        """
+        given, args = parse_arguments(
+            [cls.arguments, cls.training_arguments], description=description, arguments=words, prog=prog
+        )
+        check_launched(args)
+        datasets.utils.logging.set_verbosity_error()
+        datasets.disable_progress_bars()  # those of training are shown
+        cls(given, args).launch()
+        leave_process_group()
+
+    def launch(self) -> None:
+        """Run every seed; print the table and write it beside the model, as results.md and results.json."""
+        tables: dict[int, Table] = {}
+        for position, seed in enumerate(self.given.seeds or [self.args.seed]):
+            folder = Path(self.args.output_dir, *([f"seed-{seed}"] if position else []))
+            tables[seed] = self.run(replace(self.args, seed=seed, data_seed=seed, output_dir=str(folder)))
+        if PartialState().is_main_process:
+            text = render(tables, self.robust)
+            print(text)
+            Path(self.args.output_dir, "results.md").write_text(text + "\n", encoding="utf-8")
+            Path(self.args.output_dir, "results.json").write_text(json.dumps(tables, indent=2), encoding="utf-8")
+
+    def run(self, args: RecipeTrainingArguments) -> Table:
+        """Everything for one seed: row of the table -> metric -> value."""
+        data, table = self.data(args.seed)
+        model, tokenizer = self.encoder(args.seed, data)
+        for title, (settings, rows) in self.trainings(args, data).items():
+            if len(rows):
+                say(f"\n{title}: {len(rows)} rows, seed {args.seed}")
+                save = settings is args
+                table[title] = self.train(settings, copy.deepcopy(model), tokenizer, rows, data, save=save)
+        return table
+
+    @property
+    def robust(self) -> str:
+        """The row of the method in the table."""
+        return f"{self.args.noise_method} on weak labels"
+
+    def corpus(self, seed: int) -> Corpus:
+        """Texts, votes and gold labels."""
+        if self.given.dataset is None:
+            return self.embedded(seed)
+        return load_corpus(self.given.dataset, **self.given.columns)
+
+    def embedded(self, seed: int) -> Corpus:
+        """What to train on where no corpus is named."""
+        return embedded_corpus(seed)
+
+    def source_names(self) -> list[str] | None:
+        """Of the sources of votes, where they are known."""
+        return [rule.name for rule in labeling_functions()] if self.given.dataset is None else None
+
+    def data(self, seed: int) -> tuple[Data, Table]:
+        """The splits with their labels, and the rows of the table that need no training."""
+        return gather(
+            self.corpus(seed),
+            seed,
+            max_train_rows=self.given.max_train_rows,
+            source_names=self.source_names(),
+            say=say,
+        )
+
+    def trainings(
+        self, args: RecipeTrainingArguments, data: Data
+    ) -> Mapping[str, tuple[RecipeTrainingArguments, datasets.Dataset]]:
+        """Row of the table -> settings and what to train on. The one whose settings are `args` itself is saved."""
+        unlabeled = any(METHODS[name].reads_unlabeled for name in split_names(args.noise_method))
+        return {
+            PLAIN: (baseline(args, "ce-weak"), data.weak),
+            self.robust: (args, data.every if unlabeled else data.weak),
+            CEILING: (baseline(args, "ce-gold"), data.gold),
+        }
+
+    def encoder(self, seed: int, data: Data) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """Where every training of this seed starts from."""
+        name = self.given.model_name_or_path
+        if name is None:
+            longest = min(self.given.max_length, 64)
+            return small_encoder(data.weak["text"][:], data.class_names, seed=seed, max_length=longest)
+        set_seed(seed)  # of the new head
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name,
+            id2label=dict(enumerate(data.class_names)),
+            label2id={name: k for k, name in enumerate(data.class_names)},
+        )
+        return model, AutoTokenizer.from_pretrained(name)
+
+    def train(
+        self,
+        args: RecipeTrainingArguments,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        rows: datasets.Dataset,
+        data: Data,
+        *,
+        save: bool,
+    ) -> dict[str, float]:
+        """Fine-tune on `rows` and measure the last epoch (or what `load_best_model_at_end` chose on noisy validation)."""
+
+        def tokens(split: datasets.Dataset) -> datasets.Dataset:
+            kept = [name for name in ("text", "labels", "weak_labels", "given") if name in split.column_names]
+            return tokenize(split.select_columns(kept), tokenizer, self.given.max_length)
+
+        clean = None
+        if any(METHODS[name].reads_clean for name in split_names(args.noise_method)) and len(data.clean):
+            say(f"{args.noise_method} reads the true labels of {len(data.clean)} validation rows")
+            clean = tokens(data.clean)
+        trainer = NoisyTrainer(
+            model,
+            args,
+            train_dataset=tokens(rows),
+            eval_dataset=tokens(data.valid),
+            processing_class=tokenizer,
+            compute_metrics=compute_metrics,
+            clean_dataset=clean,
+        )
+        resume = args.resume_from_checkpoint  # a folder, or True for the last checkpoint in the output folder
+        trainer.train(resume_from_checkpoint=True if resume in ("True", "true") else resume)
+        measured = trainer.predict(tokens(data.test)).metrics or {}
+        if save:
+            trainer.evaluate()  # on noisy validation labels, for the model card
+            trainer.save_model()
+        return {name: measured[f"test_{name}"] for name in ("accuracy", "f1")}
+
+
+def baseline(args: RecipeTrainingArguments, name: str) -> RecipeTrainingArguments:
+    """The same budget, every label believed; checkpoints, if `args` asks for them, in a folder of their own."""
+    return replace(
+        args,
+        noise_method="ce",
+        noise_kwargs=None,
+        resume_from_checkpoint=None,
+        push_to_hub=False,
+        output_dir=str(Path(args.output_dir, "baselines", name)),
+    )
+
+
+def say(text: str) -> None:
+    """Print on the first of several processes."""
+    if PartialState().is_main_process:
+        print(text, flush=True)

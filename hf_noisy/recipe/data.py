@@ -1,0 +1,105 @@
+"""The splits of one seed with their labels, and the rows of the table that need no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_noisy.corpus import Corpus
+from hf_noisy.recipe.table import LABELS, Table, score
+from hf_noisy.splits import split_corpus, with_labels
+from hf_noisy.weak import (
+    covered,
+    hard_labels,
+    label_model_probabilities,
+    majority_vote,
+    summarize_votes,
+    votes_of,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Data:
+    """The splits of one seed, and what their votes say."""
+
+    class_names: tuple[str, ...]
+    weak: Dataset  # training rows with their majority vote, ties at random; uncovered rows left out
+    every: Dataset  # the same with the uncovered rows, label -1: for methods that learn from them
+    gold: Dataset  # training rows with their gold labels: for the ceiling only
+    valid: Dataset  # labels as wrong as those of training; what a checkpoint may be chosen by
+    clean: (
+        Dataset  # the corpus's validation rows with their gold labels, and those given: for methods that ask for some
+    )
+    test: Dataset  # gold labels
+
+
+def gather(
+    corpus: Corpus,
+    seed: int,
+    *,
+    max_train_rows: int | None = None,
+    source_names: Sequence[str] | None = None,
+    say: Callable[[str], None] = print,
+) -> tuple[Data, Table]:
+    """Turn votes into labels, say how good they are, and measure what can be had without training.
+
+    Args:
+        corpus: as `load_corpus` gives it.
+        seed: of the splits and of ties.
+        max_train_rows: train on a random part of this size.
+        source_names: of the sources of votes, for the table that is said.
+        say: what to do with a text.
+
+    Returns:
+        the splits, and the rows of the table that need no training.
+
+    Raises:
+        ValueError: as `split_corpus`; no source votes on any training row.
+    """
+    train, valid, test = split_corpus(corpus, seed, max_train_rows=max_train_rows)
+    classes, votes, test_votes = corpus.num_classes, votes_of(train), votes_of(test)
+    labels = hard_labels(majority_vote(votes, classes), seed=seed)
+    if not (labels >= 0).any():
+        raise ValueError(f"{corpus.name}: no source votes on any of {len(labels)} training rows: expected some labels.")
+    gold, test_gold = np.array(train["gold"][:]), np.array(test["gold"][:])
+    measured = (labels >= 0) & (gold >= 0)
+    table: Table = {LABELS: {"coverage": float((labels >= 0).mean())}}
+    if measured.any():
+        table[LABELS]["error"] = float((labels != gold)[measured].mean())
+    say(summarize_votes(votes, names=source_names, gold=gold).to_string(float_format="{:.3f}".format))
+
+    commonest = int(np.bincount(labels[labels >= 0], minlength=classes).argmax())  # for test rows without a vote
+    if not (test_gold >= 0).any():
+        say("no gold labels in the test rows: what follows is agreement with their labels as they came")
+        test_gold = hard_labels(majority_vote(test_votes, classes), seed=seed)
+    elif covered(test_votes).any():
+        table["majority vote"] = score(majority_vote(test_votes, classes), test_gold, commonest)
+        if votes.shape[1] >= 3:  # fewer sources tell nothing of each other
+            model = label_model_probabilities(votes, classes, seed=seed, on=test_votes)
+            table["Snorkel's label model"] = score(model, test_gold, commonest)
+
+    given = hard_labels(majority_vote(votes_of(valid), classes), seed=seed)
+    data = Data(
+        corpus.class_names,
+        weak=with_labels(train, labels),
+        every=with_labels(train, labels, keep_unlabeled=True),
+        gold=with_labels(train, gold),
+        valid=with_labels(valid, given),
+        clean=trusted(valid if corpus.valid is None else corpus.valid, classes, seed),
+        test=with_labels(test, test_gold),
+    )
+    return data, table
+
+
+def trusted(valid: Dataset, num_classes: int, seed: int) -> Dataset:
+    """The rows that have a gold label, with it in `labels` and the one by vote, -1 where there is none, in `given`."""
+    gold = np.array(valid["gold"][:])
+    given = hard_labels(majority_vote(votes_of(valid), num_classes), seed=seed)
+    rows = with_labels(valid, gold)
+    return rows.add_column("given", given[gold >= 0]) if len(rows) else rows
