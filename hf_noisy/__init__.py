@@ -69,9 +69,9 @@ def __getattr__(name: str) -> Any:
     """Import torch and the Trainer when they are first needed, not for the help of a command."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    import hf_noisy.public
 
-    value = getattr(import_module("hf_noisy.public"), name)
+    value = getattr(hf_noisy.public, name)
     globals()[name] = value
     return value
 

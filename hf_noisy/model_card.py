@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
@@ -95,6 +95,12 @@ def _names(trainer: NoisyTrainer) -> list[str]:
     return split_names(args.noise_method) if isinstance(args, NoisyTrainingArguments) else []
 
 
+def _of(given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What `{"gce": {"q": 0.5}}` sets for one method; a parameter may have a method's name."""
+    own = given.get(name)
+    return dict(own) if isinstance(own, Mapping) else {}
+
+
 def _as_list(value: str | list[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or [])
 
@@ -125,7 +131,7 @@ def _method(trainer: NoisyTrainer) -> str:
         given = args.method_parameters
         for name in _names(trainer):
             known = METHODS[name].parameters
-            own = known | {key: value for key, value in given.items() if key in known} | given.get(name, {})
+            own = known | {key: value for key, value in given.items() if key in known} | _of(given, name)
             lines.append(
                 f"- `{name}`: {', '.join(f'`{key}={value!r}`' for key, value in own.items()) or 'no parameters'}"
             )

@@ -575,6 +575,12 @@ def test_the_card_tells_the_estimated_noise_the_labels_and_the_whole_set_of_para
     assert "Early-Learning Regularization" in card.split("## Citation")[1]
 
 
+def test_the_card_of_a_method_with_a_parameter_of_its_own_name(tmp_path):
+    trainer = make_trainer(tmp_path, noise_method="neighbours", noise_kwargs={"neighbours": 3})
+    trainer.save_model()
+    assert "`neighbours=3`" in (tmp_path / "README.md").read_text()
+
+
 def test_the_code_of_the_card_makes_these_arguments_again(tmp_path):
     trainer = make_trainer(
         tmp_path, noise_method="sce", noise_kwargs={"alpha": 0.2}, weight_decay=0.1, lr_scheduler_type="cosine"
