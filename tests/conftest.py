@@ -15,6 +15,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, TrainerCallback, set_seed
 
 from hf_noisy import METHODS, NoisyTrainer, NoisyTrainingArguments
+from hf_noisy.labels import columns_of
 
 datasets.disable_progress_bars()
 gc.freeze()  # the Trainer collects garbage before each training: two thirds of a small test, if all modules were looked through
@@ -83,7 +84,7 @@ def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **argument
         clean = token_dataset(12, [0, 1] * 6, seed=7).add_column("given", [0, 1, 1, 0, -1, 1] * 2)
         trainer_arguments.setdefault("clean_dataset", clean)
     dataset = token_dataset(rows) if dataset is None else dataset
-    if method is not None and method.reads_votes and "weak_labels" not in dataset.column_names:
+    if method is not None and method.reads_votes and "weak_labels" not in columns_of(dataset):
         dataset = dataset.add_column("weak_labels", votes_on(dataset))
     defaults = {
         "per_device_train_batch_size": 4,

@@ -27,6 +27,7 @@ WIDTH = 4
 REFUSED = (  # what a method may say of data that it cannot be used with
     "is absent from the training labels",
     "training rows is unlabeled",
+    "training rows have a label: expected at least",
     "the training set has no votes",
     "no row of clean_dataset has an untrusted label",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import random
 import subprocess
@@ -396,6 +397,8 @@ def fit_on_rank(rank: int, folder: str) -> None:
         label_model_probabilities(random_votes(), 3, learning_rate=1e30)
     except ValueError as error:
         Path(f"{folder}/{rank}.txt").write_text(str(error))
+    torch.distributed.barrier()  # so that none of them goes while the other still waits for it
+    gc.collect()
     torch.distributed.destroy_process_group()
 
 
