@@ -117,3 +117,7 @@ def test_the_interval_of_a_share_is_that_of_a_binomial():
     estimate = with_interval(solve, 1000, 1000, seed=0)
     half = 1.96 * np.sqrt(0.2 * 0.8 / 1000)
     assert (estimate.rate, estimate.low, estimate.high) == pytest.approx((0.2, 0.2 - half, 0.2 + half), abs=0.004)
+
+
+def test_a_prior_under_which_no_given_label_is_possible_is_the_shares():
+    assert prior_of(np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([1.0, 0.0])).tolist() == [1, 0]

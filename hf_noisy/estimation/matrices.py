@@ -120,7 +120,8 @@ def clean_posterior(matrix: ArrayLike, prior: ArrayLike) -> np.ndarray:
 def prior_of(matrix: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """The prior of the true class under which the given labels have these shares: shares = prior T, by likelihood.
 
-    Expectation-maximisation from the shares themselves, which stays a distribution where T^-1 would leave it.
+    Expectation-maximisation from the shares themselves, which stays a distribution where T^-1 would leave it. Where no
+    class with a share gives a label that there is, the shares are returned.
 
     Args:
         matrix: (..., K, K) transition matrices.
@@ -136,8 +137,9 @@ def prior_of(matrix: np.ndarray, shares: np.ndarray) -> np.ndarray:
     for _ in range(_PRIOR_STEPS):
         expected = np.einsum("...k,...kj->...j", prior, matrix)
         ratios = np.where(expected > 0, shares / np.where(expected > 0, expected, 1), 0)
-        prior = prior * np.einsum("...kj,...j->...k", matrix, ratios)
-        prior = prior / prior.sum(-1, keepdims=True)
+        likelier = prior * np.einsum("...kj,...j->...k", matrix, ratios)
+        totals = likelier.sum(-1, keepdims=True)
+        prior = np.where(totals > 0, likelier / np.where(totals > 0, totals, 1), prior)
     return prior
 
 
