@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from numbers import Real
 
 
@@ -63,6 +63,20 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ValueError(
             f"{name}={value!r}: expected {' or '.join(map(repr, choices))}. {nearest(str(value), choices)}"
+        )
+
+
+def check_row_vectors(vectors: Sized, rows: int) -> None:
+    """Refuse vectors of a user's own that are not one a training row.
+
+    >>> check_row_vectors([[0.0]], 2)
+    Traceback (most recent call last):
+    ValueError: vectors has 1 rows: expected 2, one a training row in row order, clean rows that are trained on last.
+    """
+    if len(vectors) != rows:
+        raise ValueError(
+            f"vectors has {len(vectors)} rows: expected {rows}, one a training row in row order, clean rows "
+            "that are trained on last."
         )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+FEW_WRONG = 0.03  # share of labels that are taken for wrong, below which a method does not pay
 _ODDS = 2  # by how much pseudo-labels may raise the odds of a class among the rows that are taught
 _COLLAPSED_ODDS = 9  # by how much among the pseudo-labels alone: 90 % of one class, where it has half of the labels
 _FEW = 20  # pseudo-labels that say nothing of their classes yet

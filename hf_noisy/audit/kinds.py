@@ -6,11 +6,11 @@ import numpy as np
 
 from hf_noisy.audit.content import Recommendation
 from hf_noisy.estimation.report import NoiseReport
+from hf_noisy.thresholds import FEW_WRONG
 
 _SURE = 1 / 3  # of the rows, those whose class is told most surely
 _INSTANCE = 0.5  # labels wrong among the sure rows, as a share of the rate, below which noise depends on the text
 _SIGNIFICANT = 0.01
-_FEW = 0.03  # rate below which there is little to withstand
 
 
 def kind_of_noise(
@@ -31,7 +31,7 @@ def kind_of_noise(
     """
     if report.structured:
         return "structured by a rule", list(report.reasons)
-    if rate < _FEW or len(labels) < 100:
+    if rate < FEW_WRONG or len(labels) < 100:
         return "undecided", [
             f"With {rate:.1%} of {len(labels):,} labels taken for wrong, there is too little to tell a kind by."
         ]
@@ -74,7 +74,7 @@ def recommend(kind: str, rate: float, abstained: float) -> Recommendation:
         rate: share of the labels that is taken for wrong.
         abstained: share of all rows that has no label.
     """
-    if rate < _FEW:
+    if rate < FEW_WRONG:
         reason = f"{rate:.1%} of the labels are taken for wrong: too few for a method to pay."
         return Recommendation("ce", reason)
     if kind == "symmetric":

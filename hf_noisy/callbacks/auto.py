@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 from transformers.utils import logging
 
-from hf_noisy.callbacks.truth_inference import TruthInference, doubt
+from hf_noisy.callbacks.truth_inference import TruthInference
 from hf_noisy.domains import check_whole
 from hf_noisy.labels import has_label
 from hf_noisy.supervision import Context, Survey
+from hf_noisy.thresholds import FEW_WRONG
 from hf_noisy.truth import mean_coherence
 
 logger = logging.get_logger(__name__)
 _LIKE = 1.0  # mean cut statistic, from which similar texts say enough of a label
-_RIGHT = 0.03  # share of labels that are taken for wrong, below which there is little to win
 _MANY = 50_000  # labels, whose neighbours would be searched for too long
-_LOOKED, _COHERENCE, _RATE, _TAUGHT = range(4)  # facts
+_LOOKED, _COHERENCE, _TAUGHT = range(3)  # facts
 
 
 class AutoMethod(TruthInference):
@@ -68,7 +68,7 @@ class AutoMethod(TruthInference):
         if not coherence >= _LIKE:
             told = f"a mean cut statistic of {coherence:.2g} by this encoder, expected {_LIKE:g}"
             return "ce", {}, f"similar texts say too little of a label ({told})."
-        rate = f"{float(facts[_RATE]):.1%} of {labelled:,} labels come out as wrong"
+        rate = f"{float(self.rate):.1%} of {labelled:,} labels come out as wrong"
         if not facts[_TAUGHT]:
             return "ce", {}, f"{rate}, too few for a method to pay."
         by = f"the votes of {sources} sources" if sources > 1 else "the labels as one source"
@@ -80,7 +80,7 @@ class AutoMethod(TruthInference):
     def setup(self, context: Context) -> None:
         self._check_labelled(context, least=1)
         self._allocate(context)
-        self.facts = torch.tensor([0.0, torch.nan, torch.nan, 0.0])
+        self.facts = torch.tensor([0.0, torch.nan, 0.0])
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if bool(self.inferred):
@@ -95,17 +95,13 @@ class AutoMethod(TruthInference):
         logger.warning(f"auto: {method}{listed}, since {reason}")
 
     def _look(self) -> None:
-        vectors, given = self._vectors("encoder"), self._given()
-        self.facts[_COHERENCE] = mean_coherence(vectors, given, self.neighbours, self.context.seed)
+        vectors = self._vectors("encoder")
+        self.facts[_COHERENCE] = mean_coherence(vectors, self._given(), self.neighbours, self.context.seed)
         if self.facts[_COHERENCE] < _LIKE:
             return
         self.sources = "votes" if self._voters() > 1 else "label"
         truth = self._infer(vectors, self._share())
-        judged = given.sum(1) > 0
-        if self.context.trusted is not None:
-            judged &= ~self.context.trusted.cpu().numpy()
-        self.facts[_RATE] = doubt(torch.from_numpy(given[judged]), torch.from_numpy(truth[judged]))
-        self.facts[_TAUGHT] = float(self.facts[_RATE] >= _RIGHT)
+        self.facts[_TAUGHT] = float(self.rate >= FEW_WRONG)
         if self.facts[_TAUGHT]:
             self._teach(truth)
 
@@ -119,9 +115,6 @@ class AutoMethod(TruthInference):
         """Sources that vote at all; 1 where there are labels alone."""
         votes = self.context.votes
         return 1 if votes is None else int((votes >= 0).any(0).sum())
-
-    def metrics(self) -> dict[str, Tensor | float]:
-        return {} if bool(self.facts[_RATE].isnan()) else {"estimated_noise_rate": self.facts[_RATE]}
 
     def state_dict(self) -> dict[str, Tensor]:
         return {**super().state_dict(), "facts": self.facts}

@@ -12,7 +12,7 @@ from transformers.utils import logging
 
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.coherence import coherences, most_coherent, share_below
-from hf_noisy.domains import check_choice, check_fraction, check_whole
+from hf_noisy.domains import check_choice, check_fraction, check_row_vectors, check_whole
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.noise import check_table
@@ -88,11 +88,8 @@ class Neighbours(NoiseCallback):
         self.vectors = None if vectors is None else check_table("vectors", vectors)
 
     def setup(self, context: Context) -> None:
-        if self.vectors is not None and len(self.vectors) != context.rows:
-            raise ValueError(
-                f"vectors has {len(self.vectors)} rows: expected {context.rows}, one a training row in row order, clean rows "
-                "that are trained on last."
-            )
+        if self.vectors is not None:
+            check_row_vectors(self.vectors, context.rows)
         self.context = context
         self.coherence = Memory(context.rows, fill=torch.nan, device=context.device)
         self.kept = Memory(context.rows, fill=1.0, device=context.device)

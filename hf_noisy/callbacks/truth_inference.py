@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, GUESSER, NoiseCallback
-from hf_noisy.domains import check_choice, check_fraction, check_not_negative, check_whole
+from hf_noisy.domains import check_choice, check_fraction, check_not_negative, check_row_vectors, check_whole
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.noise import check_table
@@ -107,11 +107,8 @@ class TruthInference(NoiseCallback):
         self.vectors = vectors if isinstance(vectors, str) else check_table("vectors", vectors)
 
     def setup(self, context: Context) -> None:
-        if not isinstance(self.vectors, str) and len(self.vectors) != context.rows:
-            raise ValueError(
-                f"vectors has {len(self.vectors)} rows: expected {context.rows}, one a training row in row order, clean rows "
-                "that are trained on last."
-            )
+        if not isinstance(self.vectors, str):
+            check_row_vectors(self.vectors, context.rows)
         self._check_labelled(context, least=2)
         self._allocate(context)
 
@@ -127,6 +124,7 @@ class TruthInference(NoiseCallback):
         self.context = context
         self.truth = Memory(context.rows, (context.classes,), device=context.device)
         self.inferred = torch.zeros(1, dtype=torch.bool)
+        self.rate = torch.tensor(torch.nan)  # of labels that come out as wrong
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if bool(self.inferred):
@@ -139,8 +137,9 @@ class TruthInference(NoiseCallback):
         return one_hot(self.context.labels.cpu(), self.context.classes).double().numpy()
 
     def _infer(self, vectors: np.ndarray, share: float) -> np.ndarray:
-        """(rows, classes) what to teach; the given labels if one class would swallow the others."""
+        """(rows, classes) what to teach, and the rate; the given labels if one class would swallow the others."""
         given = self._given()
+        trusted = None if self.context.trusted is None else self.context.trusted.cpu().numpy()
         found = infer_truth(
             vectors,
             given,
@@ -150,15 +149,17 @@ class TruthInference(NoiseCallback):
             rounds=self.rounds,
             penalty=self.weight_penalty,
             sharpen=self.sharpen,
-            trusted=None if self.context.trusted is None else self.context.trusted.cpu().numpy(),
+            trusted=trusted,
             seed=self.context.seed,
         )
         problem = collapse(np.bincount(found.argmax(1), minlength=self.context.classes), given.sum(0))
-        if problem is None:
-            return found
-        said = problem.replace("pseudo-labels", "inferred classes")
-        logger.warning(f"{type(self).__name__}: {said}. The given labels are taught instead.")
-        return given
+        if problem is not None:
+            said = problem.replace("pseudo-labels", "inferred classes")
+            logger.warning(f"{type(self).__name__}: {said}. The given labels are taught instead.")
+            found = given
+        judged = given.sum(1) > 0 if trusted is None else (given.sum(1) > 0) & ~trusted
+        self.rate.fill_(doubt(torch.from_numpy(given[judged]), torch.from_numpy(found[judged])))
+        return found
 
     def _teach(self, truth: np.ndarray) -> None:
         self.truth.values.copy_(torch.from_numpy(truth))
@@ -189,14 +190,7 @@ class TruthInference(NoiseCallback):
         ).trusting(known)
 
     def metrics(self) -> dict[str, Tensor | float]:
-        labels = self.context.labels
-        judged = has_label(labels).to(self.truth.values.device)
-        if self.context.trusted is not None:
-            judged = judged & ~self.context.trusted
-        if not bool(self.inferred):
-            return {}
-        given = one_hot(labels, self.context.classes).to(self.truth.values.device)
-        return {"estimated_noise_rate": doubt(given[judged], self.truth.values[judged])}
+        return {} if bool(self.rate.isnan()) else {"estimated_noise_rate": self.rate}
 
     def report(self) -> dict[str, np.ndarray]:
         confidence, found = self.truth.values.max(-1)
@@ -206,11 +200,12 @@ class TruthInference(NoiseCallback):
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"truth": self.truth.state(), "inferred": self.inferred}
+        return {"truth": self.truth.state(), "inferred": self.inferred, "rate": self.rate}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.truth.load(state["truth"])
         self.inferred.copy_(state["inferred"])
+        self.rate.copy_(state["rate"])
 
 
 def doubt(given: Tensor, truth: Tensor) -> Tensor:

@@ -38,36 +38,36 @@ class RecipeArguments(ColumnArguments):
 
 
 @dataclass
-class AuditArguments(ColumnArguments):
-    """What to look at."""
+class LabelArguments(ColumnArguments):
+    """Whose labels to look at, and how; nothing is trained but light heads."""
 
     data: str | None = field(default=None, metadata={"help": SOURCE})
     model: str | None = field(default=None, metadata={"help": "A pretrained encoder. None: a bag of words."})
-    output: str = field(default="audit", metadata={"help": "The folder of report.html and audit.jsonl."})
-    gold: bool = field(default=False, metadata={"help": "Read gold labels, to print how well wrong ones were found."})
-    worst: int = field(default=2000, metadata={"help": "Rows in the table of the page, the most suspect ones."})
     max_rows: int | None = field(default=None, metadata={"help": "Look at a random part of this size."})
     max_length: int = field(default=64, metadata={"help": "Tokens of a text; the rest is cut."})
     folds: int = field(default=5, metadata={"help": "Of the rows, for out-of-fold probabilities."})
-    resamples: int = field(default=100, metadata={"help": "Of the rows, for the interval of the rate."})
     seed: int = field(default=0, metadata={"help": "Of ties, of the part of the rows, of folds and resamples."})
 
 
 @dataclass
-class EstimateArguments(ColumnArguments):
-    """What to look at."""
+class AuditArguments(LabelArguments):
+    """What is shown of them."""
 
-    data: str | None = field(default=None, metadata={"help": SOURCE})
-    model: str | None = field(default=None, metadata={"help": "A pretrained encoder. None: a bag of words."})
+    output: str = field(default="audit", metadata={"help": "The folder of report.html and audit.jsonl."})
+    gold: bool = field(default=False, metadata={"help": "Read gold labels, to print how well wrong ones were found."})
+    worst: int = field(default=2000, metadata={"help": "Rows in the table of the page, the most suspect ones."})
+    resamples: int = field(default=100, metadata={"help": "Of the rows, for the interval of the rate."})
+
+
+@dataclass
+class EstimateArguments(LabelArguments):
+    """By what, and where it goes."""
+
     output: str = field(default="noise.json", metadata={"help": "Where rates and matrices go."})
     figure: str | None = field(default=None, metadata={"help": "A PNG of all matrices; needs matplotlib."})
     gold: bool = field(default=False, metadata={"help": "Read gold labels, to show the true rate and matrix."})
-    max_rows: int | None = field(default=None, metadata={"help": "Look at a random part of this size."})
-    max_length: int = field(default=64, metadata={"help": "Tokens of a text; the rest is cut."})
-    folds: int = field(default=5, metadata={"help": "Of the rows, for out-of-fold probabilities."})
     resamples: int = field(default=200, metadata={"help": "Of the rows, for the intervals."})
     estimators: list[str] | None = field(default=None, metadata={"help": "Names; by default all that can run."})
-    seed: int = field(default=0, metadata={"help": "Of ties, of the part of the rows, of folds and resamples."})
 
 
 @dataclass
