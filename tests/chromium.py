@@ -145,9 +145,17 @@ class Chromium:
         ]
         return [address for address in found if address != "about:blank"]
 
-    def downloaded(self) -> Path:
-        """The one file that was downloaded; it is moved away, so that the next is the one again."""
-        path = wait(lambda: next((p for p in self.downloads.glob("*") if p.suffix in (".csv", ".jsonl")), None))
+    def downloaded(self, kind: str) -> Path:
+        """The one file of this ending that was downloaded; it is moved away, so that the next is the one again.
+
+        Chromium first makes an empty file of the last name, and puts the whole one in its place when it is written:
+        an empty file is not there yet.
+        """
+
+        def whole() -> Path | None:
+            return next((path for path in self.downloads.glob(f"*.{kind}") if path.stat().st_size), None)
+
+        path = wait(whole)
         return path.rename(self.folder / path.name)
 
 

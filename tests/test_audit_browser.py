@@ -66,7 +66,7 @@ def decided(page) -> list[str]:
 
 def exported(page, kind: str):
     page.click(f"#export-{kind}")
-    return page.downloaded()
+    return page.downloaded(kind)
 
 
 def test_it_opens_without_an_error_and_asks_for_nothing_but_itself(page, report):
