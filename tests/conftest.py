@@ -145,6 +145,11 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+def pytest_xdist_auto_num_workers(config):
+    """One more than cores: some tests wait for processes of their own."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items):
     """Files with many slow tests first, or one process is left with them at the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))

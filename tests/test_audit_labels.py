@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import make_trainer
 from datasets import Dataset
+from programs import run_program
 from sklearn.metrics import average_precision_score
 from test_estimation_report import by_people, by_rules
 from transformers import AutoModelForSequenceClassification
@@ -231,13 +230,9 @@ def test_a_training_is_audited_with_what_it_showed_of_each_example(tmp_path):
 
 @pytest.mark.slow
 def test_the_recipe_writes_a_page_and_a_line_for_each_labelled_row(tmp_path):
-    command = [sys.executable, str(ROOT / "recipes" / "audit.py"), "--output", str(tmp_path / "out")]
-    done = subprocess.run(
-        [*command, "--max_rows", "400", "--resamples", "5", "--gold", "True"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = ["python", "recipes/audit.py", "--output", tmp_path / "out"]
+    done = run_program([*command, "--max_rows", "400", "--resamples", "5", "--gold", "True"])
+    assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "out" / "audit.jsonl").read_text().splitlines()]
     assert 300 < len(lines) <= 400
     keys = {"id", "label", "wrongness", "suggested_label", "suggested_probability", "reasons"}

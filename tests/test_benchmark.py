@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import flat_weights, make_trainer, token_dataset
+from programs import run_program
 
 from hf_noisy import METHODS
 from hf_noisy.benchmark import Run, Settings, data, read_results, rows, run_benchmark, schedule
@@ -273,9 +274,10 @@ def test_a_run_whose_process_dies_is_named_and_the_others_go_on(corpus, tmp_path
     code = "import os; os.kill(os.getpid(), 9)"
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
-        "import hf_noisy.benchmark.rows as rows\n"
-        f"def die(*args): exec({code!r})\n"
-        "rows.BY_VOTE['label_model'] = die\n"
+        "if 'forkserver' in ' '.join(sys.orig_argv):\n"
+        "    import hf_noisy.benchmark.rows as rows\n"
+        f"    def die(*args): exec({code!r})\n"
+        "    rows.BY_VOTE['label_model'] = die\n"
     )
     output = tmp_path / "results.jsonl"
     words = [
@@ -291,8 +293,7 @@ def test_a_run_whose_process_dies_is_named_and_the_others_go_on(corpus, tmp_path
         "--output",
         str(output),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = recipe(*words, env=environment)
+    done = recipe(*words, environment={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1, done.stdout + done.stderr
     assert "failed: votes label_model seed 0: BrokenProcessPool" in done.stderr
     assert {line["method"] for line in read_results(output)} == {*FIXED} - {"label_model"}
@@ -648,10 +649,8 @@ def test_a_missing_package_is_named_with_its_extra(corpus, tmp_path, monkeypatch
 # ---- the command ---------------------------------------------------------------------------------------------------
 
 
-def recipe(*words, env=None) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "recipes" / "benchmark.py"), *map(str, words)]
-    env = env or {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=400, check=False)
+def recipe(*words, environment=None) -> subprocess.CompletedProcess:
+    return run_program(["python", "recipes/benchmark.py", *words], environment=environment)
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def kernel() -> Iterator:
     from jupyter_client import KernelManager
 
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(env={**os.environ, "HF_NOISY_QUICK": "1", "HF_HUB_OFFLINE": "1"})
+    manager.start_kernel(env={**os.environ, "HF_NOISY_QUICK": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"})
     yield manager
     manager.shutdown_kernel(now=True)
 

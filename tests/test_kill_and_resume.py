@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from programs import run_program
 
 
 def killed(*arguments: str) -> tuple[int, str]:
-    script = Path(__file__).with_name("kill_and_resume.py")
-    done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=600)
+    done = run_program(["python", "tests/kill_and_resume.py", *arguments], seconds=600)
     assert done.returncode in (0, 1), done.stderr[-2000:]
     return done.returncode, done.stdout
 

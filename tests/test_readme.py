@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import make_trainer
+from programs import run_program
 
 from hf_noisy import METHODS
 from hf_noisy.benchmark.settings import parse_method
@@ -24,6 +25,11 @@ COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.s
 SETUP = [line for line in COMMANDS if line.startswith("pip install")]  # as they stand: .ci/run and CONTRIBUTING
 OTHERS = sorted({part for line in COMMANDS for part in line.split(" && ") if not part.startswith(("pip", "pytest"))})
 RECIPES = ("sentiment", "topics", "llm_labels", "low_resource", "train")
+# one process of `accelerate launch` is `python` after ten seconds of imports, so of those the first alone is launched
+LAUNCHED = {
+    "accelerate launch recipes/sentiment.py",
+    *(part for part in OTHERS if "two_processes" in part or "--multi_gpu" in part),
+}
 SPEEDS = sorted((command for command in OTHERS if "--speed" in command), key=lambda command: "--methods" in command)
 
 
@@ -54,7 +60,11 @@ def test_each_command_runs(tmp_path, command):
         for part in small_encoder(["a good day", "a bad day"], max_length=64):
             part.save_pretrained(tmp_path / "model")
         words[words.index("MODEL")] = str(tmp_path / "model")
-    job = words[1] if words[0] == "hf-noisy" else next((Path(word).stem for word in words if "recipes/" in word), "")
+    job = (
+        words[1]
+        if words[0] == "hf-noisy"
+        else next((Path(word).stem for word in words if word.startswith("recipes/") and word.endswith(".py")), "")
+    )
     if job in RECIPES:
         words += ["--max_train_rows", "64", "--num_train_epochs", "1", "--output_dir", str(tmp_path)]
         words += ["--seeds", "0", "1"] if "--seeds" in words else []
@@ -75,7 +85,7 @@ def test_each_command_runs(tmp_path, command):
         ]
         words += [
             "--data",
-            *shared[:2],
+            shared[0],
             "--output",
             str(tmp_path / "results.jsonl"),
             "--report",
@@ -104,12 +114,19 @@ def test_each_command_runs(tmp_path, command):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             words[2:2] = ["--main_process_port", str(free.getsockname()[1])]
-    program = str(Path(sys.executable).parent / words[0])
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_NOISY_QUICK": "1"}
-    done = subprocess.run(
-        [program, *words[1:]], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False
-    )
+    quick = {"HF_NOISY_QUICK": "1"}
+    if words[0] == "accelerate" and command not in LAUNCHED:
+        words[:2] = ["python"]
+    done = launched(words, quick) if words[0] == "accelerate" else run_program(words, environment=quick)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def launched(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).parent / words[0])
+    variables = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(
+        [program, *words[1:]], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=400, check=False
+    )
 
 
 def test_the_method_of_your_own_runs(tmp_path):

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import run_program
 from transformers import AutoModelForSequenceClassification, pipeline
 
 pytestmark = pytest.mark.slow
@@ -19,12 +20,15 @@ SHARED = ROOT.parent / "shared" / "data"
 SMALL = ["--max_train_rows", "64", "--num_train_epochs", "1", "--disable_tqdm", "True"]
 
 
-def run(
-    *words: object, launcher: tuple[str, ...] = (sys.executable,), check: bool = True
-) -> subprocess.CompletedProcess:
+def run(*words: object, launcher: tuple[str, ...] = (), check: bool = True) -> subprocess.CompletedProcess:
     command = [*launcher, str(RECIPE), *map(str, words)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=400, check=False)
+    if launcher:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=400, check=False
+        )
+    else:
+        done = run_program(["python", *command])
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 
