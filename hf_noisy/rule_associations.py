@@ -45,15 +45,21 @@ def associated_tokens(
 
     votes = check_votes(votes)
     lengths = np.array([len(row) for row in rows])
-    ids, places = np.unique(np.concatenate(rows), return_inverse=True)
-    owners = np.repeat(np.arange(len(rows)), lengths)
-    present = csr_array((np.ones(len(places)), (owners, places)), shape=(len(rows), len(ids)))
+    every = np.concatenate(rows)
+    ids, place_of = np.flatnonzero(np.bincount(every)), np.zeros(every.max(initial=0) + 1, dtype=np.int32)
+    place_of[ids] = np.arange(len(ids))
+    places, owners = place_of[every], np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
+    del every
+    present = csr_array((np.ones(len(places), dtype=np.int32), (owners, places)), shape=(len(rows), len(ids)))
     present.data[:] = 1  # a token counts once a row
     cast = _cast(votes)
     together = np.asarray((cast.T @ present).todense())
     goes = _significant(together, present.sum(0), cast.sum(0), len(rows), precision, min_count, level)
     explained = csr_array(cast @ csr_array(goes.astype(float)))  # (rows, ids) above 0 where a vote of the row is behind
-    flat = np.asarray(explained[owners, places]).ravel() > 0 if goes.any() else np.zeros(len(places), dtype=bool)
+    asked = np.flatnonzero(goes.any(0)[places])  # tokens that go with any vote
+    flat = np.zeros(len(places), dtype=bool)
+    if len(asked):
+        flat[asked] = np.asarray(explained[owners[asked], places[asked]]).ravel() > 0
     return np.split(flat, np.cumsum(lengths)[:-1])
 
 

@@ -25,14 +25,21 @@ def token_ids(by: str, dataset: Any) -> tuple[list[np.ndarray], list[np.ndarray]
     if "input_ids" not in names:
         raise ValueError(f"{by}: the training set has columns {', '.join(names)}: expected input_ids. Tokenize it.")
 
-    def column(name: str) -> list[np.ndarray]:
-        if isinstance(dataset, datasets.Dataset):
-            return [np.asarray(row) for row in dataset.with_format(None)[name][:]]
-        return [np.asarray(dataset[row][name]) for row in range(len(dataset))]
+    ids = _column(dataset, "input_ids", np.int32)
+    if "attention_mask" in names:
+        return ids, _column(dataset, "attention_mask", np.bool_)
+    return ids, [np.ones(len(row), dtype=bool) for row in ids]
 
-    ids = column("input_ids")
-    real = column("attention_mask") if "attention_mask" in names else [np.ones(len(row)) for row in ids]
-    return ids, [mask > 0 for mask in real]
+
+def _column(dataset: Any, name: str, kind: Any) -> list[np.ndarray]:
+    """A list column, (tokens,) each: of a `datasets.Dataset` parts of one array, without a Python number a token."""
+    if not isinstance(dataset, datasets.Dataset):
+        return [np.asarray(dataset[row][name]).astype(kind) for row in range(len(dataset))]
+    rows: list[np.ndarray] = []
+    for lists in dataset.select_columns([name]).with_format("arrow")[:][name].iterchunks():
+        ends = np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))
+        rows += np.split(lists.flatten().to_numpy(zero_copy_only=False).astype(kind), ends)[:-1]  # after the last is nothing
+    return rows
 
 
 def token_vectors(by: str, dataset: Any, seed: int = 0) -> np.ndarray:
