@@ -24,6 +24,7 @@ _FEWEST = 5  # votes of a source by which its matrix can be fitted
 _PSEUDO_COUNT = 1.0  # of a row of a source's matrix, spread evenly
 _SAMPLE = 5_000  # rows by which vectors are judged
 _TINY = 1e-9
+_MANY = 50_000  # labels, whose neighbours would be searched for too long
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,16 @@ def infer_truth(
         truth[known] = given[known]
         head = fit_head(inputs, torch.from_numpy(truth), penalty * len(truth))
     return truth
+
+
+def share_of_start(labelled: int, share: float = 0.6) -> float:
+    """Of so many labels the share that a classifier starts from: all of more than 50,000, since the time of a search for
+    neighbours grows with their square.
+
+    >>> share_of_start(1_000), share_of_start(100_000)
+    (0.6, 1.0)
+    """
+    return share if labelled <= _MANY else 1.0
 
 
 def label_source(given: np.ndarray) -> Source:

@@ -16,7 +16,8 @@ from transformers import AutoModelForSequenceClassification
 
 from hf_noisy.audit import audit_labels, score_rows, write_report
 from hf_noisy.audit.kinds import recommend
-from hf_noisy.audit.scorers import contradiction, incoherence, wrongness
+from hf_noisy.audit.scorers import SAID, SCORERS, contradiction, disbelief, incoherence, inferred_classes, wrongness
+from hf_noisy.audit.training import learning_curves
 from hf_noisy.noise import pair, symmetric
 from hf_noisy.reviews import small_encoder
 from hf_noisy.weak import hard_labels, majority_vote
@@ -72,22 +73,60 @@ def test_labels_that_are_wrong_where_texts_are_hard_are_called_instance_dependen
     assert content.noise.kind == "instance-dependent"
 
 
-def test_where_labels_follow_rules_the_neighbours_alone_decide_and_the_sources_are_described():
+def test_where_labels_follow_rules_no_model_of_them_decides_and_the_sources_are_described():
     points, votes, _ = by_rules()
     names = [f"keyword_{k}" for k in range(votes.shape[1])]
     labels = hard_labels(majority_vote(votes, 2))
     content = audited(labels, points, ("no", "yes"), votes=votes, source_names=names)
     assert content.noise.kind == "structured by a rule"
     assert content.recommendation.method == "truth_inference"
-    assert any("neighbours alone" in sentence for sentence in content.basis)
+    assert any("Labels seem to follow a rule" in sentence for sentence in content.basis)
     assert content.abstained == (labels < 0).sum() > 0
     assert [source.name for source in content.sources] == names
     assert content.sources[0].coverage == pytest.approx((votes[:, 0] >= 0).mean())
     assert all(source.accuracy is not None for source in content.sources)
     assert set(content.rows.votes) == set(names)
     known = labels >= 0
-    expected = wrongness({"n": incoherence(points[known], labels[known], 2)}, {"n": 1.0}, content.noise.rate)
+    truth = inferred_classes(points, labels, votes, 2)[known]
+    scores = {"near": incoherence(points[known], labels[known], 2), "truth": disbelief(truth, labels[known])}
+    expected = wrongness(scores, dict.fromkeys(scores, 1.0), content.noise.rate)
     np.testing.assert_allclose(content.rows.wrongness, expected)
+    np.testing.assert_allclose(content.rows.suggested_probabilities, truth.max(1))
+
+
+def test_scorers_are_chosen_by_name_and_say_what_they_need():
+    points, gold = points_of(rows=300)
+    labels = symmetric(gold, 0.2, 3, seed=1).labels
+    votes = np.stack([labels, gold, gold], 1)
+    dynamics = {
+        "seen": np.full(300, 4),
+        "disagreements": 4 * (labels != gold),
+        "margin": np.where(labels == gold, 3.0, -3.0),
+    }
+    for name in SCORERS:
+        found = audited(labels, points, votes=votes, dynamics=dynamics, scorers=[name])
+        assert average_precision_score(labels != gold, found.rows.wrongness) > 0.9, name
+        assert any(SAID[name] in sentence for sentence in found.basis)
+    for name, what in (("margin", "dynamics of a training"), ("disagreements", "dynamics"), ("sources", "votes")):
+        with pytest.raises(ValueError, match=f"the scorer '{name}' needs {what}"):
+            audited(labels, points, scorers=[name])
+    with pytest.raises(ValueError, match="neighbors.*Did you mean 'neighbours'"):
+        audited(labels, points, scorers=["neighbors"])
+    for wrong in ([], "truth", ["truth", "truth"]):
+        with pytest.raises(ValueError, match="expected a list of one or more of held_out"):
+            audited(labels, points, scorers=wrong)
+
+
+def test_held_out_probabilities_of_your_own_are_taken():
+    points, gold = points_of(rows=300)
+    labels = symmetric(gold, 0.2, 3, seed=1).labels
+    certain = 0.97 * np.eye(3)[gold] + 0.01
+    found = audited(labels, points, probabilities=certain, scorers=["held_out"])
+    assert average_precision_score(labels != gold, found.rows.wrongness) == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"probabilities of shape \(299, 3\): expected \(300, 3\)"):
+        audited(labels, points, probabilities=certain[:299])
+    with pytest.raises(ValueError, match="probabilities"):
+        audited(labels, points, probabilities=2 * certain)
 
 
 def test_of_people_who_err_at_random_the_one_who_mostly_errs_is_estimated_to_be_worst():
@@ -198,6 +237,28 @@ def test_bad_input_is_refused():
         wrongness({"a": np.arange(3.0)}, {"a": 1.0}, 1.0)
 
 
+def test_curves_are_means_by_epoch_of_what_was_logged():
+    logs = [
+        {"loss": 2.0, "epoch": 0.5},
+        {"loss": 1.0, "relabeled_share": 0.2, "epoch": 1.0},
+        {"eval_loss": 0.9, "eval_accuracy": 0.7, "eval_samples_per_second": 40.0, "epoch": 1.0},
+        {"loss": 0.5, "relabeled_share": 0.4, "epoch": 2.0},
+        {"eval_accuracy": 0.8, "eval_samples_per_second": 41.0, "epoch": 2.0},
+        {"train_runtime": 3.0, "train_loss": 1.2, "epoch": 2.0},
+    ]
+    found = {(curve.axis, curve.name): curve.values for curve in learning_curves(logs)}
+    assert found.keys() == {
+        ("mean loss, in nats", "training"),
+        ("mean loss, in nats", "evaluation"),
+        ("share", "accuracy"),
+        ("share", "rows taught another class"),
+    }
+    assert found["mean loss, in nats", "training"] == [1.5, 0.5]
+    np.testing.assert_array_equal(found["mean loss, in nats", "evaluation"], [0.9, np.nan])
+    assert found["share", "accuracy"] == [0.7, 0.8]
+    assert learning_curves([]) == []
+
+
 @pytest.mark.slow
 def test_a_training_is_audited_with_what_it_showed_of_each_example(tmp_path):
     encoder, tokenizer = small_encoder(["a good day", "a bad day"], max_length=16)
@@ -221,6 +282,10 @@ def test_a_training_is_audited_with_what_it_showed_of_each_example(tmp_path):
     seen = trainer.example_report()
     np.testing.assert_allclose(content.rows.losses, np.array(seen["loss"][:], dtype=float)[labels >= 0])
     assert write_report(content, tmp_path / "report.html") == 54
+    assert {curve.name: len(curve.values) for curve in content.curves}["training"] == 2
+    by_margin = trainer.audit(resamples=5, scorers=["margin"]).rows.wrongness
+    margin = np.array(seen["margin"][:], dtype=float)[labels >= 0]
+    assert (np.argsort(-by_margin, kind="stable") == np.argsort(margin, kind="stable")).all()
     trainer.model.config._name_or_path = ""
     with pytest.raises(ValueError, match="knows no encoder"):
         trainer.audit()

@@ -25,9 +25,11 @@ from hf_noisy.audit.exports import (
 from hf_noisy.audit.labels import audit_labels
 from hf_noisy.audit.report import write_report
 from hf_noisy.audit.rows import AuditedRows
+from hf_noisy.audit.scorers import SCORERS
 
 __all__ = [
     "KINDS",
+    "SCORERS",
     "AuditContent",
     "AuditedRows",
     "Curve",

@@ -9,14 +9,25 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hf_noisy.audit.content import AuditContent, LossMixture, Noise, Reproduction
+from hf_noisy.audit.content import AuditContent, Curve, LossMixture, Noise, Reproduction
 from hf_noisy.audit.kinds import kind_of_noise, recommend
 from hf_noisy.audit.rows import AuditedRows
-from hf_noisy.audit.scorers import NEIGHBOURS, contradiction, disbelief, incoherence, wrongness
+from hf_noisy.audit.scorers import (
+    NEIGHBOURS,
+    SAID,
+    SCORERS,
+    Evidence,
+    by_evidence,
+    check_scorers,
+    contradiction,
+    inferred_classes,
+    wrongness,
+)
 from hf_noisy.audit.sources import describe_sources
 from hf_noisy.estimation.frozen import out_of_fold_probabilities
 from hf_noisy.estimation.inputs import check_features, check_labels
 from hf_noisy.estimation.report import NoiseReport, estimate_noise
+from hf_noisy.noise import check_distributions, check_table
 from hf_noisy.weak import check_votes, label_model_probabilities
 
 ESTIMATORS = ("neighbours", "dual_t", "anchor_points", "dawid_skene", "label_model")  # those that take seconds
@@ -34,6 +45,9 @@ def audit_labels(
     source_names: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
     dynamics: Mapping[str, np.ndarray] | None = None,
+    probabilities: ArrayLike | None = None,
+    scorers: Sequence[str] | None = None,
+    curves: Sequence[Curve] = (),
     title: str = "labels",
     command: str = "hf_noisy.audit.audit_labels(...)",
     folds: int = 5,
@@ -42,10 +56,10 @@ def audit_labels(
 ) -> AuditContent:
     """Says of each label how wrong it looks and what it should be; reads no gold label.
 
-    Two scorers are combined by their ranks: the probability of the given label by a logistic regression on the vectors
-    that never saw the row, and the cut statistic of the labels of its neighbours (`hf_noisy.audit.scorers`). Where
-    `estimate_noise` suspects labels that follow a rule, such a regression has learned the rule, and the neighbours alone
-    decide.
+    The wrongness is the mean rank of several scorers (`hf_noisy.audit.scorers`), none of which is best everywhere: the
+    probability of the given label by a model that never saw the row, the cut statistic of the labels of its neighbours,
+    and the class that sources and similar texts speak for (`hf_noisy.truth`). Where `estimate_noise` suspects labels that follow
+    a rule, a model of these labels has learned the rule, and the last two decide.
 
     The noise rate is the estimate by neighbours (HOC), which rests on no classifier; its interval spans all estimators, as
     they err together on labels that follow a rule.
@@ -59,53 +73,66 @@ def audit_labels(
         source_names: of the columns of `votes`.
         ids: (rows,) of the corpus, each once; row numbers by default.
         dynamics: what a training showed of each row, (rows,) each, as `NoisyTrainer.example_report` has it: `seen`,
-            `disagreements` and `loss`. They give reasons and the distribution of the losses.
+            `disagreements`, `loss` and `margin`. They give reasons and the distribution of the losses, and can be scorers.
+        probabilities: (rows, classes) of models that never saw the row, where you paid for them, as by `folds` trainings;
+            by default those of a logistic regression on the vectors.
+        scorers: of `hf_noisy.audit.SCORERS`, weighed alike; by default those named above. "margin" and "disagreements" need
+            `dynamics`, "sources" needs votes, "cleanlab" its package.
+        curves: of the training, for the page.
         title, command: for the report.
         folds: of the regression.
         resamples: of the rows, for the intervals.
         seed: of folds and resamples.
 
     Raises:
-        ValueError, TypeError: fewer labelled rows than twice the folds, labels of one class only, or arguments of differing
-            lengths.
+        ValueError, TypeError: fewer labelled rows than twice the folds, labels of one class only, arguments of differing
+            lengths, or a scorer that is unknown or lacks what it needs.
+        ImportError: the scorer "cleanlab" without its package.
     """
+    asked = None if scorers is None else check_scorers(scorers)
     every = check_labels(labels, len(texts), "texts")
     classes, kept = len(class_names), np.flatnonzero(every >= 0)
     if len(kept) < 2 * folds:
         raise ValueError(
             f"{len(kept)} rows have a label: expected at least {2 * folds}, two for each of {folds} folds."
         )
-    table, given = check_features(vectors, len(every))[kept], every[kept]
+    table, given = check_features(vectors, len(every)), every[kept]
     cast = None if votes is None else check_votes(np.asarray(votes), classes)
     if cast is not None and len(cast) != len(every):
         raise ValueError(f"votes has {len(cast)} rows: expected {len(every)}, one for each text.")
-    probabilities = out_of_fold_probabilities(table, given, classes, folds, seed)
-    report = _estimated(given, probabilities, table, None if cast is None else cast[kept], classes, resamples, seed)
-    noise = _noise(report, probabilities, given)
-    scores = {"held_out": disbelief(probabilities, given), "neighbours": incoherence(table, given, classes)}
-    weights = {"neighbours": 1.0, "held_out": 0.0 if report.structured else 1.0}
-    near = _nearest(table)
-    nearby = _nearby(near, given, classes)
-    believed = (probabilities + nearby) / 2
-    shown = {name: np.asarray(values)[kept] for name, values in (dynamics or {}).items()}
-    sources = None
-    names = None
-    if cast is not None:
-        names = [f"source_{k}" for k in range(cast.shape[1])] if source_names is None else list(source_names)
-        sources = describe_sources(cast, names, texts, table, given, kept, classes, seed)
-    losses = shown.get("loss")
-    if losses is not None and not np.isfinite(losses).all():
-        losses = None
+    held_out = (
+        out_of_fold_probabilities(table[kept], given, classes, folds, seed)
+        if probabilities is None
+        else _check_held_out(probabilities, len(every), classes)[kept]
+    )
+    own_votes = None if cast is None else cast[kept]
+    report = _estimated(given, held_out, table[kept], own_votes, classes, resamples, seed)
+    found = Evidence(
+        given,
+        held_out,
+        table[kept],
+        inferred_classes(table, every, cast, classes, seed)[kept],
+        own_votes,
+        {name: np.asarray(values)[kept] for name, values in (dynamics or {}).items()},
+    )
+    noise = _noise(report, held_out, given)
+    used = asked or by_evidence(report.structured)
+    believed = found.truth if report.structured else (found.truth + held_out) / 2
+    names = _source_names(cast, source_names)
+    losses = found.dynamics.get("loss")
+    trained = losses is not None and bool(np.isfinite(losses).all())
     rows = AuditedRows(
         ids=[str(row) for row in kept] if ids is None else [str(ids[int(row)]) for row in kept],
         texts=[texts[int(row)] for row in kept],
         labels=given,
-        wrongness=wrongness(scores, weights, min(noise.rate, 0.99)),
+        wrongness=wrongness(
+            {name: SCORERS[name](found) for name in used}, dict.fromkeys(used, 1.0), min(noise.rate, 0.99)
+        ),
         suggested_labels=believed.argmax(1),
         suggested_probabilities=believed.max(1),
-        reasons=_reasons(given, probabilities, near, None if cast is None else cast[kept], shown, class_names),
-        votes=None if cast is None or names is None else {name: cast[kept, k] for k, name in enumerate(names)},
-        losses=scores["held_out"] if losses is None else losses,
+        reasons=_reasons(found, class_names),
+        votes=None if own_votes is None else {name: own_votes[:, k] for k, name in enumerate(names)},
+        losses=losses if trained else SCORERS["held_out"](found),
     )
     assert rows.losses is not None
     return AuditContent(
@@ -116,11 +143,28 @@ def audit_labels(
         noise=noise,
         recommendation=recommend(noise.kind, noise.rate, 1 - len(kept) / len(every)),
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
-        sources=sources,
+        sources=None if cast is None else describe_sources(cast, names, texts, table[kept], given, kept, classes, seed),
         mixture=_mixture(rows.losses, seed),
-        loss_name="1 - probability of the given label, out of fold" if losses is None else "mean loss, in nats",
-        basis=_basis(report, folds, losses is not None),
+        loss_name="mean loss, in nats" if trained else "1 - probability of the given label, out of fold",
+        curves=curves,
+        basis=_basis(used, report.structured and asked is None, None if probabilities is not None else folds, trained),
     )
+
+
+def _check_held_out(probabilities: ArrayLike, rows: int, classes: int) -> np.ndarray:
+    table = check_table("probabilities", probabilities)
+    if table.shape != (rows, classes):
+        raise ValueError(
+            f"probabilities of shape {table.shape}: expected {(rows, classes)}, a row for each text, those without a label too."
+        )
+    check_distributions("probabilities", table, 1e-3)
+    return table
+
+
+def _source_names(votes: np.ndarray | None, names: Sequence[str] | None) -> list[str]:
+    if votes is None:
+        return []
+    return [f"source_{k}" for k in range(votes.shape[1])] if names is None else list(names)
 
 
 def _estimated(
@@ -173,12 +217,6 @@ def _noise(report: NoiseReport, probabilities: np.ndarray, labels: np.ndarray) -
     return Noise(best.rate, min(low, best.rate), max(high, best.rate), kind, evidence, matrix)
 
 
-def _nearby(near: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """(rows, classes) the share of each class among the labels of a row's neighbours, common classes counting less."""
-    shares = np.eye(classes)[labels][near].mean(1) / np.maximum(np.bincount(labels, minlength=classes), 1)
-    return shares / shares.sum(1, keepdims=True)
-
-
 def _nearest(vectors: np.ndarray) -> np.ndarray:
     """(rows, neighbours) row numbers, by cosine."""
     from sklearn.neighbors import NearestNeighbors
@@ -187,28 +225,27 @@ def _nearest(vectors: np.ndarray) -> np.ndarray:
     return NearestNeighbors(n_neighbors=count, algorithm="brute", metric="cosine").fit(vectors).kneighbors()[1]
 
 
-def _reasons(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    near: np.ndarray,
-    votes: np.ndarray | None,
-    dynamics: Mapping[str, np.ndarray],
-    class_names: Sequence[str],
-) -> list[list[str]]:
+def _reasons(found: Evidence, class_names: Sequence[str]) -> list[list[str]]:
+    labels, near = found.labels, _nearest(found.vectors)
     other = (labels[near] != labels[:, None]).sum(1)
-    against = None if votes is None else contradiction(votes, labels)
+    against = None if found.votes is None else contradiction(found.votes, labels)
     reasons: list[list[str]] = []
     for row, label in enumerate(labels):
-        found = _of_dynamics(dynamics, row)
+        said = _of_dynamics(found.dynamics, row)
         if 2 * other[row] > near.shape[1]:
-            found.append(f"neighbours say otherwise: {other[row]} of {near.shape[1]}")
-        if probabilities[row, label] < _UNLIKELY:
-            best = class_names[int(probabilities[row].argmax())]
-            found.append(f"unlikely where it was not seen: {probabilities[row, label]:.2f}, {best} is likelier")
-        if votes is not None and against is not None and against[row] > 0:
-            cast = int((votes[row] >= 0).sum())
-            found.append(f"sources conflict: {round(against[row] * cast)} of {cast} against")
-        reasons.append(found)
+            said.append(f"neighbours say otherwise: {other[row]} of {near.shape[1]}")
+        for what, shares in (
+            ("unlikely where it was not seen", found.probabilities),
+            ("inferred otherwise", found.truth),
+        ):
+            if shares[row, label] < _UNLIKELY:
+                best = class_names[int(shares[row].argmax())]
+                said.append(f"{what}: {shares[row, label]:.2f}, {best} is likelier")
+        if against is not None and against[row] > 0:
+            assert found.votes is not None
+            cast = int((found.votes[row] >= 0).sum())
+            said.append(f"sources conflict: {round(against[row] * cast)} of {cast} against")
+        reasons.append(said)
     return reasons
 
 
@@ -238,12 +275,17 @@ def _mixture(losses: np.ndarray, seed: int) -> LossMixture | None:
     )
 
 
-def _basis(report: NoiseReport, folds: int, trained: bool) -> list[str]:
+def _basis(used: Sequence[str], structured: bool, folds: int | None, trained: bool) -> list[str]:
+    held_out = "probabilities that were given" if folds is None else f"a logistic regression out of {folds} folds"
     said = [
-        "One pass of a frozen encoder over the texts.",
-        f"A logistic regression on its vectors, out of {folds} folds, and the labels of the {NEIGHBOURS} nearest texts.",
-        "The wrongness goes by neighbours alone, since labels seem to follow a rule, which a regression learns."
-        if report.structured
-        else "The wrongness is the mean of both by rank.",
+        f"One pass of a frozen encoder over the texts; held-out probabilities are of {held_out}, near texts the "
+        f"{NEIGHBOURS} nearest.",
+        "The wrongness is the mean by rank of "
+        + "; ".join(SAID[name] for name in used)
+        + (
+            ". Labels seem to follow a rule, which a model of them would have learned, so none is asked."
+            if structured
+            else "."
+        ),
     ]
     return [*said, "Losses and epochs are those of one training."] if trained else said

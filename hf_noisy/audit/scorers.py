@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from hf_noisy.coherence import coherences
-from hf_noisy.domains import check_fraction
+from hf_noisy.domains import check_choice, check_fraction
+from hf_noisy.truth import infer_truth, label_source, share_of_start, sources_of
 
 NEIGHBOURS = 20  # of a row, as in `Neighbours`
 
@@ -40,6 +44,25 @@ def incoherence(vectors: np.ndarray, labels: np.ndarray, classes: int, neighbour
     return -coherences(vectors, np.eye(classes)[labels], count, "cut_statistic")
 
 
+def inferred_classes(
+    vectors: np.ndarray, labels: np.ndarray, votes: np.ndarray | None, classes: int, seed: int = 0
+) -> np.ndarray:
+    """(rows, classes) how probable each class is by the sources and by similar texts (`hf_noisy.truth`).
+
+    Args:
+        vectors: (rows, width) of a frozen encoder.
+        labels: (rows,) class ids, -1 where there is none; at least two rows have one.
+        votes: (rows, sources), -1 abstains; with one source, or None, the labels are what one source says.
+        classes: how many there are.
+        seed: of ties.
+    """
+    given = np.eye(classes)[np.maximum(labels, 0)] * (labels >= 0)[:, None]
+    several = votes is not None and (votes >= 0).any(0).sum() > 1
+    sources = sources_of(votes, classes) if votes is not None and several else [label_source(given)]
+    share = share_of_start(int((labels >= 0).sum()))
+    return infer_truth(vectors, given, sources, neighbours=NEIGHBOURS, share=share, seed=seed)
+
+
 def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(rows,) the share of a row's votes that are for another class; 0 where it has none.
 
@@ -49,6 +72,97 @@ def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     cast = votes >= 0
     against = (cast & (votes != labels[:, None])).sum(1)
     return against / np.maximum(cast.sum(1), 1)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the labelled rows."""
+
+    labels: np.ndarray  # (rows,) class ids
+    probabilities: np.ndarray  # (rows, classes) of models that never saw the row
+    vectors: np.ndarray  # (rows, width) of a frozen encoder
+    truth: np.ndarray  # (rows, classes) by sources and similar texts
+    votes: np.ndarray | None = None  # (rows, sources), -1 abstains
+    dynamics: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a training, (rows,) each
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return self.truth.shape[1]
+
+
+def _margin(found: Evidence) -> np.ndarray:
+    """The area under the margin (Pleiss et al., NeurIPS 2020), turned round; a row that was never seen is in between."""
+    margin = np.asarray(_needed("margin", found.dynamics.get("margin"), "dynamics of a training"), dtype=np.float64)
+    return -np.where(np.isfinite(margin), margin, np.nanmedian(margin) if np.isfinite(margin).any() else 0.0)
+
+
+def _disagreements(found: Evidence) -> np.ndarray:
+    wrong = _needed("disagreements", found.dynamics.get("disagreements"), "dynamics of a training")
+    return np.asarray(wrong) / np.maximum(found.dynamics["seen"], 1)
+
+
+def _sources(found: Evidence) -> np.ndarray:
+    return contradiction(_needed("sources", found.votes, "votes"), found.labels)
+
+
+def _cleanlab(found: Evidence) -> np.ndarray:
+    """cleanlab's own ranking: self-confidence by probabilities that are adjusted for each class's mean (Northcutt et al., 2021)."""
+    try:
+        from cleanlab.rank import get_label_quality_scores
+    except ImportError as error:
+        raise ImportError(
+            'the scorer "cleanlab" needs the package of that name: pip install hf_noisy[benchmark]'
+        ) from error
+    return 1 - get_label_quality_scores(found.labels, found.probabilities, adjust_pred_probs=True)
+
+
+def _needed(name: str, value: Any, what: str) -> Any:
+    if value is None:
+        raise ValueError(f"the scorer {name!r} needs {what}, which are not given. Pass them, or leave it out.")
+    return value
+
+
+SCORERS: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
+    {
+        "held_out": lambda found: disbelief(found.probabilities, found.labels),
+        "neighbours": lambda found: incoherence(found.vectors, found.labels, found.classes),
+        "truth": lambda found: disbelief(found.truth, found.labels),
+        "margin": _margin,
+        "disagreements": _disagreements,
+        "sources": _sources,
+        "cleanlab": _cleanlab,
+    }
+)
+SAID = MappingProxyType(
+    {
+        "held_out": "the probability of the given label where it was not seen",
+        "neighbours": "the labels of near texts",
+        "truth": "the class that sources and similar texts speak for",
+        "margin": "the mean margin over the epochs of a training",
+        "disagreements": "the share of epochs in which the model disagreed",
+        "sources": "the share of votes for other classes",
+        "cleanlab": "cleanlab's ranking of the held-out probabilities",
+    }
+)
+
+
+def by_evidence(structured: bool) -> tuple[str, ...]:
+    """The scorers whose mean rank is taken: where labels follow a rule, none that learned the rule."""
+    return ("neighbours", "truth") if structured else ("held_out", "neighbours", "truth")
+
+
+def check_scorers(names: Sequence[str]) -> tuple[str, ...]:
+    """`names`, each once and known.
+
+    Raises:
+        ValueError: none, one twice, or one that is not in `SCORERS`.
+    """
+    if isinstance(names, str) or not names or len(set(names)) < len(names):
+        raise ValueError(f"scorers={names!r}: expected a list of one or more of {', '.join(SCORERS)}, each once.")
+    for name in names:
+        check_choice("scorers", name, tuple(SCORERS))
+    return tuple(names)
 
 
 def ranks(values: np.ndarray) -> np.ndarray:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hf_noisy.audit.content import AuditContent
+from hf_noisy.audit.content import AuditContent, Curve
 from hf_noisy.audit.labels import audit_labels
 from hf_noisy.estimation.frozen import text_vectors
 from hf_noisy.weak import hard_labels
 
 if TYPE_CHECKING:
     from hf_noisy.trainer import NoisyTrainer
+
+_LOSS_AXIS, _SHARE_AXIS = "mean loss, in nats", "share"
+_LOSSES = {"loss": "training", "eval_loss": "evaluation"}
+_SHARES = {
+    "estimated_noise_rate": "labels taken for wrong",
+    "relabeled_share": "rows taught another class",
+    "kept_share": "labels kept",
+}
 
 
 def audit_training(trainer: NoisyTrainer, vectors: ArrayLike | None = None, **options: Any) -> AuditContent:
@@ -32,13 +42,42 @@ def audit_training(trainer: NoisyTrainer, vectors: ArrayLike | None = None, **op
     given: dict[str, Any] = {
         "votes": None if trainer.votes is None else trainer.votes[:rows].cpu().numpy(),
         "ids": [str(row) for row in dataset["id"][:rows]] if "id" in columns else None,
-        "dynamics": {name: np.array(seen[name][:rows]) for name in ("seen", "disagreements", "loss")},
+        "dynamics": {name: np.array(seen[name][:rows]) for name in ("seen", "disagreements", "loss", "margin")},
+        "curves": learning_curves(trainer.state.log_history),
         "title": "training set",
         "command": "trainer.audit()",
         "seed": trainer.args.seed,
     }
     names = [config.id2label[k] for k in range(config.num_labels)]
     return audit_labels(texts, np.maximum(labels, -1), names, vectors, **{**given, **options})
+
+
+def learning_curves(logs: Sequence[Mapping[str, Any]]) -> list[Curve]:
+    """What was logged in the course of a training, epoch by epoch: the mean of each name's values within the epoch.
+
+    Losses of training and evaluation share a chart; so do shares: what else the evaluation gave between 0 and 1, and what
+    the methods count in `_SHARES`.
+
+    Args:
+        logs: `trainer.state.log_history`.
+    """
+    epochs = math.ceil(max((log["epoch"] for log in logs if "epoch" in log), default=0))
+    names = dict.fromkeys(name for log in logs for name in log)
+    curves = [_curve(logs, epochs, name, said, _LOSS_AXIS) for name, said in _LOSSES.items() if name in names]
+    measured = {name: name.removeprefix("eval_") for name in names if name.startswith("eval_") and name not in _LOSSES}
+    for name, said in {**measured, **{name: said for name, said in _SHARES.items() if name in names}}.items():
+        curve = _curve(logs, epochs, name, said, _SHARE_AXIS)
+        if all(not value > 1 and not value < 0 for value in curve.values):
+            curves.append(curve)
+    return [curve for curve in curves if any(math.isfinite(value) for value in curve.values)]
+
+
+def _curve(logs: Sequence[Mapping[str, Any]], epochs: int, name: str, said: str, axis: str) -> Curve:
+    def mean(epoch: int) -> float:
+        found = [log[name] for log in logs if name in log and epoch < log.get("epoch", 0) <= epoch + 1]
+        return float(np.mean(found)) if found and all(isinstance(value, int | float) for value in found) else math.nan
+
+    return Curve(said, [mean(epoch) for epoch in range(epochs)], axis)
 
 
 def _texts(trainer: NoisyTrainer, rows: int) -> list[str]:

@@ -13,11 +13,10 @@ from hf_noisy.domains import check_whole
 from hf_noisy.labels import has_label
 from hf_noisy.supervision import Context, Survey
 from hf_noisy.thresholds import FEW_WRONG
-from hf_noisy.truth import mean_coherence
+from hf_noisy.truth import mean_coherence, share_of_start
 
 logger = logging.get_logger(__name__)
 _LIKE = 1.0  # mean cut statistic, from which similar texts say enough of a label
-_MANY = 50_000  # labels, whose neighbours would be searched for too long
 _LOOKED, _COHERENCE, _TAUGHT = range(3)  # facts
 
 
@@ -109,7 +108,7 @@ class AutoMethod(TruthInference):
         return int(has_label(self.context.labels).sum())
 
     def _share(self) -> float:
-        return self.share if self._labelled() <= _MANY else 1.0
+        return share_of_start(self._labelled(), self.share)
 
     def _voters(self) -> int:
         """Sources that vote at all; 1 where there are labels alone."""

@@ -57,6 +57,9 @@ class AuditArguments(LabelArguments):
     gold: bool = field(default=False, metadata={"help": "Read gold labels, to print how well wrong ones were found."})
     worst: int = field(default=2000, metadata={"help": "Rows in the table of the page, the most suspect ones."})
     resamples: int = field(default=100, metadata={"help": "Of the rows, for the interval of the rate."})
+    scorers: list[str] | None = field(
+        default=None, metadata={"help": "Of hf_noisy.audit.SCORERS, weighed alike. None: chosen by what is found."}
+    )
 
 
 @dataclass

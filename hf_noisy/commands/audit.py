@@ -48,6 +48,7 @@ def run(given: AuditArguments, command: str) -> None:
         votes=votes,
         source_names=[function.name for function in labeling_functions()] if given.data is None else None,
         ids=rows["id"][:],
+        scorers=given.scorers,
         title=corpus.name,
         command=command,
         folds=given.folds,
