@@ -38,7 +38,9 @@ def _column(dataset: Any, name: str, kind: Any) -> list[np.ndarray]:
     rows: list[np.ndarray] = []
     for lists in dataset.select_columns([name]).with_format("arrow")[:][name].iterchunks():
         ends = np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))
-        rows += np.split(lists.flatten().to_numpy(zero_copy_only=False).astype(kind), ends)[:-1]  # after the last is nothing
+        rows += np.split(lists.flatten().to_numpy(zero_copy_only=False).astype(kind), ends)[
+            :-1
+        ]  # after the last is nothing
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,9 @@ class Fit:
     probabilities: np.ndarray  # (rows, classes) of `test`, by the last epoch
     seconds: np.ndarray  # of training by the wall and by the processor, without what measuring took
     estimated_noise_rate: float | None  # where the method logs one
+    examples: dict[str, np.ndarray] = field(
+        default_factory=dict
+    )  # (rows,) each: what training showed of each row, `NoisyTrainer.example_report`
 
 
 class Bench:
@@ -107,7 +110,10 @@ class Bench:
             trainer.train()
             seconds = clocks() - began - scores.seconds
         changed = [point.changes for point in changes.history[passes - 1 :: passes]]
-        return Fit(scores.valid, changed, scores.predictions, scores.probabilities, seconds, _logged_rate(trainer))
+        shown = trainer.example_report()
+        examples = {name: np.array(shown[name][:]) for name in ("seen", "loss", "margin", "disagreements")}
+        rate = _logged_rate(trainer)
+        return Fit(scores.valid, changed, scores.predictions, scores.probabilities, seconds, rate, examples)
 
     def tokens(self, rows: Dataset) -> Dataset:
         """`rows` without their text."""
