@@ -69,7 +69,7 @@ def variants(
     both = np.concatenate([unit(vectors), unit(words)], 1)
 
     def inferred(seen: np.ndarray, sources: list[Source], **parameters: object) -> Callable[[], np.ndarray]:
-        return lambda: infer_truth(seen, given, sources, seed=seed, **parameters).argmax(1)
+        return lambda: infer_truth(seen, given, sources, seed=seed, **parameters).truth.argmax(1)
 
     return {
         "label": lambda: rows.labels,

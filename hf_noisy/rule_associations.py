@@ -56,7 +56,7 @@ def associated_tokens(
     together = np.asarray((cast.T @ present).todense())
     goes = _significant(together, present.sum(0), cast.sum(0), len(rows), precision, min_count, level)
     explained = csr_array(cast @ csr_array(goes.astype(float)))  # (rows, ids) above 0 where a vote of the row is behind
-    asked = np.flatnonzero(goes.any(0)[places])  # tokens that go with any vote
+    asked = np.flatnonzero(np.asarray(goes.any(0))[places])  # tokens that go with any vote
     flat = np.zeros(len(places), dtype=bool)
     if len(asked):
         flat[asked] = np.asarray(explained[owners[asked], places[asked]]).ravel() > 0

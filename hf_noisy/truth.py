@@ -44,6 +44,14 @@ class Source:
         return self.votes @ np.log(matrix).T + np.log(speaks)
 
 
+@dataclass(frozen=True)
+class Inference:
+    """What `infer_truth` finds, (rows, classes) float64 each."""
+
+    truth: np.ndarray  # by the classifier and the sources
+    predicted: np.ndarray  # by the classifier alone, fitted to `truth`
+
+
 def sources_of(votes: np.ndarray, classes: int) -> list[Source]:
     """One for each column that votes on five rows or more.
 
@@ -67,8 +75,8 @@ def infer_truth(
     sharpen: bool = True,
     trusted: np.ndarray | None = None,
     seed: int = 0,
-) -> np.ndarray:
-    """(rows, classes) float64: how probable each class is for each text, with a label or without.
+) -> Inference:
+    """How probable each class is for each text, with a label or without.
 
     Args:
         vectors: (rows, width) of the texts; their length does not count for neighbours.
@@ -94,10 +102,11 @@ def infer_truth(
     for _ in range(rounds):
         with torch.no_grad():
             probs = head.log_probs(inputs).exp()
-        truth = _posterior((frequency_normalised(probs) if sharpen else probs).numpy(), sources)
+        truth = posterior(probs, sources, sharpen=sharpen)
         truth[known] = given[known]
         head = fit_head(inputs, torch.from_numpy(truth), penalty * len(truth))
-    return truth
+    with torch.no_grad():
+        return Inference(truth, head.log_probs(inputs).exp().numpy())
 
 
 def share_of_start(labelled: int, share: float = 0.6) -> float:
@@ -142,7 +151,15 @@ def _anchors(vectors: np.ndarray, given: np.ndarray, neighbours: int, share: flo
     return np.flatnonzero(np.maximum(chosen, of_class))
 
 
-def _posterior(prior: np.ndarray, sources: Sequence[Source]) -> np.ndarray:
+def posterior(probs: torch.Tensor, sources: Sequence[Source], *, sharpen: bool = True) -> np.ndarray:
+    """(rows, classes) float64: what a classifier predicts, multiplied by what each source says.
+
+    Args:
+        probs: (rows, classes) float64 of the classifier.
+        sources: their matrices are counted by `probs`, sharpened where that is asked.
+        sharpen: whether `probs` are squared over the frequency of their class first.
+    """
+    prior = (frequency_normalised(probs) if sharpen else probs).numpy()
     log_truth = np.log(np.maximum(prior, _TINY))
     for source in sources:
         log_truth[source.rows] += source.log_likelihood(prior)

@@ -11,10 +11,12 @@ from by_hand import batch, context, predictions, supervise
 from conftest import flat_weights, make_trainer, tiny_model, token_dataset, votes_on
 
 from hf_noisy import AutoMethod, CoTeaching, PseudoLabeling, TruthInference
+from hf_noisy import truth as truth_module
 from hf_noisy.callbacks import auto
 from hf_noisy.callbacks import truth_inference as module
+from hf_noisy.supervision import Survey
 from hf_noisy.tokens import token_vectors
-from hf_noisy.truth import infer_truth, label_source, sources_of
+from hf_noisy.truth import infer_truth, label_source, posterior, sources_of
 
 CENTRES = np.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]])
 
@@ -72,8 +74,8 @@ def test_the_posterior_is_the_prior_times_what_each_source_says():
     given = np.eye(3)[truth]
     votes = np.stack([flipped(truth, 0.2), np.where(truth == 0, 0, -1)], 1)
     sources = sources_of(votes, 3)
-    one = infer_truth(vectors, given, sources, rounds=1)
-    prior = infer_truth(vectors, given, [], rounds=1)
+    one = infer_truth(vectors, given, sources, rounds=1).truth
+    prior = infer_truth(vectors, given, [], rounds=1).truth
     for row in range(60):
         product = prior[row].copy()
         for source in sources:
@@ -148,11 +150,70 @@ def test_weights_that_were_set_before_stay_and_repeated_rows_get_none():
 def test_a_collapse_is_said_and_the_given_labels_are_taught(monkeypatch):
     said: list[str] = []
     monkeypatch.setattr(module.logger, "warning", said.append)
-    monkeypatch.setattr(module, "infer_truth", lambda vectors, given, *args, **kwargs: np.eye(3)[[0] * len(given)])
     vectors, truth = clouds()
+    one_class = np.eye(3)[[0] * len(truth)]
+    monkeypatch.setattr(module, "infer_truth", lambda *args, **kwargs: truth_module.Inference(one_class, one_class))
     method = ready(TruthInference(vectors=vectors), truth)
     assert (method.report()["inferred_label"] == truth).all()
     assert "class 0 takes 100.0 % of 300 inferred classes and has 33.3 %" in said[0]
+
+
+def seen(method: TruthInference, probs: np.ndarray, epoch: int = 1) -> TruthInference:
+    log_probs = torch.from_numpy(probs).float().log()
+    method.begin_epoch(epoch, lambda: Survey(log_probs.unsqueeze(0), torch.zeros(log_probs.shape)))
+    return method
+
+
+def test_before_the_second_epoch_the_encoder_is_heard_once_beside_the_classifier():
+    vectors, truth = clouds()
+    votes = np.stack([flipped(truth, 0.4, k) for k in range(3)], 1)
+    trusted = np.arange(300) < 5
+    method = ready(TruthInference(vectors=vectors), votes[:, 0], votes=votes, trusted=trusted)
+    said = np.random.default_rng(3).dirichlet(np.ones(3), 300)
+    both = torch.from_numpy(said + method.predicted.values.double().numpy()) / 2
+    expected = posterior(both, sources_of(votes, 3))
+    expected[:5] = np.eye(3)[votes[:5, 0]]
+    first = float(method.rate)
+    np.testing.assert_allclose(seen(method, said).truth.values, expected, atol=1e-5)
+    assert float(method.rate) == pytest.approx(1 - expected[5:][np.arange(295), votes[5:, 0]].mean(), abs=1e-5) != first
+    method.begin_epoch(2, lambda: pytest.fail("a second survey"))
+
+
+def test_an_encoder_that_knows_better_puts_more_labels_right():
+    vectors, truth = clouds()
+    labels = flipped(truth, 0.4)
+    method = ready(TruthInference(vectors=vectors + 2 * np.random.default_rng(1).normal(size=vectors.shape)), labels)
+    before = (method.truth.values.argmax(-1).numpy() == truth).mean()
+    after = (seen(method, 0.7 * np.eye(3)[truth] + 0.1).truth.values.argmax(-1).numpy() == truth).mean()
+    assert after > before + 0.03
+
+
+def test_an_encoder_that_sees_one_class_is_not_heard(monkeypatch):
+    warned: list[str] = []
+    monkeypatch.setattr(module.logger, "warning", warned.append)
+    vectors, truth = clouds()
+    method = ready(TruthInference(vectors=vectors), flipped(truth, 0.3))
+    before = method.truth.values.clone()
+    probs = np.full((300, 3), 1e-12) + np.array([1.0, 0, 0])
+    monkeypatch.setattr(module, "posterior", lambda *args, **kwargs: probs)
+    assert torch.equal(seen(method, probs / probs.sum(1, keepdims=True)).truth.values, before)
+    assert "The first ones are taught instead" in warned[0]
+
+
+def test_without_refining_no_survey_is_made_and_half_is_remembered():
+    vectors, truth = clouds()
+    method = ready(TruthInference(vectors=vectors, refine=False), flipped(truth, 0.3))
+    method.begin_epoch(1, lambda: pytest.fail("a survey"))
+    assert method.predicted.values.shape == (0, 3)
+
+
+def test_auto_is_refined_only_where_it_infers(said):
+    vectors, truth = clouds()
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), 300)
+    inferred = ready(Seen(vectors), flipped(truth, 0.3))
+    before = inferred.truth.values.clone()
+    assert not torch.equal(seen(inferred, probs).truth.values, before)
+    ready(Seen(vectors * 3), truth).begin_epoch(1, lambda: pytest.fail("a survey"))
 
 
 def test_it_depends_on_no_order_of_rows():
@@ -173,7 +234,7 @@ def test_without_sharpening_the_labels_are_believed_more_and_without_sources_onl
     assert (found["flat"] == labels).mean() > (found["all"] == labels).mean()
     start = {"vectors": vectors, "share": 0.4, "sources": None}
     one = ready(TruthInference(**start), labels)
-    coherence = infer_truth(vectors, np.eye(3)[labels], [], share=0.4)
+    coherence = infer_truth(vectors, np.eye(3)[labels], [], share=0.4).truth
     assert np.allclose(one.truth.values.numpy(), coherence, atol=1e-6)
     assert (one.report()["inferred_label"] == truth).mean() > 0.95
 
@@ -252,7 +313,7 @@ def test_auto_leaves_few_labels_alone(said):
 
 
 def test_auto_searches_no_neighbours_of_very_many_labels(said, monkeypatch):
-    monkeypatch.setattr(auto, "_MANY", 100)
+    monkeypatch.setattr(truth_module, "_MANY", 100)
     vectors, truth = clouds()
     assert ready(Seen(vectors), flipped(truth, 0.3)).choice[1]["share"] == 1.0
 
@@ -307,11 +368,18 @@ def test_two_networks_learn_one_truth(tmp_path):
 
 def test_the_state_goes_into_another_copy():
     vectors, truth = clouds(60)
-    one = ready(TruthInference(vectors=vectors), flipped(truth, 0.2))
+    labels = flipped(truth, 0.2)
+    one = ready(TruthInference(vectors=vectors), labels)
     two = TruthInference(vectors=vectors)
-    two.setup(context(60, 3, labels=truth))
+    two.setup(context(60, 3, labels=labels))
     two.load_state_dict({name: value.clone() for name, value in one.state_dict().items()})
-    two.begin_epoch(1, lambda: None)  # nothing is inferred again
+    two.begin_epoch(0, lambda: pytest.fail("a survey"))  # nothing is inferred again
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), 60)
+    assert torch.equal(seen(two, probs).truth.values, seen(one, probs).truth.values)
+    three = TruthInference(vectors=vectors)
+    three.setup(context(60, 3, labels=truth))
+    three.load_state_dict({name: value.clone() for name, value in two.state_dict().items()})
+    three.begin_epoch(2, lambda: pytest.fail("a second survey"))
     assert str(one.report()) == str(two.report())
 
 

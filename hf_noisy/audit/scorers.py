@@ -60,7 +60,7 @@ def inferred_classes(
     several = votes is not None and (votes >= 0).any(0).sum() > 1
     sources = sources_of(votes, classes) if votes is not None and several else [label_source(given)]
     share = share_of_start(int((labels >= 0).sum()))
-    return infer_truth(vectors, given, sources, neighbours=NEIGHBOURS, share=share, seed=seed)
+    return infer_truth(vectors, given, sources, neighbours=NEIGHBOURS, share=share, seed=seed).truth
 
 
 def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -83,6 +83,8 @@ class AutoMethod(TruthInference):
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if bool(self.inferred):
+            if self.facts[_TAUGHT]:
+                super().begin_epoch(epoch, survey)
             return
         self.inferred.fill_(True)
         self.facts[_LOOKED] = 1

@@ -20,7 +20,7 @@ from hf_noisy.noise import check_table
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 from hf_noisy.thresholds import collapse
 from hf_noisy.tokens import token_vectors
-from hf_noisy.truth import Source, infer_truth, label_source, sources_of
+from hf_noisy.truth import Source, infer_truth, label_source, posterior, share_of_start, sources_of
 
 logger = logging.get_logger(__name__)
 VECTORS = ("encoder", "words")
@@ -39,9 +39,10 @@ class TruthInference(NoiseCallback):
        with a pseudo-count of one a class; a source that is silent says nothing;
     3. the classifier is fitted to all examples with the posteriors as soft targets.
 
-    The last posteriors are the targets of the whole training. The sources are the votes (a column `weak_labels`); without
-    votes the given labels are what one source says. An epoch is not to be chosen by the labels that were given, which the
-    model no longer learns: keep the last one.
+    The last posteriors are the targets of the first epoch. Before the second, the encoder that was fine-tuned on them
+    predicts all examples, the mean of its predictions and the classifier's takes the place of f in steps 1 and 2, and what
+    comes out is taught to the end: of the two, neither is the better one everywhere. The sources are the votes (a column `weak_labels`); without votes the given labels are what one source says. An epoch is
+    not to be chosen by the labels that were given, which the model no longer learns: keep the last one.
 
     Source: Raykar et al., "Learning From Crowds", JMLR 2010, for classifier and sources in one expectation-maximisation;
     Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022, for the start. The name is that of the
@@ -60,6 +61,7 @@ class TruthInference(NoiseCallback):
             the start reads a label.
         vectors: "encoder"; "words", a latent semantic analysis of the tokens, for an encoder that is not pretrained; or
             (rows, width) of your own, in row order, clean rows that are trained on last.
+        refine: whether the fine-tuned encoder has its say before the second epoch.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; before the first step, vectors of another number of rows,
@@ -69,8 +71,9 @@ class TruthInference(NoiseCallback):
     Trusted rows keep their label and are believed throughout. If a class swallows the inferred ones, or loses all of its own
     (`hf_noisy.thresholds.collapse`), the given labels are taught after all, which is said with numbers.
 
-    Costs one pass over the training set, a search whose time grows with the square of the labelled rows, and seconds
-    for the classifier; a step costs nothing; 4 x classes bytes a row. Prefer it with a pretrained encoder, whatever
+    Costs two passes over the training set, a search whose time grows with the square of the labelled rows (with more than
+    50,000 the classifier starts from all of them, without a search), and seconds for the classifier; a step costs nothing;
+    4 x classes bytes a row. Prefer it with a pretrained encoder, whatever
     the noise, and most of all where several sources vote. Any criterion, networks, averages and methods that weigh or choose
     rows go with it; a noise channel and other methods that decide targets do not.
 
@@ -93,15 +96,17 @@ class TruthInference(NoiseCallback):
         sharpen: bool = True,
         sources: str | None = "votes",
         vectors: str | ArrayLike = "encoder",
+        refine: bool = True,
     ) -> None:
         self.share = check_fraction("share", share, "(0, 1]")
         self.neighbours, self.rounds = check_whole("neighbours", neighbours), check_whole("rounds", rounds)
         self.weight_penalty = check_not_negative("weight_penalty", weight_penalty)
-        if not isinstance(sharpen, bool):
-            raise TypeError(f"sharpen={sharpen!r}: expected True or False, got {type(sharpen).__name__}.")
+        for name, value in (("sharpen", sharpen), ("refine", refine)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name}={value!r}: expected True or False, got {type(value).__name__}.")
         if sources is not None:
             check_choice("sources", sources, SOURCES)
-        self.sharpen, self.sources = sharpen, sources
+        self.sharpen, self.sources, self.refine = sharpen, sources, refine
         if isinstance(vectors, str):
             check_choice("vectors", vectors, VECTORS)
         self.vectors = vectors if isinstance(vectors, str) else check_table("vectors", vectors)
@@ -123,14 +128,17 @@ class TruthInference(NoiseCallback):
     def _allocate(self, context: Context) -> None:
         self.context = context
         self.truth = Memory(context.rows, (context.classes,), device=context.device)
-        self.inferred = torch.zeros(1, dtype=torch.bool)
+        self.predicted = Memory(context.rows if self.refine else 0, (context.classes,), device=context.device)
+        self.inferred, self.refined = torch.zeros(2, 1, dtype=torch.bool)
         self.rate = torch.tensor(torch.nan)  # of labels that come out as wrong
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
-        if bool(self.inferred):
-            return
-        self.inferred.fill_(True)
-        self._teach(self._infer(self._vectors(self.vectors), self.share))
+        if not bool(self.inferred):
+            self.inferred.fill_(True)
+            self._teach(self._infer(self._vectors(self.vectors), self.share))
+        elif epoch > 0 and self.refine and not bool(self.refined):
+            self.refined.fill_(True)
+            self._teach(self._refine(survey().probs))
 
     def _given(self) -> np.ndarray:
         """(rows, classes) zero where there is no label."""
@@ -139,27 +147,46 @@ class TruthInference(NoiseCallback):
     def _infer(self, vectors: np.ndarray, share: float) -> np.ndarray:
         """(rows, classes) what to teach, and the rate; the given labels if one class would swallow the others."""
         given = self._given()
-        trusted = None if self.context.trusted is None else self.context.trusted.cpu().numpy()
         found = infer_truth(
             vectors,
             given,
             self._sources(given),
             neighbours=self.neighbours,
-            share=share,
+            share=share_of_start(int((given.sum(1) > 0).sum()), share),
             rounds=self.rounds,
             penalty=self.weight_penalty,
             sharpen=self.sharpen,
-            trusted=trusted,
+            trusted=self._trusted(),
             seed=self.context.seed,
         )
+        if self.refine:
+            self.predicted.values.copy_(torch.from_numpy(found.predicted))
+        return self._judged(found.truth, given, otherwise=given, which="The given labels are")
+
+    def _refine(self, probs: Tensor) -> np.ndarray:
+        """(rows, classes) by the model's own (rows, classes) too; what was taught so far if a class would swallow the others."""
+        given, trusted = self._given(), self._trusted()
+        both = (probs.to(self.predicted.values) + self.predicted.values) / 2
+        found = posterior(both.double().cpu(), self._sources(given), sharpen=self.sharpen)
+        if trusted is not None:
+            found[trusted] = given[trusted]
+        before = self.truth.values.double().cpu().numpy()
+        return self._judged(found, given, otherwise=before, which="The first ones are")
+
+    def _judged(self, found: np.ndarray, given: np.ndarray, otherwise: np.ndarray, which: str) -> np.ndarray:
+        """`found`, and the rate by it, or what is taught otherwise."""
         problem = collapse(np.bincount(found.argmax(1), minlength=self.context.classes), given.sum(0))
         if problem is not None:
             said = problem.replace("pseudo-labels", "inferred classes")
-            logger.warning(f"{type(self).__name__}: {said}. The given labels are taught instead.")
-            found = given
+            logger.warning(f"{type(self).__name__}: {said}. {which} taught instead.")
+            found = otherwise
+        trusted = self._trusted()
         judged = given.sum(1) > 0 if trusted is None else (given.sum(1) > 0) & ~trusted
         self.rate.fill_(doubt(torch.from_numpy(given[judged]), torch.from_numpy(found[judged])))
         return found
+
+    def _trusted(self) -> np.ndarray | None:
+        return None if self.context.trusted is None else self.context.trusted.cpu().numpy()
 
     def _teach(self, truth: np.ndarray) -> None:
         self.truth.values.copy_(torch.from_numpy(truth))
@@ -200,11 +227,19 @@ class TruthInference(NoiseCallback):
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"truth": self.truth.state(), "inferred": self.inferred, "rate": self.rate}
+        return {
+            "truth": self.truth.state(),
+            "predicted": self.predicted.state(),
+            "inferred": self.inferred,
+            "refined": self.refined,
+            "rate": self.rate,
+        }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.truth.load(state["truth"])
+        self.predicted.load(state["predicted"])
         self.inferred.copy_(state["inferred"])
+        self.refined.copy_(state["refined"])
         self.rate.copy_(state["rate"])
 
 
