@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from chromium import BINARY
 from conftest import make_trainer
 from programs import run_program
 
@@ -108,6 +109,10 @@ def test_each_command_runs(tmp_path, command):
         words += ["--max_rows", "300", "--resamples", "2", "--output", str(tmp_path / "audit")]
     if "examples/inferred_classes.py" in words:
         words += ["--data", shared[0], "--seeds", "0", "--max_train_rows", "64"]
+    if "examples/report_picture.py" in words:
+        if BINARY is None:
+            pytest.skip("no chromium on PATH: apt-get install chromium")
+        words += ["--max_rows", "300", "--output", str(tmp_path / "report.png")]
     if "examples/labeling_speed.py" in words:
         words += ["--rows", "500", "--rounds", "1"]
     if {"--multi_gpu", "recipes/configs/accelerate/cpu_two_processes.yaml"} & set(words):

@@ -145,7 +145,7 @@ def audit_labels(
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
         sources=None if cast is None else describe_sources(cast, names, texts, table[kept], given, kept, classes, seed),
         mixture=_mixture(rows.losses, seed),
-        loss_name="mean loss, in nats" if trained else "1 - probability of the given label, out of fold",
+        loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
         basis=_basis(used, report.structured and asked is None, None if probabilities is not None else folds, trained),
     )
