@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from by_hand import context
 from conftest import make_trainer
 from datasets import Dataset
 from programs import run_program
@@ -14,10 +17,11 @@ from sklearn.metrics import average_precision_score
 from test_estimation_report import by_people, by_rules
 from transformers import AutoModelForSequenceClassification
 
+from hf_noisy import AutoMethod
 from hf_noisy.audit import audit_labels, score_rows, write_report
-from hf_noisy.audit.kinds import recommend
 from hf_noisy.audit.scorers import SAID, SCORERS, contradiction, disbelief, incoherence, inferred_classes, wrongness
 from hf_noisy.audit.training import learning_curves
+from hf_noisy.methods import check_methods
 from hf_noisy.noise import pair, symmetric
 from hf_noisy.reviews import small_encoder
 from hf_noisy.weak import hard_labels, majority_vote
@@ -48,7 +52,8 @@ def test_wrong_labels_at_random_are_found_counted_and_corrected():
     assert content.noise.low <= wrong.mean() <= content.noise.high
     assert content.suspect.mean() == pytest.approx(content.noise.rate, abs=0.01)
     assert (content.rows.suggested_labels == gold)[wrong].mean() > 0.95
-    assert content.recommendation.method == "sce"
+    assert content.recommendation.method == "truth_inference"
+    assert "compare with sce" in content.recommendation.reason
     found = [reasons for reasons, is_wrong in zip(content.rows.reasons, wrong, strict=True) if is_wrong]
     assert (
         np.mean([any(reason.startswith("neighbours say otherwise") for reason in reasons) for reasons in found]) > 0.9
@@ -211,14 +216,16 @@ def test_half_of_the_wrongness_is_reached_by_as_many_rows_as_are_taken_for_wrong
     assert (np.argsort(found) == np.argsort(values)).all()
 
 
-@pytest.mark.parametrize(
-    ("kind", "rate", "method"),
-    [("symmetric", 0.01, "ce"), ("symmetric", 0.3, "sce"), ("instance-dependent", 0.2, "truth_inference")],
-)
-def test_the_recommended_method_is_one_that_can_be_named(kind, rate, method):
-    from hf_noisy.methods import check_methods
-
-    found = recommend(kind, rate, 0.0)
+@pytest.mark.parametrize(("rate", "method"), [(0.01, "ce"), (0.3, "truth_inference")])
+def test_the_recommended_method_is_what_auto_would_choose(rate, method):
+    points, gold = points_of(rows=400, distance=12.0)
+    labels = symmetric(gold, rate, 3, seed=0).labels
+    found = audited(labels, points).recommendation
+    auto = AutoMethod()
+    auto.setup(replace(context(400, 3, labels=labels), encode=lambda: torch.from_numpy(points)))
+    auto.begin_epoch(0, lambda: pytest.fail("a survey"))
+    assert (found.method, found.noise_kwargs) == auto.choice[:2]
+    assert found.reason.lower().startswith(auto.choice[2].lower())
     assert found.method == method
     check_methods(found.method, found.noise_kwargs)
 

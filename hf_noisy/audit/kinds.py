@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hf_noisy.audit.content import Recommendation
+from hf_noisy.choice import choose_method
 from hf_noisy.estimation.report import NoiseReport
 from hf_noisy.thresholds import FEW_WRONG
 
@@ -66,27 +69,15 @@ def _even(found: np.ndarray, labels: np.ndarray, classes: int) -> float | None:
     return float(chisquare(observed, expected[kept] * observed.sum() / expected[kept].sum()).pvalue)
 
 
-def recommend(kind: str, rate: float, abstained: float) -> Recommendation:
-    """The method to train with, by what the benchmark of this project found on labels of the kind.
+def recommend(kind: str, **seen: Any) -> Recommendation:
+    """The method to train with: what `auto` would choose (`hf_noisy.choice.choose_method`), and what else to try.
 
     Args:
         kind: one of `hf_noisy.audit.KINDS`.
-        rate: share of the labels that is taken for wrong.
-        abstained: share of all rows that has no label.
+        seen: of `choose_method`.
     """
-    if rate < FEW_WRONG:
-        reason = f"{rate:.1%} of the labels are taken for wrong: too few for a method to pay."
-        return Recommendation("ce", reason)
-    if kind == "symmetric":
-        reason = (
-            "Wrong labels look drawn at random. Of the losses, which cost no time, this one gained most on the mean of such labels, "
-            "though not surely; where the encoder knows such texts, compare with truth_inference."
-        )
-        return Recommendation("sce", reason)
-    reason = (
-        "Wrong labels seem to follow from the text, so they look right to the losses of a model; sources and similar texts "
-        "together tell more. Of the methods measured on rule-made and human labels this one gained most, on the mean."
-    )
-    if abstained > 0.3:
-        reason += f" {abstained:.0%} of the rows have no label; it teaches them too."
-    return Recommendation("truth_inference", reason)
+    method, parameters, reason = choose_method(**seen)
+    reason = reason[0].upper() + reason[1:]
+    if method != "ce" and kind == "symmetric":
+        reason += " Wrong labels look drawn at random: compare with sce, a loss that costs no time."
+    return Recommendation(method, reason, parameters)

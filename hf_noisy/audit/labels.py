@@ -28,6 +28,7 @@ from hf_noisy.estimation.frozen import out_of_fold_probabilities
 from hf_noisy.estimation.inputs import check_features, check_labels
 from hf_noisy.estimation.report import NoiseReport, estimate_noise
 from hf_noisy.noise import check_distributions, check_table
+from hf_noisy.truth import mean_coherence
 from hf_noisy.weak import check_votes, label_model_probabilities
 
 ESTIMATORS = ("neighbours", "dual_t", "anchor_points", "dawid_skene", "label_model")  # those that take seconds
@@ -141,7 +142,14 @@ def audit_labels(
         rows=rows,
         abstained=len(every) - len(kept),
         noise=noise,
-        recommendation=recommend(noise.kind, noise.rate, 1 - len(kept) / len(every)),
+        recommendation=recommend(
+            noise.kind,
+            labelled=len(kept),
+            rows=len(every),
+            sources=1 if cast is None else int((cast >= 0).any(0).sum()),
+            coherence=mean_coherence(found.vectors, np.eye(classes)[given], NEIGHBOURS, seed),
+            rate=float(SCORERS["truth"](found).mean()),
+        ),
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
         sources=None if cast is None else describe_sources(cast, names, texts, table[kept], given, kept, classes, seed),
         mixture=_mixture(rows.losses, seed),

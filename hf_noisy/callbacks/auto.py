@@ -9,15 +9,15 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.truth_inference import TruthInference
+from hf_noisy.choice import LIKE, MIN_LABELS, choose_method
 from hf_noisy.domains import check_whole
 from hf_noisy.labels import has_label
 from hf_noisy.supervision import Context, Survey
 from hf_noisy.thresholds import FEW_WRONG
-from hf_noisy.truth import mean_coherence, share_of_start
+from hf_noisy.truth import mean_coherence
 
 logger = logging.get_logger(__name__)
-_LIKE = 1.0  # mean cut statistic, from which similar texts say enough of a label
-_LOOKED, _COHERENCE, _TAUGHT = range(3)  # facts
+_LOOKED, _COHERENCE, _RATE = range(3)  # facts
 
 
 class AutoMethod(TruthInference):
@@ -51,7 +51,7 @@ class AutoMethod(TruthInference):
     True
     """
 
-    def __init__(self, min_labels: int = 50) -> None:
+    def __init__(self, min_labels: int = MIN_LABELS) -> None:
         super().__init__()
         self.min_labels = check_whole("min_labels", min_labels, 2)
 
@@ -61,29 +61,23 @@ class AutoMethod(TruthInference):
         facts = getattr(self, "facts", None)
         if facts is None or not facts[_LOOKED]:
             return None
-        labelled, sources, coherence = self._labelled(), self._voters(), float(facts[_COHERENCE])
-        if labelled < self.min_labels:
-            return "ce", {}, f"{labelled} labels are too few to infer others from (expected {self.min_labels})."
-        if not coherence >= _LIKE:
-            told = f"a mean cut statistic of {coherence:.2g} by this encoder, expected {_LIKE:g}"
-            return "ce", {}, f"similar texts say too little of a label ({told})."
-        rate = f"{float(self.rate):.1%} of {labelled:,} labels come out as wrong"
-        if not facts[_TAUGHT]:
-            return "ce", {}, f"{rate}, too few for a method to pay."
-        by = f"the votes of {sources} sources" if sources > 1 else "the labels as one source"
-        rest = self.context.rows - labelled
-        unlabeled = f"; {rest:,} rows without a label are taught too" if rest else ""
-        reason = f"{rate}, by {by} and by similar texts (a mean cut statistic of {coherence:.2g}){unlabeled}."
-        return "truth_inference", {"sources": "votes" if sources > 1 else "label", "share": self._share()}, reason
+        return choose_method(
+            labelled=self._labelled(),
+            rows=self.context.rows,
+            sources=self._voters(),
+            coherence=float(facts[_COHERENCE]),
+            rate=float(facts[_RATE]),
+            min_labels=self.min_labels,
+        )
 
     def setup(self, context: Context) -> None:
         self._check_labelled(context, least=1)
         self._allocate(context)
-        self.facts = torch.tensor([0.0, torch.nan, 0.0])
+        self.facts = torch.tensor([0.0, torch.nan, torch.nan])
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if bool(self.inferred):
-            if self.facts[_TAUGHT]:
+            if self.facts[_RATE] >= FEW_WRONG:
                 super().begin_epoch(epoch, survey)
             return
         self.inferred.fill_(True)
@@ -98,19 +92,16 @@ class AutoMethod(TruthInference):
     def _look(self) -> None:
         vectors = self._vectors("encoder")
         self.facts[_COHERENCE] = mean_coherence(vectors, self._given(), self.neighbours, self.context.seed)
-        if self.facts[_COHERENCE] < _LIKE:
+        if not self.facts[_COHERENCE] >= LIKE:
             return
         self.sources = "votes" if self._voters() > 1 else "label"
-        truth = self._infer(vectors, self._share())
-        self.facts[_TAUGHT] = float(self.rate >= FEW_WRONG)
-        if self.facts[_TAUGHT]:
+        truth = self._infer(vectors, self.share)
+        self.facts[_RATE] = float(self.rate)
+        if self.rate >= FEW_WRONG:
             self._teach(truth)
 
     def _labelled(self) -> int:
         return int(has_label(self.context.labels).sum())
-
-    def _share(self) -> float:
-        return share_of_start(self._labelled(), self.share)
 
     def _voters(self) -> int:
         """Sources that vote at all; 1 where there are labels alone."""
