@@ -34,10 +34,11 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--max_train_rows", type=int, default=1000)
     parser.add_argument("--max_length", type=int, default=48)
+    parser.add_argument("--noise", help="gold labels made wrong in place of the given ones, as in symmetric:0.2")
     given = parser.parse_args()
     datasets.disable_progress_bars()
     encoder, tokenizer = AutoModel.from_pretrained(given.model), AutoTokenizer.from_pretrained(given.model)
-    settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1)
+    settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1, noise=given.noise)
     table: dict[str, dict[str, list[float]]] = {}
     for source in given.data:
         for seed in given.seeds:
@@ -74,7 +75,7 @@ def variants(
     return {
         "label": lambda: rows.labels,
         "truth_inference": inferred(vectors, votes),
-        "all labels at the start (share=1)": inferred(vectors, votes, share=1.0),
+        "start from 60 % by neighbours (share=0.6)": inferred(vectors, votes, share=0.6),
         "no sharpening": inferred(vectors, votes, sharpen=False),
         "labels as one source": inferred(vectors, [label_source(given)]),
         "no source": inferred(vectors, []),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from hf_noisy.thresholds import FEW_WRONG
-from hf_noisy.truth import share_of_start
 
 LIKE = 1.0  # mean cut statistic, from which similar texts say enough of a label
 MIN_LABELS = 50  # from which something is inferred of the others
@@ -28,7 +27,7 @@ def choose_method(
         min_labels: below which nothing is inferred.
 
     >>> choose_method(labelled=900, rows=1000, sources=1, coherence=2.0, rate=0.2)[:2]
-    ('truth_inference', {'sources': 'label', 'share': 0.6})
+    ('truth_inference', {'sources': 'label'})
     """
     if labelled < min_labels:
         return "ce", {}, f"{labelled} labels are too few to infer others from (expected {min_labels})."
@@ -41,5 +40,4 @@ def choose_method(
     by = f"the votes of {sources} sources" if sources > 1 else "the labels as one source"
     unlabeled = f"; {rows - labelled:,} rows without a label are taught too" if rows > labelled else ""
     reason = f"{wrong}, by {by} and by similar texts (a mean cut statistic of {coherence:.2g}){unlabeled}."
-    parameters = {"sources": "votes" if sources > 1 else "label", "share": share_of_start(labelled)}
-    return "truth_inference", parameters, reason
+    return "truth_inference", {"sources": "votes" if sources > 1 else "label"}, reason

@@ -2,10 +2,10 @@
 
 The model is that of Raykar et al., "Learning From Crowds", JMLR 2010: a linear classifier of the text gives a prior over
 its true class, each source has a matrix of how it votes for each class, and rounds of expectation-maximisation fit both.
-What is added: the classifier starts from the texts whose label most agrees with those of their neighbours (cut statistic,
-Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022), and its predictions are squared over the
-frequency of their class (Xie et al., "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016), which sharpens
-them and keeps a class that rules vote for too often from taking over.
+What is added: its predictions are squared over the frequency of their class (Xie et al., "Unsupervised Deep Embedding for
+Clustering Analysis", ICML 2016), which sharpens them and keeps a class that rules vote for too often from taking over; and the
+classifier may start from the texts whose label most agrees with those of their neighbours (cut statistic, Lang et al.,
+"Training Subset Selection for Weak Supervision", NeurIPS 2022).
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ _FEWEST = 5  # votes of a source by which its matrix can be fitted
 _PSEUDO_COUNT = 1.0  # of a row of a source's matrix, spread evenly
 _SAMPLE = 5_000  # rows by which vectors are judged
 _TINY = 1e-9
-_MANY = 50_000  # labels, whose neighbours would be searched for too long
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def infer_truth(
     sources: Sequence[Source],
     *,
     neighbours: int = 20,
-    share: float = 0.6,
+    share: float = 1.0,
     rounds: int = 6,
     penalty: float = 0.1,
     sharpen: bool = True,
@@ -82,7 +81,7 @@ def infer_truth(
         vectors: (rows, width) of the texts; their length does not count for neighbours.
         given: (rows, classes) labels, one-hot or soft; zero rows where there is none. At least two rows have one.
         sources: what voted; where the labels alone are known, they are one source (`label_source`).
-        neighbours: of a text, for the start.
+        neighbours: of a text, for a start by a share below 1.
         share: of the labelled texts that the classifier starts from, the most coherent; of each class at least one. With 1
             no neighbours are searched.
         rounds: of expectation-maximisation.
@@ -107,16 +106,6 @@ def infer_truth(
         head = fit_head(inputs, torch.from_numpy(truth), penalty * len(truth))
     with torch.no_grad():
         return Inference(truth, head.log_probs(inputs).exp().numpy())
-
-
-def share_of_start(labelled: int, share: float = 0.6) -> float:
-    """Of so many labels the share that a classifier starts from: all of more than 50,000, since the time of a search for
-    neighbours grows with their square.
-
-    >>> share_of_start(1_000), share_of_start(100_000)
-    (0.6, 1.0)
-    """
-    return share if labelled <= _MANY else 1.0
 
 
 def label_source(given: np.ndarray) -> Source:

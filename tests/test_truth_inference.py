@@ -266,10 +266,10 @@ def test_auto_infers_by_labels_or_votes_and_says_so(said):
     labels[:30] = -100
     method = ready(Seen(vectors), labels)
     name, parameters, reason = method.choice
-    assert (name, parameters) == ("truth_inference", {"sources": "label", "share": 0.6})
+    assert (name, parameters) == ("truth_inference", {"sources": "label"})
     assert "270 labels come out as wrong" in reason
     assert "30 rows without a label are taught too" in reason
-    assert said == [f"auto: truth_inference sources='label' share=0.6, since {reason}"]
+    assert said == [f"auto: truth_inference sources='label', since {reason}"]
     same = TruthInference(vectors=vectors, sources="label")
     assert torch.equal(method.truth.values, ready(same, labels).truth.values)
     votes = np.stack([flipped(truth, 0.3, seed) for seed in range(3)], 1)
@@ -310,12 +310,6 @@ def test_auto_leaves_few_labels_alone(said):
     method = ready(Seen(np.zeros((300, 3))), labels)
     assert method.choice[0] == "ce"
     assert "40 labels are too few" in said[0]
-
-
-def test_auto_searches_no_neighbours_of_very_many_labels(said, monkeypatch):
-    monkeypatch.setattr(truth_module, "_MANY", 100)
-    vectors, truth = clouds()
-    assert ready(Seen(vectors), flipped(truth, 0.3)).choice[1]["share"] == 1.0
 
 
 def test_what_auto_chose_is_known_after_a_resume(said):

@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_noisy.coherence import coherences
 from hf_noisy.domains import check_choice, check_fraction
-from hf_noisy.truth import infer_truth, label_source, share_of_start, sources_of
+from hf_noisy.truth import infer_truth, label_source, sources_of
 
 NEIGHBOURS = 20  # of a row, as in `Neighbours`
 
@@ -59,8 +59,7 @@ def inferred_classes(
     given = np.eye(classes)[np.maximum(labels, 0)] * (labels >= 0)[:, None]
     several = votes is not None and (votes >= 0).any(0).sum() > 1
     sources = sources_of(votes, classes) if votes is not None and several else [label_source(given)]
-    share = share_of_start(int((labels >= 0).sum()))
-    return infer_truth(vectors, given, sources, neighbours=NEIGHBOURS, share=share, seed=seed).truth
+    return infer_truth(vectors, given, sources, seed=seed).truth
 
 
 def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:

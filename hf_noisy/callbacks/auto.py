@@ -30,8 +30,7 @@ class AutoMethod(TruthInference):
        mean cut statistic below 1; 0 is chance), it is not pretrained, or not for such texts, and the labels are taught
        as they are.
     3. `TruthInference` infers classes: from the votes where several sources have voted, else from the labels as one
-       source; with more than 50,000 labels it starts from all of them (`share=1`), since a search for neighbours takes
-       time that grows with their square.
+       source.
     4. If less than 3 % of the labels come out as wrong, they are taught as they are: a method would gain little.
 
     What was chosen, and why, is logged before the first step and in `choice` afterwards. Everything else is as in
@@ -95,7 +94,7 @@ class AutoMethod(TruthInference):
         if not self.facts[_COHERENCE] >= LIKE:
             return
         self.sources = "votes" if self._voters() > 1 else "label"
-        truth = self._infer(vectors, self.share)
+        truth = self._infer(vectors)
         self.facts[_RATE] = float(self.rate)
         if self.rate >= FEW_WRONG:
             self._teach(truth)

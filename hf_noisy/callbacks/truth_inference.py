@@ -20,7 +20,7 @@ from hf_noisy.noise import check_table
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 from hf_noisy.thresholds import collapse
 from hf_noisy.tokens import token_vectors
-from hf_noisy.truth import Source, infer_truth, label_source, posterior, share_of_start, sources_of
+from hf_noisy.truth import Source, infer_truth, label_source, posterior, sources_of
 
 logger = logging.get_logger(__name__)
 VECTORS = ("encoder", "words")
@@ -31,8 +31,7 @@ class TruthInference(NoiseCallback):
     """Teaches each example, labelled or not, the class that its sources and texts like it together speak for.
 
     Once, before the first step, each text becomes a vector, by the encoder as it was pretrained. A linear classifier of
-    the vectors starts from the `share` of the labelled examples whose label agrees best with those of their neighbours
-    (the cut statistic, as in `Neighbours`). Then, `rounds` times, with f_ij its probability of class j for example i:
+    the vectors starts from the given labels. Then, `rounds` times, with f_ij its probability of class j for example i:
 
     1. the prior of an example is f_ij^2 / sum_i f_ij, normalised over j;
     2. a source that votes v on it multiplies this by P(it votes | j) P(v | j), counted over all examples by their priors,
@@ -45,14 +44,15 @@ class TruthInference(NoiseCallback):
     not to be chosen by the labels that were given, which the model no longer learns: keep the last one.
 
     Source: Raykar et al., "Learning From Crowds", JMLR 2010, for classifier and sources in one expectation-maximisation;
-    Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022, for the start. The name is that of the
+    Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022, for a start by a share. The name is that of the
     task (Zheng et al., "Truth Inference in Crowdsourcing", VLDB 2017). Here, unlike in Raykar et al.: more than two
     classes, sources that abstain, priors that are sharpened and divided by the frequency of their class (Xie et al., "Unsupervised
-    Deep Embedding for Clustering Analysis", ICML 2016), a start by neighbours, and the encoder is fine-tuned on what comes out.
+    Deep Embedding for Clustering Analysis", ICML 2016), and the encoder is fine-tuned on what comes out.
 
     Args:
-        share: of the labelled examples that the classifier starts from, in (0, 1].
-        neighbours: of an example, at least 1.
+        share: of the labelled examples that the classifier starts from, in (0, 1]; below 1 those whose label agrees best
+            with the labels of their neighbours (the cut statistic, as in `Neighbours`).
+        neighbours: of an example, for such a start, at least 1.
         rounds: at least 1.
         weight_penalty: of half the squared weights of the classifier, against its mean loss, at least 0. It sees 64
             principal components of unit mean variance.
@@ -80,7 +80,7 @@ class TruthInference(NoiseCallback):
     Logged: `estimated_noise_rate`, one less the mean probability of the given labels.
 
     >>> TruthInference().share
-    0.6
+    1.0
     """
 
     roles = (AUTHOR, GUESSER)
@@ -89,7 +89,7 @@ class TruthInference(NoiseCallback):
 
     def __init__(
         self,
-        share: float = 0.6,
+        share: float = 1.0,
         neighbours: int = 20,
         rounds: int = 6,
         weight_penalty: float = 0.1,
@@ -135,7 +135,7 @@ class TruthInference(NoiseCallback):
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if not bool(self.inferred):
             self.inferred.fill_(True)
-            self._teach(self._infer(self._vectors(self.vectors), self.share))
+            self._teach(self._infer(self._vectors(self.vectors)))
         elif epoch > 0 and self.refine and not bool(self.refined):
             self.refined.fill_(True)
             self._teach(self._refine(survey().probs))
@@ -144,7 +144,7 @@ class TruthInference(NoiseCallback):
         """(rows, classes) zero where there is no label."""
         return one_hot(self.context.labels.cpu(), self.context.classes).double().numpy()
 
-    def _infer(self, vectors: np.ndarray, share: float) -> np.ndarray:
+    def _infer(self, vectors: np.ndarray) -> np.ndarray:
         """(rows, classes) what to teach, and the rate; the given labels if one class would swallow the others."""
         given = self._given()
         found = infer_truth(
@@ -152,7 +152,7 @@ class TruthInference(NoiseCallback):
             given,
             self._sources(given),
             neighbours=self.neighbours,
-            share=share_of_start(int((given.sum(1) > 0).sum()), share),
+            share=self.share,
             rounds=self.rounds,
             penalty=self.weight_penalty,
             sharpen=self.sharpen,
