@@ -40,7 +40,9 @@ class TruthInference(NoiseCallback):
 
     The last posteriors are the targets of the first epoch. Before the second, the encoder that was fine-tuned on them
     predicts all examples, the mean of its predictions and the classifier's takes the place of f in steps 1 and 2, and what
-    comes out is taught to the end: of the two, neither is the better one everywhere. The sources are the votes (a column `weak_labels`); without votes the given labels are what one source says. An epoch is
+    comes out is taught to the end: of the two, neither is the better one everywhere.
+
+    The sources are the votes (a column `weak_labels`); without votes the given labels are what one source says. An epoch is
     not to be chosen by the labels that were given, which the model no longer learns: keep the last one.
 
     Source: Raykar et al., "Learning From Crowds", JMLR 2010, for classifier and sources in one expectation-maximisation;
@@ -69,13 +71,13 @@ class TruthInference(NoiseCallback):
             states for "encoder".
 
     Trusted rows keep their label and are believed throughout. If a class swallows the inferred ones, or loses all of its own
-    (`hf_noisy.thresholds.collapse`), the given labels are taught after all, which is said with numbers.
+    (`hf_noisy.thresholds.collapse`), the given labels are taught after all, or what was taught before; numbers say so.
 
-    Costs two passes over the training set, a search whose time grows with the square of the labelled rows (with more than
-    50,000 the classifier starts from all of them, without a search), and seconds for the classifier; a step costs nothing;
-    4 x classes bytes a row. Prefer it with a pretrained encoder, whatever
-    the noise, and most of all where several sources vote. Any criterion, networks, averages and methods that weigh or choose
-    rows go with it; a noise channel and other methods that decide targets do not.
+    Costs two passes over the training set and seconds for the classifier (with a `share` below 1 also a search whose time
+    grows with the square of the labelled rows); a step costs nothing; 8 x classes bytes a row, without `refine` half of
+    them. Prefer it with a pretrained encoder, whatever the noise, and most of all where several sources vote. Any criterion,
+    networks, averages and methods that weigh or choose rows go with it; a noise channel and other methods that decide
+    targets do not.
 
     Logged: `estimated_noise_rate`, one less the mean probability of the given labels.
 
