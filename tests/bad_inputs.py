@@ -729,7 +729,7 @@ OUTSIDE: dict[str, Any] = {
     "matrix_from": "modle", "max_condition": 0, "min_count": 0, "min_labels": 1, "momentum": 1.0, "neighbours": 0, "noise_rate": 40,
     "nonnegative": _NO_FLAG, "precision": 90, "prior": -1, "q": 2, "ramp_epochs": -1, "rate": 20, "refresh": "eopch",
     "refresh_epochs": 0, "rounds": 0, "regularizer": "trcae", "regularizer_weight": -1, "schedule": "fixde", "score": "cut",
-    "share": 60, "sharpen": _NO_FLAG, "sources": "vots", "start": -1, "targets": "sfot", "temperature": 0, "threshold": 95, "tokens": [[2]],
+    "share": 60, "sharpen": _NO_FLAG, "refine": _NO_FLAG, "sources": "vots", "start": -1, "targets": "sfot", "temperature": 0, "threshold": 95, "tokens": [[2]],
     "trained_views": 3, "vectors": [[float("nan")]], "warmup": 40, "warmup_epochs": -1, "weight": -1, "weight_penalty": -1,
 }  # fmt: skip
 _NAMED = {"matrix": "matrix[0] sums to", "tokens": "tokens[0]", "vectors": "vectors[0]"}  # a row of the value

@@ -199,6 +199,7 @@ PARAMETERS: dict[str, Callable[[int], Parameters]] = {  # by the number of class
         "rounds": st.integers(1, 3),
         "weight_penalty": amounts(),
         "sharpen": st.booleans(),
+        "refine": st.booleans(),
         "sources": st.sampled_from(["votes", "label", None]),
     },
     "rule_masking": lambda k: {

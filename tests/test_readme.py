@@ -50,17 +50,29 @@ def test_each_speed_command_names_methods_that_there_are(command):
     assert [parse_method(spec)[0] for spec in methods] == [spec.partition(":")[0] for spec in methods]
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """In the place of the reader's pretrained encoder."""
+    folder = tmp_path_factory.mktemp("encoder") / "model"
+    for part in small_encoder(["a good day", "a bad day"], max_length=64):
+        part.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory) -> Path:
+    """One file of results for all benchmarks: a run that two commands share is run once."""
+    return tmp_path_factory.mktemp("benchmarks") / "results.jsonl"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command in OTHERS if command not in SPEEDS[1:]])  # alike
-def test_each_command_runs(tmp_path, command):
+def test_each_command_runs(tmp_path, model, lines, command):
     words = [word.replace("../shared", str(ROOT.parent / "shared")) for word in shlex.split(command)]
     shared = [word for word in words if "shared" in word]
     if any(not Path(word).exists() for word in shared):
         pytest.skip("the real corpora are not beside this checkout (../shared/data)")
-    if "MODEL" in words:  # the reader's pretrained encoder
-        for part in small_encoder(["a good day", "a bad day"], max_length=64):
-            part.save_pretrained(tmp_path / "model")
-        words[words.index("MODEL")] = str(tmp_path / "model")
+    words = [str(model) if word == "MODEL" else word for word in words]
     job = (
         words[1]
         if words[0] == "hf-noisy"
@@ -88,7 +100,7 @@ def test_each_command_runs(tmp_path, command):
             "--data",
             shared[0],
             "--output",
-            str(tmp_path / "results.jsonl"),
+            str(lines),
             "--report",
             str(tmp_path / "report.md"),
         ]
