@@ -38,9 +38,8 @@ def _column(dataset: Any, name: str, kind: Any) -> list[np.ndarray]:
     rows: list[np.ndarray] = []
     for lists in dataset.select_columns([name]).with_format("arrow")[:][name].iterchunks():
         ends = np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))
-        rows += np.split(lists.flatten().to_numpy(zero_copy_only=False).astype(kind), ends)[
-            :-1
-        ]  # after the last is nothing
+        parts = np.split(lists.flatten().to_numpy(zero_copy_only=False).astype(kind), ends)
+        rows += parts[:-1]  # after the last is nothing
     return rows
 
 

@@ -28,7 +28,7 @@ from hf_noisy.estimation.frozen import out_of_fold_probabilities
 from hf_noisy.estimation.inputs import check_features, check_labels
 from hf_noisy.estimation.report import NoiseReport, estimate_noise
 from hf_noisy.noise import check_distributions, check_table
-from hf_noisy.truth import mean_coherence
+from hf_noisy.truth import mean_coherence, voters
 from hf_noisy.weak import check_votes, label_model_probabilities
 
 ESTIMATORS = ("neighbours", "dual_t", "anchor_points", "dawid_skene", "label_model")  # those that take seconds
@@ -146,7 +146,7 @@ def audit_labels(
             noise.kind,
             labelled=len(kept),
             rows=len(every),
-            sources=1 if cast is None else int((cast >= 0).any(0).sum()),
+            sources=voters(cast),
             coherence=mean_coherence(found.vectors, np.eye(classes)[given], NEIGHBOURS, seed),
             rate=float(SCORERS["truth"](found).mean()),
         ),

@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_noisy.coherence import coherences
 from hf_noisy.domains import check_choice, check_fraction
-from hf_noisy.truth import infer_truth, label_source, sources_of
+from hf_noisy.truth import infer_truth, label_source, sources_of, voters
 
 NEIGHBOURS = 20  # of a row, as in `Neighbours`
 
@@ -57,8 +57,7 @@ def inferred_classes(
         seed: of ties.
     """
     given = np.eye(classes)[np.maximum(labels, 0)] * (labels >= 0)[:, None]
-    several = votes is not None and (votes >= 0).any(0).sum() > 1
-    sources = sources_of(votes, classes) if votes is not None and several else [label_source(given)]
+    sources = sources_of(votes, classes) if votes is not None and voters(votes) > 1 else [label_source(given)]
     return infer_truth(vectors, given, sources, seed=seed).truth
 
 

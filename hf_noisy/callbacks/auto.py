@@ -14,7 +14,7 @@ from hf_noisy.domains import check_whole
 from hf_noisy.labels import has_label
 from hf_noisy.supervision import Context, Survey
 from hf_noisy.thresholds import FEW_WRONG
-from hf_noisy.truth import mean_coherence
+from hf_noisy.truth import mean_coherence, voters
 
 logger = logging.get_logger(__name__)
 _LOOKED, _COHERENCE, _RATE = range(3)  # facts
@@ -63,7 +63,7 @@ class AutoMethod(TruthInference):
         return choose_method(
             labelled=self._labelled(),
             rows=self.context.rows,
-            sources=self._voters(),
+            sources=voters(self.context.votes),
             coherence=float(facts[_COHERENCE]),
             rate=float(facts[_RATE]),
             min_labels=self.min_labels,
@@ -93,7 +93,7 @@ class AutoMethod(TruthInference):
         self.facts[_COHERENCE] = mean_coherence(vectors, self._given(), self.neighbours, self.context.seed)
         if not self.facts[_COHERENCE] >= LIKE:
             return
-        self.sources = "votes" if self._voters() > 1 else "label"
+        self.sources = "votes" if voters(self.context.votes) > 1 else "label"
         truth = self._infer(vectors)
         self.facts[_RATE] = float(self.rate)
         if self.rate >= FEW_WRONG:
@@ -101,11 +101,6 @@ class AutoMethod(TruthInference):
 
     def _labelled(self) -> int:
         return int(has_label(self.context.labels).sum())
-
-    def _voters(self) -> int:
-        """Sources that vote at all; 1 where there are labels alone."""
-        votes = self.context.votes
-        return 1 if votes is None else int((votes >= 0).any(0).sum())
 
     def state_dict(self) -> dict[str, Tensor]:
         return {**super().state_dict(), "facts": self.facts}
