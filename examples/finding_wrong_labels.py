@@ -7,17 +7,19 @@ compute as a multiple of one training; the estimated rate and kind; how many of 
 test accuracy of training again after the suspects got their suggested label. What the file holds is not run again. Gold labels
 measure and nothing else. `--report FILE` writes tables of the file.
 
-cleanlab is given out-of-fold probabilities of the same encoder, fine-tuned on each of five folds; the audit one training on all
-rows, and one pass of the encoder as it was. "cleanlab, issues first" ranks what its confident learning finds above the rest.
+cleanlab is given out-of-fold probabilities of the same encoder, fine-tuned on each of five folds; the audit one pass of the
+encoder as it was, and what one training on all rows shows where that is added. "cleanlab, issues first" ranks what its
+confident learning finds above the rest. "only NAME" is one scorer of the audit alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +27,23 @@ import datasets
 import numpy as np
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
+from datasets import Dataset
+from safetensors.numpy import load_file, save_file
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import KFold
 from transformers import AutoModel
 from transformers.utils import logging
 
-from hf_noisy.audit import SCORERS, AuditContent, audit_labels
+from hf_noisy.audit import AuditContent, audit_labels
+from hf_noisy.audit.scorers import DEFAULT, wrongness
 from hf_noisy.benchmark import Settings
 from hf_noisy.benchmark.data import Data, prepare
 from hf_noisy.benchmark.settings import FOLDS, Run
 from hf_noisy.benchmark.training import Bench
 from hf_noisy.estimation import mean_vectors
 
-OURS, FROZEN = "audit, one training", "audit, no training"
+OURS = "audit"
+ADDED = ("margin", "disagreements")  # what a training shows, beside the scorers of the audit
 REVIEWED = 100
 
 
@@ -54,6 +60,7 @@ def main() -> int:
     parser.add_argument("--learning_rate", type=float, default=3e-4)
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--output", type=Path, default=Path("audit.jsonl"))
+    parser.add_argument("--trainings", type=Path, help="a folder that keeps what trainings gave, to go on from")
     parser.add_argument("--report", type=Path)
     given = parser.parse_args()
     datasets.disable_progress_bars()
@@ -77,7 +84,7 @@ def main() -> int:
                 about = {"dataset": run.dataset, "seed": seed, "settings": settings.record()}
                 if any(about.items() <= line.items() for line in lines):
                     continue
-                line = about | measure(prepare(run, settings, {}), settings, seed)
+                line = about | measure(Trainings(run, settings, given.trainings), seed)
                 lines.append(line)
                 with given.output.open("a") as file:
                     file.write(json.dumps(line) + "\n")
@@ -87,29 +94,56 @@ def main() -> int:
     return 0
 
 
-def measure(data: Data, settings: Settings, seed: int) -> dict[str, Any]:
+class Trainings:
+    """The trainings of one corpus, noise and seed; those that the folder holds are not run again."""
+
+    def __init__(self, run: Run, settings: Settings, folder: Path | None) -> None:
+        self.data, self.settings, self.folder = prepare(run, settings, {}), settings, folder
+        self.name = f"{run.dataset}-{settings.noise or 'given'}-{run.seed}"
+        self.bench = Bench(settings, self.data, run.seed)
+
+    def fit(self, name: str, rows: Dataset, test: Dataset) -> dict[str, np.ndarray]:
+        """`predictions` of the last epoch and `probabilities` of `test`, `seconds` of the processor, and what was shown of each
+        of `rows`."""
+        about = json.dumps([self.settings.record(), rows["text"][:], rows["labels"][:]])
+        file = None
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = self.folder / f"{self.name}-{name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}.safetensors"
+            if file.exists():
+                return load_file(file)
+        fit = self.bench.fit(rows, learning_rate=self.settings.learning_rates[0], test=test)
+        found = {
+            **fit.examples,
+            "predictions": fit.predictions[-1],
+            "probabilities": fit.probabilities,
+            "seconds": fit.seconds[1],
+        }
+        if file is not None:
+            save_file({key: np.ascontiguousarray(value) for key, value in found.items()}, file)
+        return found
+
+
+def measure(trainings: Trainings, seed: int) -> dict[str, Any]:
     """What is found in one corpus."""
-    bench = Bench(settings, data, seed)
+    data, bench, settings = trainings.data, trainings.bench, trainings.settings
     kept = np.flatnonzero(data.train.labels >= 0)
     labels, gold = data.train.labels[kept], data.train.gold[kept]
     rows = data.train.labelled(data.train.labels)
-    rate = settings.learning_rates[0]
-    fit = bench.fit(rows, learning_rate=rate, test=data.test.dataset)
-    training = float(fit.seconds[1])
+    fit = trainings.fit("all", rows, data.test.dataset)
+    training = float(fit["seconds"])
     start = time.process_time()
     vectors = encode(data, bench, settings)
     encoded = time.process_time() - start
     start = time.process_time()
-    frozen = audit(data, vectors, None, seed)
-    took = {FROZEN: encoded + time.process_time() - start}
-    ours = audit(data, vectors, fit.examples, seed)
-    took[OURS] = training + took[FROZEN]
-    scores = {OURS: ours.rows.wrongness, FROZEN: frozen.rows.wrongness, "mean loss": fit.examples["loss"]}
-    took["mean loss"] = training
-    for name in SCORERS:
-        if name != "sources" or data.train.votes.shape[1] > 1:
-            scores[f"only {name}"] = audit(data, vectors, fit.examples, seed, [name]).rows.wrongness
-    probabilities, took["cleanlab, self-confidence"] = out_of_fold(bench, data, seed)
+    ours = audit(data, vectors, fit, seed)
+    took = {OURS: encoded + time.process_time() - start, "mean loss": training}
+    scores = {OURS: ours.rows.wrongness, "mean loss": fit["loss"]}
+    for name in ADDED:
+        scores[f"audit and {name}"] = together(ours, (*DEFAULT, name))
+        took[f"audit and {name}"] = training + took[OURS]
+    scores |= {f"only {name}": values for name, values in ours.scores.items()}
+    probabilities, took["cleanlab, self-confidence"] = out_of_fold(trainings, seed)
     start = time.process_time()
     quality = get_label_quality_scores(labels, probabilities)
     issues = find_label_issues(labels, probabilities, n_jobs=1)
@@ -118,7 +152,7 @@ def measure(data: Data, settings: Settings, seed: int) -> dict[str, Any]:
     wrong = labels != gold
     corrected = data.train.labels.copy()
     corrected[kept[ours.suspect]] = ours.rows.suggested_labels[ours.suspect]
-    again = bench.fit(data.train.labelled(corrected), learning_rate=rate, test=data.test.dataset)
+    again = trainings.fit("corrected", data.train.labelled(corrected), data.test.dataset)
     first = {name: np.argsort(-np.asarray(value), kind="stable") for name, value in scores.items()}
     return {
         "rows": len(labels),
@@ -134,7 +168,7 @@ def measure(data: Data, settings: Settings, seed: int) -> dict[str, Any]:
         },
         "suspects": int(ours.suspect.sum()),
         "labels_right": [float((~wrong).mean()), float((corrected[kept] == gold).mean())],
-        "accuracy": [float((f.predictions[-1] == data.test.gold).mean()) for f in (fit, again)],
+        "accuracy": [float((found["predictions"] == data.test.gold).mean()) for found in (fit, again)],
     }
 
 
@@ -145,31 +179,32 @@ def encode(data: Data, bench: Bench, settings: Settings) -> np.ndarray:
     return mean_vectors(encoder, bench.tokenizer, data.train.dataset["text"][:], max_length=settings.max_length)
 
 
-def audit(
-    data: Data, vectors: np.ndarray, shown: dict[str, np.ndarray] | None, seed: int, scorers: list[str] | None = None
-) -> AuditContent:
+def audit(data: Data, vectors: np.ndarray, shown: dict[str, np.ndarray], seed: int) -> AuditContent:
     """Of the labels as given; `shown` is of the labelled rows."""
     labelled = data.train.labels >= 0
-    dynamics = None
-    if shown is not None:
-        dynamics = {name: np.zeros(len(labelled)) for name in ("seen", "disagreements", "loss", "margin")}
-        for name, values in dynamics.items():
-            values[labelled] = shown[name]
-    votes = data.train.votes
+    dynamics = {name: np.zeros(len(labelled)) for name in ("seen", "disagreements", "loss", "margin")}
+    for name, values in dynamics.items():
+        values[labelled] = shown[name]
     texts = data.train.dataset["text"][:]
     return audit_labels(
-        texts, data.train.labels, data.class_names, vectors, votes=votes, dynamics=dynamics, scorers=scorers, seed=seed
+        texts, data.train.labels, data.class_names, vectors, votes=data.train.votes, dynamics=dynamics, seed=seed
     )
 
 
-def out_of_fold(bench: Bench, data: Data, seed: int) -> tuple[np.ndarray, float]:
+def together(found: AuditContent, names: Sequence[str]) -> np.ndarray:
+    """(rows,) the mean rank by these scorers."""
+    return wrongness(found.scores, dict.fromkeys(names, 1.0), found.noise.rate)
+
+
+def out_of_fold(trainings: Trainings, seed: int) -> tuple[np.ndarray, float]:
     """(labelled rows, classes) by trainings that never saw the row, and what they took."""
-    rows = data.train.labelled(data.train.labels)
-    probabilities, seconds = np.zeros((len(rows), data.classes)), 0.0
-    for others, fold in KFold(FOLDS, shuffle=True, random_state=seed).split(probabilities):
-        fit = bench.fit(rows.select(others), learning_rate=bench.settings.learning_rates[0], test=rows.select(fold))
-        probabilities[fold] = fit.probabilities
-        seconds += float(fit.seconds[1])
+    rows = trainings.data.train.labelled(trainings.data.train.labels)
+    probabilities, seconds = np.zeros((len(rows), trainings.data.classes)), 0.0
+    splits = KFold(FOLDS, shuffle=True, random_state=seed).split(probabilities)
+    for number, (others, fold) in enumerate(splits):
+        fit = trainings.fit(f"fold{number}", rows.select(others), rows.select(fold))
+        probabilities[fold] = fit["probabilities"]
+        seconds += float(fit["seconds"])
     return probabilities, seconds
 
 

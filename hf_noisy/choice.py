@@ -6,38 +6,75 @@ from typing import Any
 
 from hf_noisy.thresholds import FEW_WRONG
 
-LIKE = 1.0  # mean cut statistic, from which similar texts say enough of a label
+LIKE = 1.0  # mean cut statistic, from which the encoder sees labels as similar texts have them
+SURE = 2.0  # standard errors by which labels must be told from texts better than by their frequency
 MIN_LABELS = 50  # from which something is inferred of the others
 
 
+def choose_view(sources: int, coherence: float) -> str:
+    """What truth is inferred from: "encoder", "words" or "both", as `TruthInference(vectors=...)` takes them.
+
+    Where several sources vote, the words of a text give away which rule spoke, and a classifier that sees them repeats the
+    rules: the encoder alone, unless it sees too little (then the words are all there is). Where there are labels alone, words
+    and encoder together infer more than either.
+
+    Args:
+        sources: that vote at all; 1 where there are labels alone.
+        coherence: the mean cut statistic of the labels by the encoder's vectors (`hf_noisy.truth.mean_coherence`).
+
+    >>> choose_view(1, 0.5), choose_view(10, 2.0), choose_view(10, 0.1)
+    ('both', 'encoder', 'words')
+    """
+    if sources <= 1:
+        return "both"
+    return "encoder" if coherence >= LIKE else "words"
+
+
 def choose_method(
-    *, labelled: int, rows: int, sources: int, coherence: float, rate: float, min_labels: int = MIN_LABELS
+    *,
+    labelled: int,
+    rows: int,
+    sources: int,
+    coherence: float,
+    told: float,
+    rate: float,
+    min_labels: int = MIN_LABELS,
 ) -> tuple[str, dict[str, Any], str]:
     """The method, its parameters and the reason in a sentence.
 
-    Cross-entropy on the labels as they are (`ce`) with too few labels, where similar texts say too little of them, and where
-    too few come out as wrong; else `truth_inference`.
+    Cross-entropy on the labels as they are (`ce`) with too few labels, where texts say too little of them, and where too few come
+    out as wrong; else `truth_inference`.
 
     Args:
         labelled: rows with a label.
         rows: all of them.
         sources: that vote at all; 1 where there are labels alone.
-        coherence: the mean cut statistic of the labels (`hf_noisy.truth.mean_coherence`).
+        coherence: the mean cut statistic of the labels by the encoder's vectors (`hf_noisy.truth.mean_coherence`).
+        told: by how many standard errors labels are told from texts better than by their frequency
+            (`hf_noisy.truth.predictability`).
         rate: share of the labels that `hf_noisy.truth.infer_truth` takes for wrong.
         min_labels: below which nothing is inferred.
 
-    >>> choose_method(labelled=900, rows=1000, sources=1, coherence=2.0, rate=0.2)[:2]
-    ('truth_inference', {'sources': 'label'})
+    >>> choose_method(labelled=900, rows=1000, sources=1, coherence=2.0, told=9.0, rate=0.2)[:2]
+    ('truth_inference', {'sources': 'label', 'vectors': 'both'})
     """
     if labelled < min_labels:
         return "ce", {}, f"{labelled} labels are too few to infer others from (expected {min_labels})."
-    if not coherence >= LIKE:
-        told = f"a mean cut statistic of {coherence:.2g} by this encoder, expected {LIKE:g}"
-        return "ce", {}, f"similar texts say too little of a label ({told})."
+    if not told >= SURE:
+        by = f"{told:.1f} standard errors better than by its frequency, expected {SURE:g}"
+        return "ce", {}, f"texts say too little of a label (it is told from them {by})."
     wrong = f"{rate:.1%} of {labelled:,} labels come out as wrong"
     if rate < FEW_WRONG:
         return "ce", {}, f"{wrong}, too few for a method to pay."
     by = f"the votes of {sources} sources" if sources > 1 else "the labels as one source"
+    view = choose_view(sources, coherence)
     unlabeled = f"; {rows - labelled:,} rows without a label are taught too" if rows > labelled else ""
-    reason = f"{wrong}, by {by} and by similar texts (a mean cut statistic of {coherence:.2g}){unlabeled}."
-    return "truth_inference", {"sources": "votes" if sources > 1 else "label"}, reason
+    reason = f"{wrong}, by {by} and by {_SEEN[view]} (labels have a mean cut statistic of {coherence:.2g} by the encoder){unlabeled}."
+    return "truth_inference", {"sources": "votes" if sources > 1 else "label", "vectors": view}, reason
+
+
+_SEEN = {
+    "encoder": "what the encoder sees in texts",
+    "words": "their words, since the encoder sees little of the labels",
+    "both": "texts, their words and what the encoder sees in them",
+}

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 
-def coherences(vectors: np.ndarray, labels: np.ndarray, neighbours: int, score: str) -> np.ndarray:
+@dataclass(frozen=True)
+class Near:
+    """The nearest neighbours of each text, by the angle between vectors."""
+
+    rows: np.ndarray  # (rows, neighbours) row numbers, the nearest first
+    distances: np.ndarray  # (rows, neighbours) between unit vectors, in [0, 2]
+
+
+def search(vectors: np.ndarray, neighbours: int) -> Near:
+    """Compares each row with all others.
+
+    Args:
+        vectors: (rows, width); their length does not count.
+        neighbours: below the number of rows.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    units = unit_rows(vectors)
+    distances, rows = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(units).kneighbors()
+    return Near(rows, distances)
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """(rows, width) each row at length 1; zeros stay."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def coherences(near: Near, labels: np.ndarray, score: str) -> np.ndarray:
     """(rows,) how well each label fits those of its nearest neighbours, as `Neighbours` defines it; larger is better.
 
     Where all labels are alike, the cut statistic is 0.
 
     Args:
-        vectors: (rows, width); their length does not count.
+        near: of the same rows.
         labels: (rows, classes), each row of sum 1.
-        neighbours: below the number of rows.
         score: "cut_statistic" or "votes".
 
     >>> angles = np.array([0, 10, 20, 180, 190, 200]) * np.pi / 180
-    >>> vectors = np.stack([np.cos(angles), np.sin(angles)], 1)
-    >>> coherences(vectors, np.eye(2)[[0, 0, 1, 1, 1, 1]], neighbours=2, score="votes").round(2)
+    >>> near = search(np.stack([np.cos(angles), np.sin(angles)], 1), neighbours=2)
+    >>> coherences(near, np.eye(2)[[0, 0, 1, 1, 1, 1]], score="votes").round(2)
     array([0.53, 0.5 , 0.  , 1.  , 1.  , 1.  ])
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units = vectors / np.where(lengths > 0, lengths, 1)
-    distances, nearest = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(units).kneighbors()
-    weights = 1 / (1 + distances)  # (rows, neighbours)
-    same = np.einsum("nc,nkc->nk", labels, labels[nearest])
+    weights = 1 / (1 + near.distances)  # (rows, neighbours)
+    same = np.einsum("nc,nkc->nk", labels, labels[near.rows])
     total = weights.sum(1)
     if score == "votes":
         return (weights * same).sum(1) / total

@@ -9,9 +9,11 @@ from hf_noisy import topics
 from hf_noisy.corpus import Corpus, load_corpus
 from hf_noisy.review_rules import labeling_functions
 from hf_noisy.reviews import CLASS_NAMES, generate_reviews
+from hf_noisy.splits import check_most, part_for_test, part_for_training
 from hf_noisy.weak import apply_labeling_functions
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from snorkel.labeling import LabelingFunction
 
 ROWS = {"train": 6000, "valid": 500, "test": 1500}
@@ -19,39 +21,66 @@ TOPIC_ROWS = {"train": 3000, "valid": 300, "test": 1000}
 _SPLITS = 10  # generator seeds set aside for the splits of one seed
 
 
-def embedded_corpus(seed: int = 0) -> Corpus:
+def embedded_corpus(seed: int = 0, *, max_train_rows: int | None = None, max_test_rows: int | None = None) -> Corpus:
     """Write other reviews for each seed, and let always the same labeling functions vote on them.
 
     Args:
         seed: of the reviews.
+        max_train_rows, max_test_rows: the rows that `split_corpus` would choose, so that no others are voted on.
 
     Returns:
         6,000 training, 500 validation and 1,500 test rows, with gold labels.
+
+    Raises:
+        ValueError: fewer than one row asked for.
     """
-    splits = {
-        name: apply_labeling_functions(generate_reviews(rows, _SPLITS * seed + position), labeling_functions())
-        for position, (name, rows) in enumerate(ROWS.items())
-    }
+    texts = {name: generate_reviews(rows, _SPLITS * seed + k) for k, (name, rows) in enumerate(ROWS.items())}
+    splits = _voted_on(texts, labeling_functions(), seed, max_train_rows, max_test_rows)
     return Corpus("reviews", tuple(CLASS_NAMES), **splits)
 
 
-def embedded_topics(functions: Sequence[LabelingFunction], seed: int = 0, *, train_rows: int | None = None) -> Corpus:
+def embedded_topics(
+    functions: Sequence[LabelingFunction],
+    seed: int = 0,
+    *,
+    train_rows: int | None = None,
+    max_train_rows: int | None = None,
+    max_test_rows: int | None = None,
+) -> Corpus:
     """Write other news for each seed, and let `functions` vote on them.
 
     Args:
         functions: `hf_noisy.topic_labels.distant_labels()`, `readers()`, or others.
         seed: of the news.
         train_rows: instead of 3,000.
+        max_train_rows, max_test_rows: the rows that `split_corpus` would choose, so that no others are voted on.
 
     Returns:
         3,000 training, 300 validation and 1,000 test rows of five classes, with gold labels.
+
+    Raises:
+        ValueError: fewer than one row asked for.
     """
     rows = {**TOPIC_ROWS, "train": TOPIC_ROWS["train"] if train_rows is None else train_rows}
-    splits = {
-        name: apply_labeling_functions(topics.generate_topics(count, _SPLITS * seed + position), functions)
-        for position, (name, count) in enumerate(rows.items())
-    }
+    texts = {name: topics.generate_topics(count, _SPLITS * seed + k) for k, (name, count) in enumerate(rows.items())}
+    splits = _voted_on(texts, functions, seed, max_train_rows, max_test_rows)
     return Corpus("topics", tuple(topics.CLASS_NAMES), **splits)
+
+
+def _voted_on(
+    texts: Mapping[str, Dataset],
+    functions: Sequence[LabelingFunction],
+    seed: int,
+    max_train_rows: int | None,
+    max_test_rows: int | None,
+) -> dict[str, Dataset]:
+    check_most(max_train_rows, max_test_rows)
+    chosen = {
+        **texts,
+        "train": part_for_training(texts["train"], max_train_rows, seed),
+        "test": part_for_test(texts["test"], max_test_rows),
+    }
+    return {name: apply_labeling_functions(rows, functions) for name, rows in chosen.items()}
 
 
 def corpus_or_reviews(source: str | None, seed: int, columns: Mapping[str, Any]) -> Corpus:

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,7 +220,7 @@ def _reproduce(trainer: NoisyTrainer) -> str:
         f"trainer = NoisyTrainer({', '.join(['model', 'args', 'train_dataset=train', *extra])})",
         "trainer.train()",
     ]
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     start = _base_model(trainer) or "a model of your own"
     return "\n".join(
         [
@@ -232,6 +233,9 @@ def _reproduce(trainer: NoisyTrainer) -> str:
             f"Packages: {packages}.",
         ]
     )
+
+
+_version = cache(version)  # which reads and parses a file
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

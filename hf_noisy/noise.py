@@ -253,11 +253,16 @@ def inject(
     return instance_dependent(labels, parameter, _needed(spec, "features", features), classes, seed=seed)
 
 
-def check_spec(spec: str) -> str:
+def check_spec(spec: str, classes: int | None = None) -> str:
     """`spec` if `inject` knows it, its rate and its matrix included; else an error, before any example is read.
 
+    Args:
+        spec: as for `inject`.
+        classes: that there will be, where they are known.
+
     Raises:
-        ValueError: an unknown kind, a missing rate or one outside [0, 1), a matrix that is none or cannot be read.
+        ValueError: an unknown kind, a missing rate or one outside [0, 1), a matrix that is none, cannot be read or is of
+            another number of classes.
         TypeError: `spec` is no string.
 
     >>> check_spec("symmetric:0.2")
@@ -266,7 +271,12 @@ def check_spec(spec: str) -> str:
     Traceback (most recent call last):
     ValueError: noise 'symetric:0.2': unknown kind. Did you mean 'symmetric'? Known: symmetric, pair, ...
     """
-    _parsed(spec)
+    kind, parameter = _parsed(spec)
+    if kind == "asymmetric" and classes is not None and len(parameter) != classes:
+        raise ValueError(
+            f"noise {spec!r}: a matrix of {len(parameter)} classes: expected {classes} rows and columns, one a class of the "
+            "corpus."
+        )
     return spec
 
 

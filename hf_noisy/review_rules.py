@@ -62,13 +62,12 @@ def labeling_functions() -> "list[LabelingFunction]":
     """
     from snorkel.labeling import labeling_function
     from snorkel.preprocess import preprocessor
-    from textblob import TextBlob
+    from textblob.en import polarity  # of `TextBlob(text).sentiment`, which makes two classes for each text beside
 
     @preprocessor(memoize=True, memoize_key=lambda x: x.text)
     def with_polarity(x: Any) -> SimpleNamespace:
         sentences = _sentences(x.text)
-        verdict = TextBlob(sentences[-1]).sentiment.polarity
-        return SimpleNamespace(text=x.text, polarity=TextBlob(x.text).sentiment.polarity, verdict=verdict)
+        return SimpleNamespace(text=x.text, polarity=polarity(x.text), verdict=polarity(sentences[-1]))
 
     @labeling_function()
     def praise_words(x: Any) -> int:

@@ -31,15 +31,34 @@ def split_corpus(
     Raises:
         ValueError: fewer than one row asked for.
     """
-    for name, rows in (("max_train_rows", max_train_rows), ("max_test_rows", max_test_rows)):
-        if rows is not None and rows < 1:
-            raise ValueError(f"{name}={rows}: expected at least 1, or None for all.")
+    check_most(max_train_rows, max_test_rows)
     train, valid, test = corpus.train, corpus.valid, corpus.test
     if test is None:
         train, test = hold_out(train, 0.2, seed)
     if valid is None or not covered(votes_of(valid)).any():
         train, valid = hold_out(train, 0.1, seed)
-    return _part(train, max_train_rows, seed), valid, _part(test, max_test_rows, 0)
+    return part_for_training(train, max_train_rows, seed), valid, part_for_test(test, max_test_rows)
+
+
+def check_most(max_train_rows: int | None, max_test_rows: int | None) -> None:
+    """Refuse a size that holds no row.
+
+    Raises:
+        ValueError: fewer than one row asked for.
+    """
+    for name, rows in (("max_train_rows", max_train_rows), ("max_test_rows", max_test_rows)):
+        if rows is not None and rows < 1:
+            raise ValueError(f"{name}={rows}: expected at least 1, or None for all.")
+
+
+def part_for_training(rows: Dataset, most: int | None, seed: int) -> Dataset:
+    """At most so many of the rows, drawn by the seed; of what is drawn already, all."""
+    return _part(rows, most, seed)
+
+
+def part_for_test(rows: Dataset, most: int | None) -> Dataset:
+    """At most so many of the rows, the same for every seed."""
+    return _part(rows, most, 0)
 
 
 def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
@@ -48,13 +67,14 @@ def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = Fal
     return rows.select(kept).add_column("labels", labels[kept])
 
 
-def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Dataset:
-    """Tokens in the place of `text`; longer texts are cut to `max_length` or to what the tokenizer allows."""
+def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, *, keep_text: bool = False) -> Dataset:
+    """Tokens in the place of `text`, or beside it, where methods and audits read it; longer texts are cut to `max_length` or
+    to what the tokenizer allows."""
     length = min(max_length, tokenizer.model_max_length)
     return rows.map(
         lambda batch: tokenizer(batch["text"], truncation=True, max_length=length),
         batched=True,
-        remove_columns="text",
+        remove_columns=None if keep_text else "text",
         load_from_cache_file=False,
     )
 

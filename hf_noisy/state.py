@@ -41,7 +41,7 @@ def token_fingerprint(dataset: Any) -> str:
     if not isinstance(dataset, datasets.Dataset) or "input_ids" not in dataset.column_names:
         return ""
     spread = np.linspace(0, len(dataset) - 1, min(len(dataset), _SAMPLE)).astype(int)
-    tokens = dataset.with_format("arrow").select_columns(["input_ids"]).select(spread)[:]["input_ids"].to_pylist()
+    tokens = dataset.with_format("arrow", columns=["input_ids"])[spread]["input_ids"].to_pylist()
     return hashlib.sha256(repr(tokens).encode()).hexdigest()[:16]
 
 

@@ -43,11 +43,27 @@ def _column(dataset: Any, name: str, kind: Any) -> list[np.ndarray]:
     return rows
 
 
-def token_vectors(by: str, dataset: Any, seed: int = 0) -> np.ndarray:
-    """(rows, at most 128) a latent semantic analysis of tokens and pairs of tokens: no encoder, so none need be pretrained.
+def word_vectors(by: str, dataset: Any, seed: int = 0) -> np.ndarray:
+    """(rows, at most 128) a latent semantic analysis of words and pairs of words: no encoder, so none need be pretrained.
+
+    The words are those of a column `text` where every row has one, whole; else the tokens, as far as texts were not cut.
 
     Args, Raises: as `token_ids`; `seed` is of the analysis.
     """
+    texts = _texts(dataset)
+    if texts is not None:
+        return latent_semantic_vectors(texts, seed)
     ids, real = token_ids(by, dataset)
     texts = [" ".join(map(str, row[mask])) for row, mask in zip(ids, real, strict=True)]
     return latent_semantic_vectors(texts, seed, lowercase=False, token_pattern=r"\S+")
+
+
+def _texts(dataset: Any) -> list[str] | None:
+    """The column `text`, or None where a row has none."""
+    if "text" not in columns_of(dataset):
+        return None
+    if isinstance(dataset, datasets.Dataset):
+        texts = dataset.with_format(None)["text"][:]
+    else:
+        texts = [dataset[row].get("text") for row in range(len(dataset))]
+    return texts if all(isinstance(text, str) and text for text in texts) else None

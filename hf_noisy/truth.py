@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hf_noisy.coherence import coherences, most_coherent
+from hf_noisy.coherence import coherences, most_coherent, search, unit_rows
+from hf_noisy.estimation.frozen import out_of_fold_probabilities
 from hf_noisy.estimation.heads import fit_head, principal
 from hf_noisy.thresholds import frequency_normalised
 
@@ -25,6 +26,7 @@ _FEWEST = 5  # votes of a source by which its matrix can be fitted
 _PSEUDO_COUNT = 1.0  # of a row of a source's matrix, spread evenly
 _SAMPLE = 5_000  # rows by which vectors are judged
 _TINY = 1e-9
+_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,15 @@ def label_source(given: np.ndarray) -> Source:
     return Source(rows, given[rows])
 
 
+def beside(vectors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """(rows, width + words) two views of the same texts, each at unit length, so that neither outweighs the other.
+
+    >>> beside(np.array([[3.0, 4.0]]), np.array([[2.0]])).tolist()
+    [[0.6, 0.8, 1.0]]
+    """
+    return np.concatenate([unit_rows(vectors), unit_rows(words)], axis=1)
+
+
 def mean_coherence(vectors: np.ndarray, given: np.ndarray, neighbours: int, seed: int = 0) -> float:
     """The mean cut statistic of the labels, by at most 5,000 rows: about 0 where near texts have labels like any others.
 
@@ -132,15 +143,38 @@ def mean_coherence(vectors: np.ndarray, given: np.ndarray, neighbours: int, seed
     labelled = np.flatnonzero(given.sum(1) > 0)
     if len(labelled) > _SAMPLE:
         labelled = np.random.default_rng(seed).choice(labelled, _SAMPLE, replace=False)
-    found = coherences(vectors[labelled], given[labelled], min(neighbours, len(labelled) - 1), "cut_statistic")
-    return float(found.mean())
+    near = search(vectors[labelled], min(neighbours, len(labelled) - 1))
+    return float(coherences(near, given[labelled], "cut_statistic").mean())
+
+
+def predictability(vectors: np.ndarray, given: np.ndarray, seed: int = 0) -> float:
+    """By how many standard errors the labels are told from the vectors, out of fold, better than by the commonest class.
+
+    About 0 or below where vectors say nothing of the labels: then nothing can be inferred of them. NaN where there are too few
+    to hold some out. By at most 5,000 rows.
+
+    Args:
+        vectors: (rows, width)
+        given: (rows, classes) labels, zero rows where there is none.
+        seed: of the folds, and of the rows that are looked at.
+    """
+    labelled = np.flatnonzero(given.sum(1) > 0)
+    if len(labelled) > _SAMPLE:
+        labelled = np.random.default_rng(seed).choice(labelled, _SAMPLE, replace=False)
+    labels = given[labelled].argmax(1)
+    shares = np.bincount(labels, minlength=given.shape[1]) / max(len(labels), 1)
+    if len(labels) < 2 * _FOLDS or shares.max() == 1:
+        return float("nan")
+    found = out_of_fold_probabilities(vectors[labelled], labels, given.shape[1], _FOLDS, seed).argmax(1)
+    error = np.sqrt(shares.max() * (1 - shares.max()) / len(labels))
+    return float(((found == labels).mean() - shares.max()) / error)
 
 
 def _anchors(vectors: np.ndarray, given: np.ndarray, neighbours: int, share: float, seed: int) -> np.ndarray:
     """Numbers of the most coherent `share` of these texts, and of the most coherent text of each class."""
     if share >= 1:
         return np.arange(len(given))
-    coherence = coherences(vectors, given, min(neighbours, len(given) - 1), "cut_statistic")
+    coherence = coherences(search(vectors, min(neighbours, len(given) - 1)), given, "cut_statistic")
     chosen = most_coherent(coherence, np.zeros(len(given), dtype=np.int64), share, seed)
     of_class = most_coherent(coherence, given.argmax(1), _TINY, seed)  # at least one row each
     return np.flatnonzero(np.maximum(chosen, of_class))

@@ -60,7 +60,13 @@ class LowResource(Recipe):
     training_arguments = LowResourceTrainingArguments
 
     def embedded(self, seed: int) -> Corpus:
-        return embedded_topics(distant_labels(), seed, train_rows=EMBEDDED_ROWS)
+        return embedded_topics(
+            distant_labels(),
+            seed,
+            train_rows=EMBEDDED_ROWS,
+            max_train_rows=self.given.max_train_rows,
+            max_test_rows=self.given.max_test_rows,
+        )
 
     def source_names(self) -> list[str] | None:
         return None if self.given.dataset else [source.name for source in distant_labels()]

@@ -51,7 +51,12 @@ class Topics(Recipe):
     training_arguments = TopicsTrainingArguments
 
     def embedded(self, seed: int) -> Corpus:
-        return embedded_topics(SOURCES[self.given.labels](), seed)
+        return embedded_topics(
+            SOURCES[self.given.labels](),
+            seed,
+            max_train_rows=self.given.max_train_rows,
+            max_test_rows=self.given.max_test_rows,
+        )
 
     def source_names(self) -> list[str] | None:
         return None if self.given.dataset else [source.name for source in SOURCES[self.given.labels]()]

@@ -492,6 +492,13 @@ def votes() -> Cases:
             trains(callbacks=lambda: [CandidateLabels()]),
             "CandidateLabels ... expected a column weak_labels ... apply_labeling_functions",
         ),
+        "candidates of sources that all abstain": (
+            trains(
+                lambda: token_dataset(3).add_column("weak_labels", [[-1, -1]] * 3),
+                callbacks=lambda: [CandidateLabels()],
+            ),
+            "all 2 sources abstain on all 3 rows ... expected at least one vote",
+        ),
         "masking without votes": (
             trains(callbacks=lambda: [RuleMasking()]),
             "RuleMasking ... no votes ... apply_labeling_functions",
@@ -754,6 +761,18 @@ def checked(method: str, values: dict[str, Any]) -> Callable[[Path], object]:
 
 def combinations() -> Cases:
     return {
+        "threshold of chance": (
+            trains(noise_method="pseudo_labeling", noise_kwargs={"threshold": 0.33}),
+            "threshold=0.33 ... expected a number in (1/3, 1] ... Raise it",
+        ),
+        "threshold of chance, for two views": (
+            trains(noise_method="consistency", noise_kwargs={"kind": "fixmatch", "threshold": 0.33}),
+            "threshold=0.33 ... expected a number in (1/3, 1] ... Use 0.95",
+        ),
+        "no row to guess the label of": (
+            trains(noise_method="pseudo_labeling", noise_kwargs={"doubt": None}),
+            'none of the 20 training rows is unlabeled ... Use doubt="model"',
+        ),
         "unknown method": (named("gcee"), "unknown method 'gcee' ... Did you mean 'gce'"),
         "unknown method in a sum": (named("gce+mea"), "unknown method 'mea' ... Did you mean 'mae'"),
         "a sum that ends with +": (named("gce+"), "unknown method '' ... Known: ce"),

@@ -7,6 +7,8 @@ import os
 from collections import Counter
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # threads of several processes at once wait for each other
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import datasets
 import numpy as np
@@ -18,7 +20,13 @@ from hf_noisy import METHODS, NoisyTrainer, NoisyTrainingArguments
 from hf_noisy.labels import columns_of
 
 datasets.disable_progress_bars()
-gc.freeze()  # the Trainer collects garbage before each training: two thirds of a small test, if all modules were looked through
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _modules_are_no_garbage():
+    """The Trainer collects garbage before each training: two thirds of a small test, if all modules were looked through."""
+    gc.collect()
+    gc.freeze()
 
 
 def tiny_model(classes: int = 3, *, dropout: float = 0.0, seed: int = 0, **config) -> BertForSequenceClassification:

@@ -178,6 +178,7 @@ PARAMETERS: dict[str, Callable[[int], Parameters]] = {  # by the number of class
         "threshold": _above_chance(k),
         "augmentation": st.sampled_from(["auto", "none", "word_dropout"]),
         "share": fractions(),
+        "balance": st.booleans(),
     },
     "candidate_labels": lambda k: {
         "start": st.sampled_from(["votes", "uniform"]),

@@ -235,6 +235,8 @@ def test_lines_wait_for_the_cost_of_cross_entropy(corpus, tmp_path, monkeypatch)
     assert run_benchmark([corpus], ["gce"], [0], output, SMALL, processes=3, say=lambda text: None) == []
     costs = {line["method"]: line["cost"] for line in read_results(output)}
     assert costs == {"ce": 1.0, **{name: 1.5 for name in (*FIXED, "gce") if name != "ce"}}
+    for line in read_results(output):
+        assert line["cost"] * line["ce_seconds"] == pytest.approx(line["processor_seconds"])
 
 
 def test_a_line_that_is_added_later_costs_a_multiple_of_cross_entropy_beside_it(corpus, tmp_path, monkeypatch):
@@ -577,6 +579,11 @@ def test_bad_input_ends_before_the_first_run(corpus, tmp_path, monkeypatch):
         attempt(corpus, output, seeds=[])
     with pytest.raises(ValueError, match="seeds: 1, 1: expected each once"):
         attempt(corpus, output, seeds=[1, 1])
+    with pytest.raises(ValueError, match="seeds: -1: expected whole numbers of at least 0"):
+        attempt(corpus, output, seeds=[0, -1])
+    three = "asymmetric:[[1, 0, 0], [0, 1, 0], [0, 0, 1]]"
+    with pytest.raises(ValueError, match="a matrix of 3 classes: expected 2 rows and columns"):
+        attempt(corpus, output, settings=replace(SMALL, noise=three))
     with pytest.raises(ValueError, match="corpora: votes, votes: expected each once"):
         run_benchmark([corpus, "elsewhere/votes"], [], [0], output, SMALL)
     with pytest.raises(ValueError, match="processes=0"):
@@ -669,10 +676,14 @@ def test_the_command_ends_non_zero_and_says_why(tmp_path):
 
 @pytest.mark.slow
 def test_a_step_is_measured_against_the_stock_trainer_and_a_bare_loop():
-    costs = measure_speed(["gce"], rows=4, length=8, rounds=3, say=lambda text: None)
-    assert [cost.name for cost in costs] == [FLOOR, "gce"]
+    methods = ["co_teaching", "glc", "rule_masking"]  # two networks; trusted rows; votes
+    costs = measure_speed(methods, rows=4, length=8, rounds=2, say=lambda text: None)
+    assert [cost.name for cost in costs] == [FLOOR, *methods]
     assert all(0 < cost.low <= cost.ratio <= cost.high for cost in costs)
-    assert "| gce |" in render_speed(costs, "title")
+    assert [cost.networks for cost in costs] == [1, 2, 1, 1]
+    table = [row.split(" | ") for row in render_speed(costs, "title").splitlines()]
+    floor = {row[0].removeprefix("| "): row[2] for row in table if len(row) > 4}
+    assert floor["co_teaching"] == f"{2 * costs[0].ratio:.2f}"
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from test_contract import StopAt
 from hf_noisy import CoTeaching, CrossEntropy, GeneralizedCrossEntropy, NoiseCallback, Predictions, Supervision
 from hf_noisy.callbacks.candidate_labels import CandidateLabels
 from hf_noisy.callbacks.consistency import ConsistencyRegularization
+from hf_noisy.thresholds import balanced_counts
 
 
 def two_views(*networks) -> Predictions:
@@ -55,6 +56,50 @@ def test_fixmatch_teaches_the_label_to_the_weak_view_and_the_sure_guess_to_the_s
     found = method.penalty(seen, supervision, rows)  # at least 0.8: the first against class 0, though its label is 1
     assert np.allclose(found.numpy(), [-2 * np.log(0.6), -2 * np.log(0.5), 0], atol=1e-5)
     assert float(method.metrics()["sure_share"]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("balance", [True, False])
+def test_a_class_that_swallows_the_guesses_of_fixmatch_is_told_with_numbers_and_weighed_down(monkeypatch, balance):
+    from hf_noisy.callbacks import consistency as module
+
+    said = []
+    monkeypatch.setattr(module.logger, "warning", said.append)
+    rows, labels = 200, [0] * 10 + [1] * 10 + [-1] * 180
+    method = ConsistencyRegularization("fixmatch", threshold=0.8, balance=balance)
+    method.setup(context(rows, 2, labels=labels))
+    seen = two_views([[[0.9, 0.1]] * rows, [[0.6, 0.4]] * rows])  # all of them for class 0
+    every = batch(labels, 2)
+
+    def added():
+        return method.penalty(seen, supervise(method, seen, every), every)
+
+    assert torch.allclose(added(), torch.full((rows,), -np.log(0.6), dtype=torch.float32))
+    method.begin_epoch(1, lambda: pytest.fail("a survey"))
+    assert len(said) == 1
+    assert "class 0 takes 100.0 % of 200 pseudo-labels and has 50.0 % of the labelled rows" in said[0]
+    assert ("set balance=True" in said[0]) is not balance
+    assert float(method.metrics()["pseudo_label_collapses"]) == 1
+    share = balanced_counts(np.array([200, 0]), np.array([10.0, 10.0]))[0] / 200 if balance else 1
+    assert share < 0.2 or not balance
+    assert torch.allclose(added(), torch.full((rows,), -share * np.log(0.6), dtype=torch.float32))
+    method.begin_epoch(2, lambda: pytest.fail("a survey"))
+    assert len(said) == 1  # once
+    again = ConsistencyRegularization("fixmatch", threshold=0.8, balance=balance)
+    again.setup(context(rows, 2, labels=labels))
+    again.load_state_dict(method.state_dict())
+    assert float(again.metrics()["pseudo_label_collapses"]) == 2
+    assert torch.equal(again.class_weights, method.class_weights)
+
+
+def test_guesses_of_fixmatch_that_are_in_balance_count_in_full_and_without_labels_all_do():
+    for labels in ([0, 1] * 20, [-1] * 40):
+        method = ConsistencyRegularization("fixmatch", threshold=0.8)
+        method.setup(context(40, 2, labels=labels))
+        seen = two_views([[[0.9, 0.1], [0.1, 0.9]] * 20, [[0.6, 0.4]] * 40])
+        supervise(method, seen, batch(labels, 2))
+        method.begin_epoch(1, lambda: pytest.fail("a survey"))
+        assert (method.class_weights == 1).all()
+        assert float(method.metrics()["pseudo_label_collapses"]) == 0
 
 
 def penalty_gradient(method: ConsistencyRegularization) -> torch.Tensor:

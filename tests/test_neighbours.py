@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 from hf_noisy import CoTeaching
 from hf_noisy.callbacks import neighbours as module
 from hf_noisy.callbacks.neighbours import Neighbours
-from hf_noisy.coherence import coherences, most_coherent, share_below
+from hf_noisy.coherence import coherences, most_coherent, search, share_below
 
 
 def naive(vectors, labels, k, score):
@@ -58,17 +58,17 @@ def test_a_score_is_that_of_a_naive_loop(score, soft):
     generator = np.random.default_rng(1)
     vectors = generator.normal(size=(30, 5))
     labels = generator.dirichlet(np.ones(3), 30) if soft else np.eye(3)[generator.integers(0, 3, 30)]
-    assert np.allclose(coherences(vectors, labels, 7, score), naive(vectors, labels, 7, score))
+    assert np.allclose(coherences(search(vectors, 7), labels, score), naive(vectors, labels, 7, score))
 
 
 def test_the_length_of_a_vector_does_not_count_and_no_row_is_its_own_neighbour():
     vectors, labels = clusters(wrong=[3])
     long = vectors * np.linspace(1, 100, 20)[:, None]
-    found = coherences(long, np.eye(2)[labels], 4, "votes")
-    assert np.allclose(found, coherences(vectors, np.eye(2)[labels], 4, "votes"))
+    found = coherences(search(long, 4), np.eye(2)[labels], "votes")
+    assert np.allclose(found, coherences(search(vectors, 4), np.eye(2)[labels], "votes"))
     assert found[3] == 0  # with itself among them it would have a vote of its own
     twins = np.repeat(vectors[:10], 2, 0)  # each text twice, with both labels
-    assert (coherences(twins, np.eye(2)[[0, 1] * 10], 1, "votes") == 0).all()
+    assert (coherences(search(twins, 1), np.eye(2)[[0, 1] * 10], "votes") == 0).all()
 
 
 @pytest.mark.parametrize("score", ["cut_statistic", "votes"])

@@ -13,6 +13,7 @@ import numpy as np
 from hf_noisy.audit.checks import (
     check_classes,
     check_known_or_none,
+    check_length,
     check_share,
 )
 from hf_noisy.audit.rows import AuditedRows
@@ -138,6 +139,9 @@ class AuditContent:
     curves: Sequence[Curve] = ()
     basis: Sequence[str] = ()  # sentences: what the wrongness was computed from, and what it cost
     threshold: float = SUSPECT  # wrongness from which on a label counts as suspect
+    scores: Mapping[str, np.ndarray] = field(
+        default_factory=dict
+    )  # scorer -> (rows,), larger is more suspect, each as it is
 
     def __post_init__(self) -> None:
         classes = len(self.class_names)
@@ -149,6 +153,8 @@ class AuditContent:
             check_classes(f"votes[{name!r}]", votes, classes, least=-1)
         if not 0 < self.threshold <= 1:
             raise ValueError(f"threshold={self.threshold}: expected a wrongness in (0, 1].")
+        for name, scores in self.scores.items():
+            check_length(f"scores[{name!r}]", scores, len(self.rows))
         check_known_or_none("noise.matrix", self.noise.matrix, classes)
         if self.mixture is not None and self.rows.losses is None:
             raise ValueError("mixture without rows.losses: expected the losses that it was fitted to.")

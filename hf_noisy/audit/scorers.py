@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from hf_noisy.coherence import coherences
+from hf_noisy.choice import choose_view
+from hf_noisy.coherence import Near, coherences
 from hf_noisy.domains import check_choice, check_fraction
-from hf_noisy.truth import infer_truth, label_source, sources_of, voters
+from hf_noisy.estimation.frozen import latent_semantic_vectors
+from hf_noisy.truth import beside, infer_truth, label_source, sources_of, voters
 
 NEIGHBOURS = 20  # of a row, as in `Neighbours`
+DEFAULT = (
+    "neighbours",
+    "truth",
+)  # whose mean rank is taken: a model of the labels alone has learned what they get wrong
 
 
 def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -25,7 +31,7 @@ def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return 1 - probabilities[np.arange(len(labels)), labels]
 
 
-def incoherence(vectors: np.ndarray, labels: np.ndarray, classes: int, neighbours: int = NEIGHBOURS) -> np.ndarray:
+def incoherence(near: Near, labels: np.ndarray, classes: int) -> np.ndarray:
     """(rows,) the cut statistic of Muhlenbach et al. (2004), as Lang et al. (NeurIPS 2022) use it, turned round.
 
     How many of the nearest neighbours have another label, measured by how many would if labels were drawn by lot: a label
@@ -33,32 +39,52 @@ def incoherence(vectors: np.ndarray, labels: np.ndarray, classes: int, neighbour
     sees what the plain share of other labels does not.
 
     Args:
-        vectors: (rows, width) of a frozen encoder.
+        near: of the same rows.
         labels: (rows,) class ids.
         classes: how many there are.
-        neighbours: of a row; all others where there are fewer.
     """
-    count = min(neighbours, len(labels) - 1)
-    if count < 1:
-        return np.zeros(len(labels))
-    return -coherences(vectors, np.eye(classes)[labels], count, "cut_statistic")
+    return -coherences(near, np.eye(classes)[labels], "cut_statistic")
 
 
 def inferred_classes(
-    vectors: np.ndarray, labels: np.ndarray, votes: np.ndarray | None, classes: int, seed: int = 0
+    view: np.ndarray, labels: np.ndarray, votes: np.ndarray | None, classes: int, seed: int = 0
 ) -> np.ndarray:
     """(rows, classes) how probable each class is by the sources and by similar texts (`hf_noisy.truth`).
 
     Args:
-        vectors: (rows, width) of a frozen encoder.
+        view: (rows, width) of the texts, by what they are seen (`view_of`).
         labels: (rows,) class ids, -1 where there is none; at least two rows have one.
         votes: (rows, sources), -1 abstains; with one source, or None, the labels are what one source says.
         classes: how many there are.
         seed: of ties.
     """
-    given = np.eye(classes)[np.maximum(labels, 0)] * (labels >= 0)[:, None]
+    given = one_hot_rows(labels, classes)
     sources = sources_of(votes, classes) if votes is not None and voters(votes) > 1 else [label_source(given)]
-    return infer_truth(vectors, given, sources, seed=seed).truth
+    return infer_truth(view, given, sources, seed=seed).truth
+
+
+def view_of(
+    vectors: np.ndarray, texts: Sequence[str], votes: np.ndarray | None, coherence: float, seed: int
+) -> np.ndarray:
+    """(rows, width) of the texts, by the encoder, their words or both (`hf_noisy.choice.choose_view`).
+
+    Args:
+        vectors: (rows, width) of a frozen encoder.
+        texts: (rows,)
+        votes: (rows, sources), or None.
+        coherence: the mean cut statistic of the labels by the vectors.
+        seed: of the analysis of words.
+    """
+    view = choose_view(voters(votes), coherence)
+    if view == "encoder":
+        return vectors
+    words = latent_semantic_vectors(texts, seed)
+    return beside(vectors, words) if view == "both" else words
+
+
+def one_hot_rows(labels: np.ndarray, classes: int) -> np.ndarray:
+    """(rows, classes) zeros where a label is negative."""
+    return np.eye(classes)[np.maximum(labels, 0)] * (labels >= 0)[:, None]
 
 
 def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -78,7 +104,7 @@ class Evidence:
 
     labels: np.ndarray  # (rows,) class ids
     probabilities: np.ndarray  # (rows, classes) of models that never saw the row
-    vectors: np.ndarray  # (rows, width) of a frozen encoder
+    near: Near  # by what texts are seen by
     truth: np.ndarray  # (rows, classes) by sources and similar texts
     votes: np.ndarray | None = None  # (rows, sources), -1 abstains
     dynamics: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a training, (rows,) each
@@ -124,7 +150,7 @@ def _needed(name: str, value: Any, what: str) -> Any:
 SCORERS: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
     {
         "held_out": lambda found: disbelief(found.probabilities, found.labels),
-        "neighbours": lambda found: incoherence(found.vectors, found.labels, found.classes),
+        "neighbours": lambda found: incoherence(found.near, found.labels, found.classes),
         "truth": lambda found: disbelief(found.truth, found.labels),
         "margin": _margin,
         "disagreements": _disagreements,
@@ -145,9 +171,20 @@ SAID = MappingProxyType(
 )
 
 
-def by_evidence(structured: bool) -> tuple[str, ...]:
-    """The scorers whose mean rank is taken: where labels follow a rule, none that learned the rule."""
-    return ("neighbours", "truth") if structured else ("held_out", "neighbours", "truth")
+def known_scores(found: Evidence, asked: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Name -> (rows,), of the scorers that have what they need, and of those that are asked for.
+
+    Raises:
+        ValueError: one is asked for that lacks what it needs.
+        ImportError: "cleanlab" is asked for without its package.
+    """
+    has = {
+        "margin": "margin" in found.dynamics,
+        "disagreements": "disagreements" in found.dynamics,
+        "sources": found.votes is not None,
+        "cleanlab": False,  # the same probabilities once more
+    }
+    return {name: score(found) for name, score in SCORERS.items() if name in asked or has.get(name, True)}
 
 
 def check_scorers(names: Sequence[str]) -> tuple[str, ...]:

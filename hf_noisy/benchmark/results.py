@@ -43,9 +43,10 @@ KEYS = (
     "test_rows",
     "processor_seconds",  # of all threads; hardly disturbed by what else the machine does
     "correct_chosen",  # hex of the packed bits: was each test row right at the chosen epoch
+    "ce_seconds",  # of that `ce`: cost times this is what the run took; it may be another run of it than the line of `ce`
     "accuracy_by_rule",  # rule of stopping -> accuracy at the epoch that it picks; null where there is nothing to pick by
 )
-OPTIONAL = ("accuracy_by_rule",)  # which older lines lack
+OPTIONAL = ("accuracy_by_rule", "ce_seconds")  # which older lines lack
 _PACKAGES = ("hf_noisy", "torch", "transformers", "accelerate", "datasets", "snorkel")
 
 

@@ -19,6 +19,7 @@ from hf_noisy.benchmark.data import load, prepare
 from hf_noisy.benchmark.results import append, identity, open_results, to_line
 from hf_noisy.benchmark.rows import run_row
 from hf_noisy.benchmark.settings import READS_GOLD, Run, Settings, plan
+from hf_noisy.noise import check_spec
 
 _PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.accuracy_f1"]
 
@@ -210,6 +211,8 @@ def _check_corpus(source: str, settings: Settings, columns: dict[str, Any]) -> N
         raise ValueError(f"{source}: no gold label in the test rows: nothing can be measured. Name a gold_column.")
     if settings.noise is not None and max(corpus.train["gold"][:]) < 0:
         raise ValueError(f"{source}: no gold label in the training rows, which noise={settings.noise!r} starts from.")
+    if settings.noise is not None:
+        check_spec(settings.noise, corpus.num_classes)
 
 
 def spent(line: Mapping[str, Any]) -> float:
@@ -244,6 +247,7 @@ class _Ledger:
             ready = self.held.pop(group)
             for line_ in ready:
                 line_["cost"] = round(spent(line_) / self.unit[group], 4)
+                line_["ce_seconds"] = self.unit[group]
             append(self.output, ready)
         accuracy = line["accuracy_chosen"]
         found = "cannot be measured here" if accuracy is None else f"accuracy {accuracy:.3f}"

@@ -157,7 +157,7 @@ def plan(sources: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -
     """All runs, in the order in which they start: seed by seed, corpus by corpus, cross-entropy first.
 
     Raises:
-        ValueError: no seed or corpus, one named twice, an unknown method.
+        ValueError: no seed or corpus, one named twice, a seed below 0, an unknown method.
     """
     names = [dataset_name(source) for source in sources]
     for what, values in (("seeds", list(seeds)), ("corpora", names)):
@@ -165,6 +165,8 @@ def plan(sources: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -
             raise ValueError(f"{what}: expected at least one.")
         if len(set(values)) < len(values):
             raise ValueError(f"{what}: {', '.join(map(str, values))}: expected each once.")
+    if min(seeds) < 0:
+        raise ValueError(f"seeds: {min(seeds)}: expected whole numbers of at least 0.")
     variants = [parse_method(spec) for spec in ("ce", *FIXED, *methods)]
     distinct = {json.dumps(variant): variant for variant in variants}
     return [

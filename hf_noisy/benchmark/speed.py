@@ -26,11 +26,12 @@ from transformers.utils import logging
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.benchmark.schedule import fresh_processes, peak_memory_mb
 from hf_noisy.benchmark.settings import parse_method
+from hf_noisy.methods import METHODS, split_names
 from hf_noisy.reviews import small_encoder
 from hf_noisy.trainer import NoisyTrainer
 
 STOCK, FLOOR = "Trainer", "forward and backward"
-CLASSES = 4
+CLASSES, SOURCES = 4, 3
 _DRAWS = 2000
 
 
@@ -45,6 +46,7 @@ class StepCost:
     epoch_ratio: float  # of the whole epoch, with what the method does before it
     seconds: float  # median step
     memory_ratio: float  # of peak memory
+    networks: int = 1  # that are trained; as many forwards and backwards a step needs at least
 
 
 def measure_speed(
@@ -62,7 +64,9 @@ def measure_speed(
     Both sides run whole `train()` loops in processes of their own, of which one at a time does a step: from the end of
     a step to the end of the next, with data, clipping, optimizer and callbacks. The first epoch is not counted: some
     methods warm up in it. A pass over the training set before the second one is part of `epoch_ratio` and not of the
-    median step. The floor is a bare forward and backward of one network on the same batches.
+    median step. The first row is a bare forward and backward of one network on the same batches: times the networks that
+    a method trains, this is its floor. Three sources vote on the rows, and as many trusted rows as a batch has are given
+    to the methods that ask for some.
 
     Args:
         methods: as in "gce" or "gce:q=0.5".
@@ -90,14 +94,15 @@ def measure_speed(
 
 def render_speed(costs: Sequence[StepCost], title: str) -> str:
     """The table in markdown."""
+    (bare,) = (cost.ratio for cost in costs if cost.name == FLOOR)
     lines = [
-        f"| {cost.name} | {cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}] | {cost.epoch_ratio:.2f} "
-        f"| {cost.memory_ratio:.2f} |"
+        f"| {cost.name} | {cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}] | {cost.networks * bare:.2f} "
+        f"| {cost.epoch_ratio:.2f} | {cost.memory_ratio:.2f} |"
         for cost in costs
     ]
     head = [
-        "| against `Trainer` | step time, median ratio [95 %] | epoch, ratio | peak memory, ratio |",
-        "|---|---|---|---|",
+        "| against `Trainer` | step time, median ratio [95 %] | floor | epoch, ratio | peak memory, ratio |",
+        "|---|---|---|---|---|",
     ]
     return "\n".join([title, "", *head, *lines, ""])
 
@@ -122,12 +127,22 @@ class Batches:
         )
 
     def dataset(self, vocabulary: int) -> Dataset:
-        """Random tokens and labels, all of one length."""
-        draw = np.random.default_rng(0)
-        ids = draw.integers(0, vocabulary, (self.steps * self.rows, self.length))
-        labels = draw.integers(0, CLASSES, len(ids))
-        columns = {"input_ids": ids, "attention_mask": np.ones_like(ids), "labels": labels}
-        return Dataset.from_dict({name: values.tolist() for name, values in columns.items()})
+        """Random tokens, labels and votes, all texts of one length."""
+        return _drawn(self.steps * self.rows, self.length, vocabulary, 0)
+
+    def trusted(self, vocabulary: int) -> Dataset:
+        """As many rows as a batch has, with an untrusted label beside the trusted one."""
+        rows = _drawn(self.rows, self.length, vocabulary, 1)
+        return rows.rename_column("weak_labels", "given").map(lambda row: {"given": row["given"][0]})
+
+
+def _drawn(rows: int, length: int, vocabulary: int, seed: int) -> Dataset:
+    draw = np.random.default_rng(seed)
+    ids = draw.integers(0, vocabulary, (rows, length))
+    labels = draw.integers(0, CLASSES, rows)
+    votes = draw.integers(-1, CLASSES, (rows, SOURCES))
+    columns = {"input_ids": ids, "attention_mask": np.ones_like(ids), "labels": labels, "weak_labels": votes}
+    return Dataset.from_dict({name: values.tolist() for name, values in columns.items()})
 
 
 def _against_stock(name: str, batches: Batches, rounds: int) -> StepCost:
@@ -138,7 +153,7 @@ def _against_stock(name: str, batches: Batches, rounds: int) -> StepCost:
         for _ in range(rounds):
             others.append(other.step())
             stocks.append(stock.step())
-        memory = other.finish() / stock.finish()
+        (memory, networks), (of_stock, _) = other.finish(), stock.finish()
     finally:
         stock.process.kill()
         other.process.kill()
@@ -146,7 +161,10 @@ def _against_stock(name: str, batches: Batches, rounds: int) -> StepCost:
     draws = np.random.default_rng(0).choice(ratios, (_DRAWS, rounds))
     low, high = np.percentile(np.median(draws, axis=1), (2.5, 97.5))
     epoch = float(np.mean(others) / np.mean(stocks))
-    return StepCost(name, float(np.median(ratios)), float(low), float(high), epoch, float(np.median(others)), memory)
+    seconds = float(np.median(others))
+    return StepCost(
+        name, float(np.median(ratios)), float(low), float(high), epoch, seconds, memory / of_stock, networks
+    )
 
 
 class _Side:
@@ -163,11 +181,11 @@ class _Side:
         """Seconds of one step."""
         return self._ask("step")
 
-    def finish(self) -> float:
-        """Peak memory in MiB."""
+    def finish(self) -> tuple[float, int]:
+        """Peak memory in MiB, and how many networks were trained."""
         return self._ask("finish")
 
-    def _ask(self, what: str) -> float:
+    def _ask(self, what: str) -> Any:
         try:
             self.connection.send(what)
             return self.connection.recv()
@@ -188,6 +206,7 @@ class Turns(TrainerCallback):
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.networks = 1
         self.began: float | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -205,7 +224,7 @@ class Turns(TrainerCallback):
         if self.began is not None:
             self.connection.send(time.perf_counter() - self.began)
         if self.connection.recv() == "finish":
-            self.connection.send(peak_memory_mb())
+            self.connection.send((peak_memory_mb(), self.networks))
             self.connection.recv()  # until we are killed
         self.began = time.perf_counter()
 
@@ -228,18 +247,23 @@ def _train(name: str, batches: Batches, turns: Turns) -> None:
         }
         dataset = batches.dataset(model.config.vocab_size)
         if name == STOCK:
+            dataset = dataset.remove_columns("weak_labels")
             Trainer(model, TrainingArguments(**common), train_dataset=dataset, callbacks=[turns]).train()
         else:
             method, params = parse_method(name)
             args = NoisyTrainingArguments(**common, noise_method=method, noise_kwargs=params)
-            NoisyTrainer(model, args, train_dataset=dataset, callbacks=[turns]).train()
+            asks = any(METHODS[part].reads_clean for part in split_names(method))
+            clean = batches.trusted(model.config.vocab_size) if asks else None
+            trainer = NoisyTrainer(model, args, train_dataset=dataset, clean_dataset=clean, callbacks=[turns])
+            turns.networks = len(trainer.networks)
+            trainer.train()
 
 
 def _floor(name: str, batches: Batches, turns: Turns) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Any = batches.encoder()
     model.to(device).train()
-    rows = batches.dataset(model.config.vocab_size).with_format("torch")
+    rows = batches.dataset(model.config.vocab_size).remove_columns("weak_labels").with_format("torch")
     turns.wait()
     for start in range(0, len(rows), batches.rows):
         batch = {key: value.to(device) for key, value in rows[start : start + batches.rows].items()}

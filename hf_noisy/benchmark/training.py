@@ -116,9 +116,9 @@ class Bench:
         return Fit(scores.valid, changed, scores.predictions, scores.probabilities, seconds, rate, examples)
 
     def tokens(self, rows: Dataset) -> Dataset:
-        """`rows` without their text."""
+        """`rows` with their tokens; the text stays for the methods that read it."""
         kept = [name for name in ("text", "labels", "weak_labels", "given") if name in rows.column_names]
-        return tokenize(rows.select_columns(kept), self.tokenizer, self.settings.max_length)
+        return tokenize(rows.select_columns(kept), self.tokenizer, self.settings.max_length, keep_text=True)
 
 
 class EpochScores(TrainerCallback):

@@ -9,15 +9,15 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.truth_inference import TruthInference
-from hf_noisy.choice import LIKE, MIN_LABELS, choose_method
+from hf_noisy.choice import MIN_LABELS, SURE, choose_method, choose_view
 from hf_noisy.domains import check_whole
 from hf_noisy.labels import has_label
 from hf_noisy.supervision import Context, Survey
 from hf_noisy.thresholds import FEW_WRONG
-from hf_noisy.truth import mean_coherence, voters
+from hf_noisy.truth import beside, mean_coherence, predictability, voters
 
 logger = logging.get_logger(__name__)
-_LOOKED, _COHERENCE, _RATE = range(3)  # facts
+_LOOKED, _COHERENCE, _TOLD, _RATE = range(4)  # facts
 
 
 class AutoMethod(TruthInference):
@@ -26,18 +26,18 @@ class AutoMethod(TruthInference):
     Before the first step, in this order:
 
     1. With fewer than `min_labels` labels they are taught as they are: `ce`.
-    2. The texts are seen by the encoder. If labels are hardly more like those of the nearest texts than by chance (a
-       mean cut statistic below 1; 0 is chance), it is not pretrained, or not for such texts, and the labels are taught
-       as they are.
-    3. `TruthInference` infers classes: from the votes where several sources have voted, else from the labels as one
+    2. It is settled what texts are seen by (`hf_noisy.choice.choose_view`): the encoder and their words where there are labels
+       alone; the encoder where several sources have voted, or the words where labels are hardly more like those of the nearest
+       texts, by the encoder, than by chance (a mean cut statistic below 1; 0 is chance), since it is not pretrained, or not
+       for such texts.
+    3. If a logistic regression of that tells held-out labels less than two standard errors better than their frequency does,
+       they are taught as they are: texts say too little of them.
+    4. `TruthInference` infers classes: from the votes where several sources have voted, else from the labels as one
        source.
-    4. If less than 3 % of the labels come out as wrong, they are taught as they are: a method would gain little.
+    5. If less than 3 % of the labels come out as wrong, they are taught as they are: a method would gain little.
 
     What was chosen, and why, is logged before the first step and in `choice` afterwards. Everything else is as in
     `TruthInference`, and so is what it goes with.
-
-    The bound of 1 lies between an encoder without pretraining, whose view of invented reviews gave 0.6 and 0.7 and whose
-    inferred classes were worse than the labels, and the least of the pretrained cases in which they were clearly better, 1.2.
 
     Args:
         min_labels: from which something is inferred of the others, at least 2.
@@ -65,6 +65,7 @@ class AutoMethod(TruthInference):
             rows=self.context.rows,
             sources=voters(self.context.votes),
             coherence=float(facts[_COHERENCE]),
+            told=float(facts[_TOLD]),
             rate=float(facts[_RATE]),
             min_labels=self.min_labels,
         )
@@ -72,7 +73,7 @@ class AutoMethod(TruthInference):
     def setup(self, context: Context) -> None:
         self._check_labelled(context, least=1)
         self._allocate(context)
-        self.facts = torch.tensor([0.0, torch.nan, torch.nan])
+        self.facts = torch.tensor([0.0, torch.nan, torch.nan, torch.nan])
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if bool(self.inferred):
@@ -89,11 +90,17 @@ class AutoMethod(TruthInference):
         logger.warning(f"auto: {method}{listed}, since {reason}")
 
     def _look(self) -> None:
-        vectors = self._vectors("encoder")
-        self.facts[_COHERENCE] = mean_coherence(vectors, self._given(), self.neighbours, self.context.seed)
-        if not self.facts[_COHERENCE] >= LIKE:
+        given, seed, sources = self._given(), self.context.seed, voters(self.context.votes)
+        encoded = self._vectors("encoder")
+        self.facts[_COHERENCE] = mean_coherence(encoded, given, self.neighbours, seed)
+        view = choose_view(sources, float(self.facts[_COHERENCE]))
+        vectors = encoded if view == "encoder" else self._vectors("words")
+        if view == "both":
+            vectors = beside(encoded, vectors)
+        self.facts[_TOLD] = predictability(vectors, given, seed)
+        if not self.facts[_TOLD] >= SURE:
             return
-        self.sources = "votes" if voters(self.context.votes) > 1 else "label"
+        self.sources = "votes" if sources > 1 else "label"
         truth = self._infer(vectors)
         self.facts[_RATE] = float(self.rate)
         if self.rate >= FEW_WRONG:

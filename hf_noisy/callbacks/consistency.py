@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
@@ -14,8 +16,11 @@ from transformers.utils import logging
 from hf_noisy.augmentation import Vocabulary, token_masking, word_dropout
 from hf_noisy.callbacks.base import VIEWER, NoiseCallback
 from hf_noisy.domains import check_choice, check_fraction, check_not_negative
+from hf_noisy.labels import one_hot
+from hf_noisy.memory import Memory
 from hf_noisy.selection import symmetric_kl
-from hf_noisy.supervision import Batch, Context, Predictions, Supervision
+from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
+from hf_noisy.thresholds import balanced_counts, collapse
 
 logger = logging.get_logger(__name__)
 KINDS = ("rdrop", "fixmatch")
@@ -48,6 +53,9 @@ class ConsistencyRegularization(NoiseCallback):
             every token is a word. In scripts without spaces a byte-level or SentencePiece vocabulary takes a whole
             sentence for a word: use "token_masking".
         share: of the words or tokens that augmentation changes, in (0, 1).
+        balance: of "fixmatch", whether the guesses of a class that takes over count less: from each epoch's sure guesses the
+            next one learns how many of each class there may be (`hf_noisy.thresholds.balanced_counts`), and weighs
+            those of a class by the share of them that this is.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; before the first step a threshold of 1/K or less, and
@@ -56,10 +64,11 @@ class ConsistencyRegularization(NoiseCallback):
     Costs two views in one forward, so twice the step, and no memory. Prefer "rdrop" to calm a model that memorises a
     small set, and "fixmatch" where many rows have no label. With several networks each agrees with itself. The term
     compares predictions of the true class, before a noise channel; labels pass it as ever. Rows of weight 0 are held to
-    it too. Works with any criterion and any method that writes targets; not with another that makes views.
+    it too. Where one class swallows the guesses of FixMatch, or a class gets none (`hf_noisy.thresholds.collapse`), that is said
+    once with numbers and counted; the guess of each network for each row is remembered for it, a byte. Works with any criterion and any method that writes targets; not with another that makes views.
 
     Logs `consistency`, the mean of the added term in the last forward, and for FixMatch `sure_share`, of rows whose weak view reaches
-    `threshold`.
+    `threshold`, and `pseudo_label_collapses`.
 
     >>> ConsistencyRegularization("fixmatch").augmentation
     'word_dropout'
@@ -70,6 +79,7 @@ class ConsistencyRegularization(NoiseCallback):
         {
             "consistency": "mean over the last forward of the term that holds two views together",
             "sure_share": 'of its examples, those whose weak view is sure enough to teach the strong one (`kind="fixmatch"`)',
+            "pseudo_label_collapses": "looks so far in which one class swallowed the guesses, or a class got none",
         }
     )
 
@@ -80,6 +90,7 @@ class ConsistencyRegularization(NoiseCallback):
         threshold: float = 0.95,
         augmentation: str = "auto",
         share: float = 0.15,
+        balance: bool = True,
     ) -> None:
         check_choice("kind", kind, KINDS)
         check_choice("augmentation", augmentation, AUGMENTATIONS)
@@ -88,6 +99,9 @@ class ConsistencyRegularization(NoiseCallback):
         automatic = "none" if kind == "rdrop" else "word_dropout"
         self.augmentation = automatic if augmentation == "auto" else augmentation
         self.share = check_fraction("share", share, "(0, 1)")
+        if not isinstance(balance, bool):
+            raise TypeError(f"balance={balance!r}: expected True or False, got {type(balance).__name__}.")
+        self.balance = balance
 
     def setup(self, context: Context) -> None:
         if self.kind == "fixmatch" and self.threshold <= 1 / context.classes:
@@ -110,6 +124,38 @@ class ConsistencyRegularization(NoiseCallback):
                 "nothing is gained. Load the model with dropout, or use augmentation='word_dropout'."
             )
         self.facts = torch.full((2,), torch.nan, device=context.device)  # of the last forward: the term, the sure
+        if self.kind == "rdrop":
+            return
+        self.labelled = one_hot(context.labels, context.classes).sum(0).cpu().numpy()
+        self.guesses = Memory(
+            context.rows, (context.networks,), dtype=torch.int16, fill=-1, device=context.device
+        )  # -1: not sure, or not seen
+        self.class_weights = torch.ones(context.networks, context.classes, device=context.device)
+        self.collapses = torch.zeros(())
+        self.said = False
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        if self.kind == "rdrop":
+            return
+        classes = len(self.labelled)
+        for network, guesses in enumerate(self.guesses.values.T.long()):
+            counts = torch.bincount(guesses[guesses >= 0], minlength=classes).cpu().numpy()
+            problem = collapse(counts, self.labelled)
+            if problem is not None:
+                self._warn(epoch, problem)
+            if self.balance and self.labelled.sum() > 0:
+                kept = balanced_counts(counts, self.labelled) / np.maximum(counts, 1)
+                self.class_weights[network] = torch.from_numpy(np.where(counts > 0, kept, 1.0))
+
+    def _warn(self, epoch: int, problem: str) -> None:
+        self.collapses += 1
+        if not self.said:
+            fix = "balance weighs them down" if self.balance else "set balance=True to keep classes in check"
+            logger.warning(
+                f"ConsistencyRegularization: before epoch {epoch} {problem}; {fix}. Counted in pseudo_label_collapses. "
+                "(said once)"
+            )
+        self.said = True
 
     def views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
         if batch.peeking:
@@ -126,7 +172,11 @@ class ConsistencyRegularization(NoiseCallback):
         return token_masking(inputs, self.share, draws, self.vocabulary)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
-        return replace(supervision, taught_views=1) if self.kind == "fixmatch" else supervision
+        if self.kind == "rdrop":
+            return supervision
+        confidence, guess = predictions.clean_log_probs[:, 0].detach().exp().max(-1)  # (networks, batch)
+        self.guesses.write(batch, torch.where(confidence >= self.threshold, guess, -1).T)
+        return replace(supervision, taught_views=1)
 
     def penalty(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor:
         first, second = predictions.clean_log_probs[:, 0], predictions.clean_log_probs[:, 1]
@@ -135,14 +185,33 @@ class ConsistencyRegularization(NoiseCallback):
         else:
             confidence, guess = first.detach().exp().max(-1, keepdim=True)
             sure = confidence >= self.threshold
-            added = -(second.gather(-1, guess) * sure).squeeze(-1)
+            weights = self.class_weights.gather(-1, guess.squeeze(-1))  # (networks, batch)
+            added = -(second.gather(-1, guess) * sure).squeeze(-1) * weights
             self.facts[1] = sure.float().mean()
         self.facts[0] = added.detach().mean()
         return self.weight * added.sum(0)
 
     def metrics(self) -> dict[str, Tensor | float]:
         logs: dict[str, Tensor | float] = {"consistency": self.facts[0]}
-        return logs | ({"sure_share": self.facts[1]} if self.kind == "fixmatch" else {})
+        if self.kind == "fixmatch":
+            logs |= {"sure_share": self.facts[1], "pseudo_label_collapses": self.collapses}
+        return logs
+
+    def state_dict(self) -> dict[str, Tensor]:
+        if self.kind == "rdrop":
+            return {}
+        return {
+            "guesses": self.guesses.state(),
+            "class_weights": self.class_weights,
+            "collapses": self.collapses,
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        if self.kind == "rdrop":
+            return
+        self.guesses.load(state["guesses"])
+        self.class_weights.copy_(state["class_weights"])
+        self.collapses.copy_(state["collapses"])
 
 
 def _has_dropout(model: nn.Module) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import NoiseCallback
-from hf_noisy.coherence import coherences, most_coherent, share_below
+from hf_noisy.coherence import coherences, most_coherent, search, share_below
 from hf_noisy.domains import check_choice, check_fraction, check_row_vectors, check_whole
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
@@ -111,7 +111,7 @@ class Neighbours(NoiseCallback):
             return
         vectors = self._vectors()
         given = one_hot(labels, context.classes).double().numpy()[labelled]
-        coherence = coherences(vectors[labelled], given, count, self.score)
+        coherence = coherences(search(vectors[labelled], count), given, self.score)
         groups = given.argmax(1) if self.by_class else np.zeros(len(given), dtype=np.int64)
         chosen = np.ones(len(given))
         judged = np.arange(len(given))

@@ -19,19 +19,19 @@ from hf_noisy.memory import Memory
 from hf_noisy.noise import check_table
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 from hf_noisy.thresholds import collapse
-from hf_noisy.tokens import token_vectors
-from hf_noisy.truth import Source, infer_truth, label_source, posterior, sources_of
+from hf_noisy.tokens import word_vectors
+from hf_noisy.truth import Source, beside, infer_truth, label_source, posterior, sources_of, voters
 
 logger = logging.get_logger(__name__)
-VECTORS = ("encoder", "words")
+VECTORS = ("auto", "encoder", "words", "both")
 SOURCES = ("votes", "label")
 
 
 class TruthInference(NoiseCallback):
     """Teaches each example, labelled or not, the class that its sources and texts like it together speak for.
 
-    Once, before the first step, each text becomes a vector, by the encoder as it was pretrained. A linear classifier of
-    the vectors starts from the given labels. Then, `rounds` times, with f_ij its probability of class j for example i:
+    Once, before the first step, each text becomes a vector, by the encoder as it was pretrained, or by its words too (see
+    `vectors`). A linear classifier of the vectors starts from the given labels. Then, `rounds` times, with f_ij its probability of class j for example i:
 
     1. the prior of an example is f_ij^2 / sum_i f_ij, normalised over j;
     2. a source that votes v on it multiplies this by P(it votes | j) P(v | j), counted over all examples by their priors,
@@ -61,8 +61,10 @@ class TruthInference(NoiseCallback):
         sharpen: whether step 1 squares and divides by the frequency, or takes f_ij as it is.
         sources: "votes"; "label", the given labels as one source though there are votes; None, no source, so that only
             the start reads a label.
-        vectors: "encoder"; "words", a latent semantic analysis of the tokens, for an encoder that is not pretrained; or
-            (rows, width) of your own, in row order, clean rows that are trained on last.
+        vectors: "encoder"; "words", a latent semantic analysis of the words in a column `text` where there is one, whole, or
+            of the tokens; "both", beside each other at unit length; or (rows, width) of your own, in row order, clean rows
+            that are trained on last. "auto" is "encoder" where several sources vote, since the words of a text give away
+            which rule spoke, and a classifier that sees them repeats the rules; and "both" where there are labels alone.
         refine: whether the fine-tuned encoder has its say before the second epoch.
 
     Raises:
@@ -97,7 +99,7 @@ class TruthInference(NoiseCallback):
         weight_penalty: float = 0.1,
         sharpen: bool = True,
         sources: str | None = "votes",
-        vectors: str | ArrayLike = "encoder",
+        vectors: str | ArrayLike = "auto",
         refine: bool = True,
     ) -> None:
         self.share = check_fraction("share", share, "(0, 1]")
@@ -203,8 +205,12 @@ class TruthInference(NoiseCallback):
     def _vectors(self, kind: str | np.ndarray) -> np.ndarray:
         if not isinstance(kind, str):
             return kind
+        if kind == "auto":
+            kind = "encoder" if voters(self.context.votes) > 1 else "both"
+        if kind == "both":
+            return beside(self._vectors("encoder"), self._vectors("words"))
         if kind == "words":
-            return token_vectors(type(self).__name__, self.context.dataset, self.context.seed)
+            return word_vectors(type(self).__name__, self.context.dataset, self.context.seed)
         assert self.context.encode is not None  # the trainer gives it
         return self.context.encode().cpu().numpy()
 

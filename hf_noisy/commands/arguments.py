@@ -34,6 +34,9 @@ class RecipeArguments(ColumnArguments):
     )
     max_length: int = field(default=128, metadata={"help": "Tokens of a text; the rest is cut."})
     max_train_rows: int | None = field(default=None, metadata={"help": "Train on a random part of this size."})
+    max_test_rows: int | None = field(
+        default=None, metadata={"help": "Measure on a random part of this size, the same for every seed."}
+    )
     seeds: list[int] | None = field(default=None, metadata={"help": "Run all of it for each; the first one is saved."})
 
 

@@ -88,6 +88,8 @@ def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: 
 def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, **splitting: Any) -> np.ndarray:
     """(texts, at most 128) float64: weighted counts of words and pairs of words, in their first principal directions.
 
+    Texts that share no word, or have none, are zeros.
+
     Args:
         texts: at least two.
         seed: of the directions, which are approximate.
@@ -97,7 +99,14 @@ def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, **splitting: An
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     fewest = 2 if len(texts) >= _MANY else 1
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=fewest, sublinear_tf=True, **splitting).fit_transform(texts)
+    try:
+        words = TfidfVectorizer(ngram_range=(1, 2), min_df=fewest, sublinear_tf=True, **splitting).fit_transform(texts)
+    except ValueError as error:
+        if "empty vocabulary" in str(error) or "no terms remain" in str(error):
+            return np.zeros((len(texts), 1))
+        raise
+    if words.shape[1] < 2:
+        return words.toarray()
     return TruncatedSVD(max(1, min(_WORDS, min(words.shape) - 1)), random_state=seed).fit_transform(words)
 
 

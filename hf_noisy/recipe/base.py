@@ -128,7 +128,7 @@ class Recipe:
 
     def embedded(self, seed: int) -> Corpus:
         """What to train on where no corpus is named."""
-        return embedded_corpus(seed)
+        return embedded_corpus(seed, max_train_rows=self.given.max_train_rows, max_test_rows=self.given.max_test_rows)
 
     def source_names(self) -> list[str] | None:
         """Of the sources of votes, where they are known."""
@@ -140,6 +140,7 @@ class Recipe:
             self.corpus(seed),
             seed,
             max_train_rows=self.given.max_train_rows,
+            max_test_rows=self.given.max_test_rows,
             source_names=self.source_names(),
             say=say,
         )
@@ -183,7 +184,7 @@ class Recipe:
 
         def tokens(split: datasets.Dataset) -> datasets.Dataset:
             kept = [name for name in ("text", "labels", "weak_labels", "given") if name in split.column_names]
-            return tokenize(split.select_columns(kept), tokenizer, self.given.max_length)
+            return tokenize(split.select_columns(kept), tokenizer, self.given.max_length, keep_text=True)
 
         clean = None
         if any(METHODS[name].reads_clean for name in split_names(args.noise_method)) and len(data.clean):

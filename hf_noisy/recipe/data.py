@@ -44,6 +44,7 @@ def gather(
     seed: int,
     *,
     max_train_rows: int | None = None,
+    max_test_rows: int | None = None,
     source_names: Sequence[str] | None = None,
     say: Callable[[str], None] = print,
 ) -> tuple[Data, Table]:
@@ -53,6 +54,7 @@ def gather(
         corpus: as `load_corpus` gives it.
         seed: of the splits and of ties.
         max_train_rows: train on a random part of this size.
+        max_test_rows: measure on a random part of this size, the same for every seed.
         source_names: of the sources of votes, for the table that is said.
         say: what to do with a text.
 
@@ -62,7 +64,7 @@ def gather(
     Raises:
         ValueError: as `split_corpus`; no source votes on any training row.
     """
-    train, valid, test = split_corpus(corpus, seed, max_train_rows=max_train_rows)
+    train, valid, test = split_corpus(corpus, seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows)
     classes, votes, test_votes = corpus.num_classes, votes_of(train), votes_of(test)
     labels = hard_labels(majority_vote(votes, classes), seed=seed)
     if not (labels >= 0).any():
