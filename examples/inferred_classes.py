@@ -22,7 +22,7 @@ from hf_noisy.benchmark import Settings
 from hf_noisy.benchmark.data import Rows, prepare
 from hf_noisy.benchmark.settings import Run
 from hf_noisy.estimation import mean_vectors, text_vectors
-from hf_noisy.truth import Source, infer_truth, label_source, sources_of
+from hf_noisy.truth import Source, beside, infer_truth, label_source, sources_of, voters
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 
@@ -66,24 +66,27 @@ def variants(
     given = np.zeros((len(rows.labels), classes))
     labelled = rows.labels >= 0
     given[labelled] = np.eye(classes)[rows.labels[labelled]]
-    votes = sources_of(rows.votes, classes)
-    both = np.concatenate([unit(vectors), unit(words)], 1)
+    several = voters(rows.votes) > 1
+    votes = sources_of(rows.votes, classes) if several else [label_source(given)]
+    both = beside(vectors, words)
+    view = vectors if several else both  # as `vectors="auto"`
 
     def inferred(seen: np.ndarray, sources: list[Source], **parameters: object) -> Callable[[], np.ndarray]:
         return lambda: infer_truth(seen, given, sources, seed=seed, **parameters).truth.argmax(1)
 
     return {
         "label": lambda: rows.labels,
-        "truth_inference": inferred(vectors, votes),
-        "start from 60 % by neighbours (share=0.6)": inferred(vectors, votes, share=0.6),
-        "no sharpening": inferred(vectors, votes, sharpen=False),
-        "labels as one source": inferred(vectors, [label_source(given)]),
-        "no source": inferred(vectors, []),
-        "one round": inferred(vectors, votes, rounds=1),
-        "twelve rounds": inferred(vectors, votes, rounds=12),
-        "words in the place of the encoder": inferred(words, votes),
+        "truth_inference": inferred(view, votes),
+        "the encoder alone": inferred(vectors, votes),
+        "words alone": inferred(words, votes),
         "words beside the encoder": inferred(both, votes),
-        **{penalty_name(penalty): inferred(vectors, votes, penalty=penalty) for penalty in PENALTIES},
+        "start from 60 % by neighbours (share=0.6)": inferred(view, votes, share=0.6),
+        "no sharpening": inferred(view, votes, sharpen=False),
+        "labels as one source": inferred(view, [label_source(given)]),
+        "no source": inferred(view, []),
+        "one round": inferred(view, votes, rounds=1),
+        "twelve rounds": inferred(view, votes, rounds=12),
+        **{penalty_name(penalty): inferred(view, votes, penalty=penalty) for penalty in PENALTIES},
     }
 
 
@@ -96,10 +99,6 @@ def chosen_elsewhere(table: dict[str, dict[str, list[float]]], corpora: list[str
 
 def penalty_name(penalty: float) -> str:
     return f"weight_penalty={penalty:g}"
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 def row(name: str, shares: list[float]) -> str:

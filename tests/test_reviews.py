@@ -1,6 +1,7 @@
 """The embedded corpus: reproducible, balanced, and its rules wrong for the reasons that it names."""
 
 import random
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from hf_noisy.embedded import embedded_corpus, embedded_topics
 from hf_noisy.review_rules import labeling_functions
 from hf_noisy.reviews import CLASS_NAMES, CONSTRUCTIONS, generate_reviews, small_encoder
+from hf_noisy.splits import split_corpus
+from hf_noisy.topic_labels import distant_labels
 
 ROWS = 1_000
 SEEDS = (0, 1, 2)
@@ -140,3 +144,14 @@ def test_the_encoder_is_the_same_for_the_same_seed():
     first, second, other = (small_encoder(["a short text"], seed=seed)[0].state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+
+
+def test_of_an_embedded_corpus_only_the_rows_that_are_asked_for_are_voted_on():
+    parts = {"max_train_rows": 40, "max_test_rows": 30}
+    for corpus in (partial(embedded_topics, distant_labels(), train_rows=200), embedded_corpus):
+        few, every = corpus(3, **parts), corpus(3)
+        assert (len(few.train), len(few.test)) == (40, 30)
+        for left, right in zip(split_corpus(few, 3, **parts), split_corpus(every, 3, **parts), strict=True):
+            assert left.to_dict() == right.to_dict()
+    with pytest.raises(ValueError, match="max_test_rows=0: expected at least 1"):
+        embedded_corpus(3, max_test_rows=0)

@@ -14,9 +14,11 @@ from hf_noisy import AutoMethod, CoTeaching, PseudoLabeling, TruthInference
 from hf_noisy import truth as truth_module
 from hf_noisy.callbacks import auto
 from hf_noisy.callbacks import truth_inference as module
+from hf_noisy.choice import SURE
+from hf_noisy.estimation import text_vectors
 from hf_noisy.supervision import Survey
 from hf_noisy.tokens import word_vectors
-from hf_noisy.truth import beside, infer_truth, label_source, posterior, sources_of
+from hf_noisy.truth import beside, infer_truth, label_source, posterior, predictability, sources_of
 
 CENTRES = np.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]])
 
@@ -327,7 +329,7 @@ def test_auto_by_name(tmp_path, said):
 # ---- in a training ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("vectors", ["encoder", "words"])
+@pytest.mark.parametrize("vectors", ["encoder", "words", "both"])
 def test_it_trains_on_votes_and_unlabeled_rows(tmp_path, vectors):
     dataset = token_dataset(24, [-1 if row % 4 == 3 else row % 3 for row in range(24)])
     dataset = dataset.add_column("weak_labels", votes_on(token_dataset(24)))
@@ -348,6 +350,77 @@ def test_words_of_a_text_are_its_tokens_without_padding():
         lambda row: {"input_ids": [*row["input_ids"], 0, 0], "attention_mask": [*row["attention_mask"], 0, 0]}
     )
     assert np.allclose(word_vectors("test", padded), found)
+
+
+def test_words_are_those_of_whole_texts_where_every_row_has_one():
+    dataset = token_dataset(24)
+    texts = [f"{'plain' if row % 2 else 'fancy'} words {row % 3}" for row in range(24)]
+    found = word_vectors("test", dataset.add_column("text", texts))
+    assert np.allclose(found, text_vectors(texts))
+    assert np.allclose(
+        word_vectors("test", dataset.add_column("text", [None, *texts[1:]])), word_vectors("test", dataset)
+    )
+    rows = [{"input_ids": [1, row % 5], "text": text} for row, text in enumerate(texts)]
+    assert np.allclose(word_vectors("test", rows), found)
+
+
+def seen_by(kind, votes=None, **parameters) -> np.ndarray:
+    """The vectors that truth is inferred from."""
+    dataset = token_dataset(24)
+    method = TruthInference(**parameters) if kind is None else TruthInference(vectors=kind, **parameters)
+    method.setup(
+        replace(
+            context(24, 3, labels=dataset["labels"][:]),
+            encode=lambda: torch.arange(48.0).view(24, 2) + 1,
+            dataset=dataset,
+            votes=votes,
+        )
+    )
+    return method._vectors(method.vectors)
+
+
+def test_labels_alone_are_inferred_from_encoder_and_words_and_votes_of_several_sources_from_the_encoder():
+    votes = torch.tensor(votes_on(token_dataset(24)))
+    assert np.array_equal(seen_by(None), seen_by("both"))
+    assert np.allclose(seen_by("both"), beside(seen_by("encoder"), seen_by("words")))
+    assert np.allclose(np.linalg.norm(seen_by("both"), axis=1), np.sqrt(2))
+    one = torch.where(torch.arange(3) == 0, votes, -1)
+    assert np.array_equal(seen_by(None, one), seen_by("both"))
+    for sources in ("votes", "label", None):  # words tell which source spoke, whoever is asked
+        assert np.array_equal(seen_by(None, votes, sources=sources), seen_by("encoder"))
+
+
+def test_words_tell_what_an_encoder_does_not_see_and_random_noise_is_found_by_both():
+    """Half of the texts of a class differ in a word, the others in a meaning that the encoder sees."""
+    draw = np.random.default_rng(0)
+    truth = draw.integers(0, 2, 400)
+    labels, told = np.where(draw.random(400) < 0.3, 1 - truth, truth), draw.random(400) < 0.5
+    encoded = draw.normal(size=(400, 4)) + np.where(told, 0, 6 * truth - 3)[:, None] * np.eye(4)[0]
+    texts = [
+        f"{'good' if row else 'bad'} thing" if by_word else "a thing" for row, by_word in zip(truth, told, strict=True)
+    ]
+    found = {
+        name: (infer_truth(seen, np.eye(2)[labels], [label_source(np.eye(2)[labels])]).truth.argmax(1) == truth).mean()
+        for name, seen in {
+            "encoder": encoded,
+            "words": text_vectors(texts),
+            "both": beside(encoded, text_vectors(texts)),
+        }.items()
+    }
+    assert found["both"] > 0.95
+    assert max(found["encoder"], found["words"]) < found["both"] - 0.05
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_labels_are_told_from_texts_that_say_something_and_not_from_others(classes):
+    draw = np.random.default_rng(1)
+    labels = draw.choice(classes, 300, p=[0.6, *[0.4 / (classes - 1)] * (classes - 1)])
+    given, noise = np.eye(classes)[labels], draw.normal(size=(300, 16))
+    assert predictability(noise, given) < SURE
+    assert predictability(noise + 2 * np.eye(16)[labels], given) > 5
+    given[: 300 - 9] = 0
+    assert np.isnan(predictability(noise, given))  # too few to hold some out
+    assert np.isnan(predictability(noise, np.eye(classes)[np.zeros(300, int)]))  # of one class
 
 
 def test_two_networks_learn_one_truth(tmp_path):
