@@ -119,9 +119,10 @@ class Chromium:
         self.send("POST", f"/element/{self.find(selector)[_ELEMENT]}/value", {"text": text})
 
     def press(self, *keys: str) -> None:
-        """Keys to what has the focus."""
-        events = [{"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]
-        self.send("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": events}]})
+        """Keys to what has the focus, each when the page has answered the one before."""
+        for key in keys:
+            events = [{"type": kind, "value": KEYS.get(key, key)} for kind in ("keyDown", "keyUp")]
+            self.send("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": events}]})
 
     def choose(self, selector: str, value: str) -> None:
         """Chooses an option of a select, as a person would leave it."""
