@@ -120,7 +120,7 @@ class Trainings:
             "seconds": fit.seconds[1],
         }
         if file is not None:
-            save_file({key: np.ascontiguousarray(value) for key, value in found.items()}, file)
+            save_file({key: np.array(value, order="C") for key, value in found.items()}, file)
         return found
 
 
@@ -131,7 +131,7 @@ def measure(trainings: Trainings, seed: int) -> dict[str, Any]:
     labels, gold = data.train.labels[kept], data.train.gold[kept]
     rows = data.train.labelled(data.train.labels)
     fit = trainings.fit("all", rows, data.test.dataset)
-    training = float(fit["seconds"])
+    training = fit["seconds"].item()
     start = time.process_time()
     vectors = encode(data, bench, settings)
     encoded = time.process_time() - start
@@ -204,7 +204,7 @@ def out_of_fold(trainings: Trainings, seed: int) -> tuple[np.ndarray, float]:
     for number, (others, fold) in enumerate(splits):
         fit = trainings.fit(f"fold{number}", rows.select(others), rows.select(fold))
         probabilities[fold] = fit["probabilities"]
-        seconds += float(fit["seconds"])
+        seconds += fit["seconds"].item()
     return probabilities, seconds
 
 

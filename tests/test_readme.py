@@ -115,6 +115,10 @@ def test_each_command_runs(tmp_path, model, lines, command):
         words += ["--max_rows", "300", "--resamples", "2", "--output", str(tmp_path / "audit")]
     if "examples/inferred_classes.py" in words:
         words += ["--data", shared[0], "--seeds", "0", "--max_train_rows", "64"]
+    if "examples/finding_wrong_labels.py" in words:
+        words += ["--data", str(ROOT.parent / "shared" / "data" / "youtube"), "--noise", "given", "--epochs", "1"]
+        words += ["--max_train_rows", "40", "--max_test_rows", "30", "--max_length", "16"]
+        words += ["--output", str(tmp_path / "audit.jsonl"), "--report", str(tmp_path / "audit.md")]
     if "examples/report_picture.py" in words:
         if BINARY is None:
             pytest.skip("no chromium on PATH: apt-get install chromium")

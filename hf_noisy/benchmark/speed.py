@@ -133,7 +133,8 @@ class Batches:
     def trusted(self, vocabulary: int) -> Dataset:
         """As many rows as a batch has, with an untrusted label beside the trusted one."""
         rows = _drawn(self.rows, self.length, vocabulary, 1)
-        return rows.rename_column("weak_labels", "given").map(lambda row: {"given": row["given"][0]})
+        untrusted = [votes[0] for votes in rows["weak_labels"]]
+        return rows.remove_columns("weak_labels").add_column("given", untrusted)
 
 
 def _drawn(rows: int, length: int, vocabulary: int, seed: int) -> Dataset:
