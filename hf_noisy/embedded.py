@@ -83,15 +83,20 @@ def _voted_on(
     return {name: apply_labeling_functions(rows, functions) for name, rows in chosen.items()}
 
 
-def corpus_or_reviews(source: str | None, seed: int, columns: Mapping[str, Any]) -> Corpus:
+def corpus_or_reviews(
+    source: str | None, seed: int, columns: Mapping[str, Any], *, max_train_rows: int | None = None
+) -> Corpus:
     """The corpus of a folder, file or name; without one the reviews that come with the package.
 
     Args:
         source: as for `load_corpus`, or None.
         seed: of the reviews.
         columns: where plain files keep what (`load_corpus`).
+        max_train_rows: the reviews that `part_for_training` would choose, so that no others are voted on.
 
     Raises:
         ValueError, FileNotFoundError: as `load_corpus`.
     """
-    return embedded_corpus(seed) if source is None else load_corpus(source, **columns)
+    if source is None:
+        return embedded_corpus(seed, max_train_rows=max_train_rows)
+    return load_corpus(source, **columns)

@@ -28,12 +28,13 @@ import numpy as np
 from accelerate import PartialState
 from datasets import Dataset, List, Value
 
-from hf_noisy import Corpus, hold_out
+from hf_noisy import Corpus
 from hf_noisy.domains import check_choice, check_fraction
 from hf_noisy.embedded import TOPIC_ROWS
 from hf_noisy.language_model import TASKS, Answer, Answers, ask, votes_of_answers
 from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments
 from hf_noisy.recipe.base import say
+from hf_noisy.splits import check_most, part_for_test, part_for_training
 from hf_noisy.topic_labels import WORDINGS, simulated_answers
 from hf_noisy.topics import CLASS_NAMES, generate_topics
 
@@ -82,9 +83,11 @@ class LanguageModelLabels(Recipe):
 
     def corpus(self, seed: int) -> Corpus:
         """The votes of the corpus give way to those of the model, on no more rows than are needed."""
-        corpus, most = super().corpus(seed), self.given.max_train_rows
-        if most is not None and 1 <= most < len(corpus.train):
-            corpus = replace(corpus, train=hold_out(corpus.train, most / len(corpus.train), seed)[1])
+        check_most(self.given.max_train_rows, self.given.max_test_rows)
+        corpus = super().corpus(seed)
+        corpus = replace(corpus, train=part_for_training(corpus.train, self.given.max_train_rows, seed))
+        if corpus.test is not None:
+            corpus = replace(corpus, test=part_for_test(corpus.test, self.given.max_test_rows))
         labelled = {
             name: self.labelled(rows, corpus.class_names, seed)
             for name in ("train", "valid", "test")

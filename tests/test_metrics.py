@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import PRELOADED
 from transformers import EvalPrediction
 
 from hf_noisy.metrics import compute_metrics
@@ -96,7 +97,8 @@ def score_often(path: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_that_score_at_once_do_not_collide(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
     ranks = [context.Process(target=score_often, args=(str(tmp_path / str(rank)),)) for rank in range(2)]
     for process in ranks:
         process.start()

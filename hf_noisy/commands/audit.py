@@ -17,6 +17,7 @@ from hf_noisy.commands.arguments import AuditArguments
 from hf_noisy.embedded import corpus_or_reviews
 from hf_noisy.estimation import text_vectors
 from hf_noisy.review_rules import labeling_functions
+from hf_noisy.splits import part_for_training
 from hf_noisy.weak import hard_labels, majority_vote, votes_of
 
 
@@ -32,11 +33,8 @@ def run(given: AuditArguments, command: str) -> None:
     """
     datasets.disable_progress_bars()
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    corpus = corpus_or_reviews(given.data, given.seed, given.columns)
-    rows = corpus.train
-    if given.max_rows is not None and given.max_rows < len(rows):
-        chosen = np.random.default_rng(given.seed).choice(len(rows), given.max_rows, replace=False)
-        rows = rows.select(np.sort(chosen))
+    corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
+    rows = part_for_training(corpus.train, given.max_rows, given.seed)
     votes = votes_of(rows)
     labels = hard_labels(majority_vote(votes, corpus.num_classes), seed=given.seed)
     texts = rows["text"][:]

@@ -35,7 +35,7 @@ def run(given: EstimateArguments) -> None:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     datasets.disable_progress_bars()
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    corpus = corpus_or_reviews(given.data, given.seed, given.columns)
+    corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
     train, _, _ = split_corpus(corpus, given.seed, max_train_rows=given.max_rows)
     labels = hard_labels(majority_vote(votes_of(train), corpus.num_classes), seed=given.seed)
     rows, labels = train.select(np.flatnonzero(labels >= 0)), labels[labels >= 0]
