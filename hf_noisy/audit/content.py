@@ -139,9 +139,8 @@ class AuditContent:
     curves: Sequence[Curve] = ()
     basis: Sequence[str] = ()  # sentences: what the wrongness was computed from, and what it cost
     threshold: float = SUSPECT  # wrongness from which on a label counts as suspect
-    scores: Mapping[str, np.ndarray] = field(
-        default_factory=dict
-    )  # scorer -> (rows,), larger is more suspect, each as it is
+    # scorer -> (rows,), larger is more suspect, each on a scale of its own
+    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         classes = len(self.class_names)

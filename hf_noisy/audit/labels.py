@@ -27,6 +27,7 @@ from hf_noisy.audit.scorers import (
     wrongness,
 )
 from hf_noisy.audit.sources import describe_sources
+from hf_noisy.choice import choose_view
 from hf_noisy.coherence import search
 from hf_noisy.estimation.frozen import out_of_fold_probabilities
 from hf_noisy.estimation.inputs import check_features, check_labels
@@ -98,7 +99,8 @@ def audit_labels(
     given = _checked(texts, labels, len(class_names), vectors, votes, folds)
     kept, shares = given.kept, one_hot_rows(given.labels, given.classes)
     coherence = mean_coherence(given.vectors, shares, NEIGHBOURS, seed)
-    view = view_of(given.vectors, texts, given.votes, coherence, seed)
+    seen_by = choose_view(voters(given.votes), coherence)
+    view = view_of(seen_by, given.vectors, texts, seed)
     held_out = (
         out_of_fold_probabilities(view[kept], given.labels[kept], given.classes, folds, seed)
         if probabilities is None
@@ -107,7 +109,7 @@ def audit_labels(
     found = _evidence(given, view, held_out, dynamics or {}, seed)
     plain = (
         out_of_fold_probabilities(given.vectors[kept], found.labels, given.classes, folds, seed)
-        if probabilities is None and view is not given.vectors
+        if probabilities is None and seen_by != "encoder"
         else held_out
     )
     report = _estimated(found, plain, given.vectors[kept], resamples, seed)
@@ -151,7 +153,7 @@ def audit_labels(
         mixture=_mixture(rows.losses, seed),
         loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
-        basis=_basis(used, None if probabilities is not None else folds, trained),
+        basis=_basis(used, seen_by, None if probabilities is not None else folds, trained),
         scores=scores,
     )
 
@@ -275,11 +277,17 @@ def _mixture(losses: np.ndarray, seed: int) -> LossMixture | None:
     )
 
 
-def _basis(used: Sequence[str], folds: int | None, trained: bool) -> list[str]:
+def _basis(used: Sequence[str], seen_by: str, folds: int | None, trained: bool) -> list[str]:
     held_out = "probabilities that were given" if folds is None else f"a logistic regression out of {folds} folds"
     said = [
-        f"One pass of a frozen encoder over the texts; held-out probabilities are of {held_out}, near texts the "
-        f"{NEIGHBOURS} nearest.",
+        f"{_SEEN_BY[seen_by]}; held-out probabilities are of {held_out}, near texts the {NEIGHBOURS} nearest.",
         "The wrongness is the mean by rank of " + "; ".join(SAID[name] for name in used) + ".",
     ]
     return [*said, "Losses and epochs are those of one training."] if trained else said
+
+
+_SEEN_BY = {
+    "encoder": "Texts are seen by a frozen encoder, in one pass",
+    "words": "Texts are seen by their words, since a frozen encoder sees little of these labels",
+    "both": "Texts are seen by a frozen encoder, in one pass, and by their words",
+}

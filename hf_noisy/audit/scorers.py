@@ -9,17 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hf_noisy.choice import choose_view
 from hf_noisy.coherence import Near, coherences
 from hf_noisy.domains import check_choice, check_fraction
 from hf_noisy.estimation.frozen import latent_semantic_vectors
 from hf_noisy.truth import beside, infer_truth, label_source, sources_of, voters
 
 NEIGHBOURS = 20  # of a row, as in `Neighbours`
-DEFAULT = (
-    "neighbours",
-    "truth",
-)  # whose mean rank is taken: a model of the labels alone has learned what they get wrong
+# Whose mean rank is taken. Held-out probabilities are not among them: a model of the labels alone has learned their mistakes.
+DEFAULT = ("neighbours", "truth")
 
 
 def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -63,23 +60,19 @@ def inferred_classes(
     return infer_truth(view, given, sources, seed=seed).truth
 
 
-def view_of(
-    vectors: np.ndarray, texts: Sequence[str], votes: np.ndarray | None, coherence: float, seed: int
-) -> np.ndarray:
-    """(rows, width) of the texts, by the encoder, their words or both (`hf_noisy.choice.choose_view`).
+def view_of(kind: str, vectors: np.ndarray, texts: Sequence[str], seed: int) -> np.ndarray:
+    """(rows, width) of the texts.
 
     Args:
+        kind: "encoder", "words" or "both" (`hf_noisy.choice.choose_view`).
         vectors: (rows, width) of a frozen encoder.
         texts: (rows,)
-        votes: (rows, sources), or None.
-        coherence: the mean cut statistic of the labels by the vectors.
         seed: of the analysis of words.
     """
-    view = choose_view(voters(votes), coherence)
-    if view == "encoder":
+    if kind == "encoder":
         return vectors
     words = latent_semantic_vectors(texts, seed)
-    return beside(vectors, words) if view == "both" else words
+    return beside(vectors, words) if kind == "both" else words
 
 
 def one_hot_rows(labels: np.ndarray, classes: int) -> np.ndarray:
