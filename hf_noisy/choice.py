@@ -75,6 +75,6 @@ def choose_method(
 
 _SEEN = {
     "encoder": "what the encoder sees in texts",
-    "words": "their words, since the encoder sees little of the labels",
-    "both": "texts, their words and what the encoder sees in them",
+    "words": "the words of texts, since the encoder sees little of the labels",
+    "both": "what the encoder sees in texts, and their words",
 }
