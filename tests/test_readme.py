@@ -109,10 +109,10 @@ def test_each_command_runs(tmp_path, model, lines, command):
     if "examples/known_matrices.py" in words:
         words += ["--seeds", "0", "--rows", "200", "--classes", "2"]
     if job in ("estimate", "estimate_noise"):
-        words += ["--max_rows", "300", "--resamples", "2"]
+        words += ["--max_rows", "200", "--resamples", "2"]
         words += ["--figure", str(tmp_path / "noise.png"), "--output", str(tmp_path / "noise.json")]
     if job == "audit":
-        words += ["--max_rows", "300", "--resamples", "2", "--output", str(tmp_path / "audit")]
+        words += ["--max_rows", "200", "--resamples", "2", "--output", str(tmp_path / "audit")]
     if "examples/inferred_classes.py" in words:
         words += ["--data", shared[0], "--seeds", "0", "--max_train_rows", "64"]
     if "examples/finding_wrong_labels.py" in words:
@@ -122,7 +122,7 @@ def test_each_command_runs(tmp_path, model, lines, command):
     if "examples/report_picture.py" in words:
         if BINARY is None:
             pytest.skip("no chromium on PATH: apt-get install chromium")
-        words += ["--max_rows", "300", "--output", str(tmp_path / "report.png")]
+        words += ["--max_rows", "200", "--output", str(tmp_path / "report.png")]
     if "examples/labeling_speed.py" in words:
         words += ["--rows", "500", "--rounds", "1"]
     if {"--multi_gpu", "recipes/configs/accelerate/cpu_two_processes.yaml"} & set(words):
