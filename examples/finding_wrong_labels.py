@@ -105,9 +105,9 @@ class Trainings:
     def fit(self, name: str, rows: Dataset, test: Dataset) -> dict[str, np.ndarray]:
         """`predictions` of the last epoch and `probabilities` of `test`, `seconds` of the processor, and what was shown of each
         of `rows`."""
-        about = json.dumps([self.settings.record(), rows["text"][:], rows["labels"][:]])
         file = None
         if self.folder is not None:
+            about = json.dumps([self.settings.record(), rows["text"][:], rows["labels"][:]])
             self.folder.mkdir(parents=True, exist_ok=True)
             file = self.folder / f"{self.name}-{name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}.safetensors"
             if file.exists():

@@ -53,6 +53,20 @@ def check_whole(name: str, value: int, least: int = 1, *, of: str = "") -> int:
     return value
 
 
+def check_flag(name: str, value: bool) -> bool:
+    """`value` if it is True or False.
+
+    Raises:
+        TypeError: anything else, 0 and 1 too.
+
+    >>> check_flag("balance", True)
+    True
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}: expected True or False, got {type(value).__name__}.")
+    return value
+
+
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise unless `value` is one of `choices`.
 

@@ -53,12 +53,12 @@ def check_most(max_train_rows: int | None, max_test_rows: int | None) -> None:
 
 def part_for_training(rows: Dataset, most: int | None, seed: int) -> Dataset:
     """At most so many of the rows, drawn by the seed; of what is drawn already, all."""
-    return _part(rows, most, seed)
+    return rows if most is None or len(rows) <= most else hold_out(rows, most / len(rows), seed)[1]
 
 
 def part_for_test(rows: Dataset, most: int | None) -> Dataset:
     """At most so many of the rows, the same for every seed."""
-    return _part(rows, most, 0)
+    return part_for_training(rows, most, 0)
 
 
 def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
@@ -77,7 +77,3 @@ def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int,
         remove_columns=None if keep_text else "text",
         load_from_cache_file=False,
     )
-
-
-def _part(rows: Dataset, size: int | None, seed: int) -> Dataset:
-    return rows if size is None or len(rows) <= size else hold_out(rows, size / len(rows), seed)[1]

@@ -10,7 +10,7 @@ classifier may start from the texts whose label most agrees with those of their 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,18 @@ def label_source(given: np.ndarray) -> Source:
     """The labels as what one source says, soft ones in shares."""
     rows = np.flatnonzero(given.sum(1) > 0)
     return Source(rows, given[rows])
+
+
+def view_of(kind: str, encoded: Callable[[], np.ndarray], words: Callable[[], np.ndarray]) -> np.ndarray:
+    """(rows, width) of the texts; only what is asked for is computed.
+
+    Args:
+        kind: "encoder", "words" or "both" (`hf_noisy.choice.choose_view`).
+        encoded, words: what gives the vectors of each, (rows, width).
+    """
+    if kind == "encoder":
+        return encoded()
+    return words() if kind == "words" else beside(encoded(), words())
 
 
 def beside(vectors: np.ndarray, words: np.ndarray) -> np.ndarray:

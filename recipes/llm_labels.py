@@ -83,7 +83,7 @@ class LanguageModelLabels(Recipe):
 
     def corpus(self, seed: int) -> Corpus:
         """The votes of the corpus give way to those of the model, on no more rows than are needed."""
-        check_most(self.given.max_train_rows, self.given.max_test_rows)
+        check_most(**self.given.most)
         corpus = super().corpus(seed)
         corpus = replace(corpus, train=part_for_training(corpus.train, self.given.max_train_rows, seed))
         if corpus.test is not None:

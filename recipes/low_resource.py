@@ -64,8 +64,7 @@ class LowResource(Recipe):
             distant_labels(),
             seed,
             train_rows=EMBEDDED_ROWS,
-            max_train_rows=self.given.max_train_rows,
-            max_test_rows=self.given.max_test_rows,
+            **self.given.most,
         )
 
     def source_names(self) -> list[str] | None:

@@ -54,8 +54,7 @@ class Topics(Recipe):
         return embedded_topics(
             SOURCES[self.given.labels](),
             seed,
-            max_train_rows=self.given.max_train_rows,
-            max_test_rows=self.given.max_test_rows,
+            **self.given.most,
         )
 
     def source_names(self) -> list[str] | None:

@@ -136,6 +136,7 @@ def test_each_command_runs(tmp_path, model, lines, command):
     assert done.returncode == 0, done.stdout + done.stderr
     if "sentiment" in command:  # one table, however many processes there are
         assert done.stdout.count("cross-entropy on gold labels |") == 1
+        assert (tmp_path / "model.safetensors").is_file()
 
 
 def launched(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

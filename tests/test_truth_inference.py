@@ -251,8 +251,10 @@ class Seen(AutoMethod):
         super().__init__()
         self.own = vectors
 
-    def _vectors(self, kind):
+    def _encoded(self):
         return self.own
+
+    _words = _encoded
 
 
 @pytest.fixture

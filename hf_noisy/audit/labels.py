@@ -22,18 +22,17 @@ from hf_noisy.audit.scorers import (
     check_scorers,
     inferred_classes,
     known_scores,
-    one_hot_rows,
-    view_of,
+    label_rows,
     wrongness,
 )
 from hf_noisy.audit.sources import describe_sources
 from hf_noisy.choice import choose_view
 from hf_noisy.coherence import search
-from hf_noisy.estimation.frozen import out_of_fold_probabilities
+from hf_noisy.estimation.frozen import latent_semantic_vectors, out_of_fold_probabilities
 from hf_noisy.estimation.inputs import check_features, check_labels
 from hf_noisy.estimation.report import NoiseReport, estimate_noise
 from hf_noisy.noise import check_distributions, check_table
-from hf_noisy.truth import mean_coherence, predictability, voters
+from hf_noisy.truth import mean_coherence, predictability, view_of, voters
 from hf_noisy.weak import check_votes, label_model_probabilities
 
 ESTIMATORS = ("neighbours", "dual_t", "anchor_points", "dawid_skene", "label_model")  # those that take seconds
@@ -97,10 +96,11 @@ def audit_labels(
     """
     used = DEFAULT if scorers is None else check_scorers(scorers)
     given = _checked(texts, labels, len(class_names), vectors, votes, folds)
-    kept, shares = given.kept, one_hot_rows(given.labels, given.classes)
+    kept, shares = given.kept, label_rows(given.labels, given.classes)
     coherence = mean_coherence(given.vectors, shares, NEIGHBOURS, seed)
-    seen_by = choose_view(voters(given.votes), coherence)
-    view = view_of(seen_by, given.vectors, texts, seed)
+    sources = voters(given.votes)
+    seen_by = choose_view(sources, coherence)
+    view = view_of(seen_by, lambda: given.vectors, lambda: latent_semantic_vectors(texts, seed))
     held_out = (
         out_of_fold_probabilities(view[kept], given.labels[kept], given.classes, folds, seed)
         if probabilities is None
@@ -115,7 +115,7 @@ def audit_labels(
     report = _estimated(found, plain, given.vectors[kept], resamples, seed)
     noise = _noise(report, plain, found)
     scores = known_scores(found, used)
-    believed = found.truth if voters(given.votes) > 1 else (found.truth + held_out) / 2
+    believed = found.truth if sources > 1 else (found.truth + held_out) / 2
     names = _source_names(given.votes, source_names)
     losses = found.dynamics.get("loss")
     trained = losses is not None and bool(np.isfinite(losses).all())
@@ -141,7 +141,7 @@ def audit_labels(
             noise.kind,
             labelled=len(rows),
             rows=len(texts),
-            sources=voters(given.votes),
+            sources=sources,
             coherence=coherence,
             told=predictability(view, shares, seed),
             rate=float(scores["truth"].mean()),

@@ -14,7 +14,7 @@ from hf_noisy.domains import check_whole
 from hf_noisy.labels import has_label
 from hf_noisy.supervision import Context, Survey
 from hf_noisy.thresholds import FEW_WRONG
-from hf_noisy.truth import beside, mean_coherence, predictability, voters
+from hf_noisy.truth import mean_coherence, predictability, view_of, voters
 
 logger = logging.get_logger(__name__)
 _LOOKED, _COHERENCE, _TOLD, _RATE = range(4)  # facts
@@ -91,12 +91,9 @@ class AutoMethod(TruthInference):
 
     def _look(self) -> None:
         given, seed, sources = self._given(), self.context.seed, voters(self.context.votes)
-        encoded = self._vectors("encoder")
+        encoded = self._encoded()
         self.facts[_COHERENCE] = mean_coherence(encoded, given, self.neighbours, seed)
-        view = choose_view(sources, float(self.facts[_COHERENCE]))
-        vectors = encoded if view == "encoder" else self._vectors("words")
-        if view == "both":
-            vectors = beside(encoded, vectors)
+        vectors = view_of(choose_view(sources, float(self.facts[_COHERENCE])), lambda: encoded, self._words)
         self.facts[_TOLD] = predictability(vectors, given, seed)
         if not self.facts[_TOLD] >= SURE:
             return

@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from hf_noisy.augmentation import Vocabulary, token_masking, word_dropout
 from hf_noisy.callbacks.base import VIEWER, NoiseCallback
-from hf_noisy.domains import check_choice, check_fraction, check_not_negative
+from hf_noisy.domains import check_choice, check_flag, check_fraction, check_not_negative
 from hf_noisy.labels import one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.selection import symmetric_kl
@@ -61,11 +61,12 @@ class ConsistencyRegularization(NoiseCallback):
         ValueError, TypeError: a parameter outside its domain; before the first step a threshold of 1/K or less, and
             "token_masking" without a mask token; in the first step "word_dropout" without an `attention_mask`.
 
-    Costs two views in one forward, so twice the step, and no memory. Prefer "rdrop" to calm a model that memorises a
+    Costs two views in one forward, so twice the step, and no memory but two bytes a row and network for FixMatch. Prefer "rdrop" to calm a model that memorises a
     small set, and "fixmatch" where many rows have no label. With several networks each agrees with itself. The term
     compares predictions of the true class, before a noise channel; labels pass it as ever. Rows of weight 0 are held to
     it too. Where one class swallows the guesses of FixMatch, or a class gets none (`hf_noisy.thresholds.collapse`), that is said
-    once with numbers and counted; the guess of each network for each row is remembered for it, a byte. Works with any criterion and any method that writes targets; not with another that makes views.
+    once with numbers and counted. Works with any criterion and any method that writes targets; not with another that makes
+    views.
 
     Logs `consistency`, the mean of the added term in the last forward, and for FixMatch `sure_share`, of rows whose weak view reaches
     `threshold`, and `pseudo_label_collapses`.
@@ -99,9 +100,7 @@ class ConsistencyRegularization(NoiseCallback):
         automatic = "none" if kind == "rdrop" else "word_dropout"
         self.augmentation = automatic if augmentation == "auto" else augmentation
         self.share = check_fraction("share", share, "(0, 1)")
-        if not isinstance(balance, bool):
-            raise TypeError(f"balance={balance!r}: expected True or False, got {type(balance).__name__}.")
-        self.balance = balance
+        self.balance = check_flag("balance", balance)
 
     def setup(self, context: Context) -> None:
         if self.kind == "fixmatch" and self.threshold <= 1 / context.classes:

@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from hf_noisy.callbacks.label_channel import LabelChannel, Matrix, known_matrix
 from hf_noisy.channels import Channel
-from hf_noisy.domains import check_fraction, nearest
+from hf_noisy.domains import check_flag, check_fraction, nearest
 from hf_noisy.estimation.in_training import IN_TRAINING, estimated_matrix
 from hf_noisy.estimation.matrices import check_invertible
 from hf_noisy.losses import Criterion
@@ -122,8 +122,7 @@ class BackwardCorrection(LossCorrection):
         super().__init__(matrix, warmup_epochs)
         if not isinstance(max_condition, int | float) or not max_condition >= 1:
             raise ValueError(f"max_condition={max_condition!r}: expected a number, 1 or more.")
-        if not isinstance(nonnegative, bool):
-            raise TypeError(f"nonnegative={nonnegative!r}: expected True or False, got {type(nonnegative).__name__}.")
+        check_flag("nonnegative", nonnegative)
         self.max_condition, self.nonnegative = max_condition, nonnegative
 
     def make_channel(self, model: PreTrainedModel) -> Channel | None:

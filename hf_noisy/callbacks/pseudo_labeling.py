@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import GUESSER, NoiseCallback
-from hf_noisy.domains import check_choice, check_fraction, check_not_negative
+from hf_noisy.domains import check_choice, check_flag, check_fraction, check_not_negative
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.selection import whole_epochs
@@ -107,8 +107,7 @@ class PseudoLabeling(NoiseCallback):
         check_choice("refresh", refresh, ["epoch", "average"])
         if doubt is not None:
             check_choice("doubt", doubt, ["model", "label_model"])
-        if not isinstance(balance, bool):
-            raise TypeError(f"balance={balance!r}: expected True or False, got {type(balance).__name__}.")
+        check_flag("balance", balance)
         self.schedule, self.targets, self.doubt, self.refresh, self.balance = schedule, targets, doubt, refresh, balance
         self.doubt_below = None if doubt_below is None else check_fraction("doubt_below", doubt_below, "(0, 1]")
         self.momentum = check_fraction("momentum", momentum, "[0, 1)")

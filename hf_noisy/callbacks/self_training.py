@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, GUESSER, NoiseCallback
-from hf_noisy.domains import check_fraction, check_not_negative, check_whole
+from hf_noisy.domains import check_flag, check_fraction, check_not_negative, check_whole
 from hf_noisy.labels import one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.prediction_changes import PredictionChanges
@@ -112,10 +112,8 @@ class SelfTraining(NoiseCallback):
         self.contrast = check_not_negative("contrast", contrast)
         self.gamma = check_not_negative("gamma", gamma)
         self.lam = check_not_negative("lam", lam)
-        for name, value in (("early_stopping", early_stopping), ("balance", balance)):
-            if not isinstance(value, bool):
-                raise TypeError(f"{name}={value!r}: expected True or False, got {type(value).__name__}.")
-        self.early_stopping, self.balance = early_stopping, balance
+        self.early_stopping = check_flag("early_stopping", early_stopping)
+        self.balance = check_flag("balance", balance)
 
     def setup(self, context: Context) -> None:
         self.latest = max(1, whole_epochs(self.first_stage * context.epochs))

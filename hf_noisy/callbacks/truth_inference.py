@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
@@ -13,14 +14,22 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.callbacks.base import AUTHOR, GUESSER, NoiseCallback
-from hf_noisy.domains import check_choice, check_fraction, check_not_negative, check_row_vectors, check_whole
+from hf_noisy.choice import choose_view
+from hf_noisy.domains import (
+    check_choice,
+    check_flag,
+    check_fraction,
+    check_not_negative,
+    check_row_vectors,
+    check_whole,
+)
 from hf_noisy.labels import has_label, one_hot
 from hf_noisy.memory import Memory
 from hf_noisy.noise import check_table
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 from hf_noisy.thresholds import collapse
 from hf_noisy.tokens import word_vectors
-from hf_noisy.truth import Source, beside, infer_truth, label_source, posterior, sources_of, voters
+from hf_noisy.truth import Source, infer_truth, label_source, posterior, sources_of, view_of, voters
 
 logger = logging.get_logger(__name__)
 VECTORS = ("auto", "encoder", "words", "both")
@@ -31,7 +40,8 @@ class TruthInference(NoiseCallback):
     """Teaches each example, labelled or not, the class that its sources and texts like it together speak for.
 
     Once, before the first step, each text becomes a vector, by the encoder as it was pretrained, or by its words too (see
-    `vectors`). A linear classifier of the vectors starts from the given labels. Then, `rounds` times, with f_ij its probability of class j for example i:
+    `vectors`). A linear classifier of the vectors starts from the given labels. Then, `rounds` times, with f_ij its
+    probability of class j for example i:
 
     1. the prior of an example is f_ij^2 / sum_i f_ij, normalised over j;
     2. a source that votes v on it multiplies this by P(it votes | j) P(v | j), counted over all examples by their priors,
@@ -105,12 +115,10 @@ class TruthInference(NoiseCallback):
         self.share = check_fraction("share", share, "(0, 1]")
         self.neighbours, self.rounds = check_whole("neighbours", neighbours), check_whole("rounds", rounds)
         self.weight_penalty = check_not_negative("weight_penalty", weight_penalty)
-        for name, value in (("sharpen", sharpen), ("refine", refine)):
-            if not isinstance(value, bool):
-                raise TypeError(f"{name}={value!r}: expected True or False, got {type(value).__name__}.")
         if sources is not None:
             check_choice("sources", sources, SOURCES)
-        self.sharpen, self.sources, self.refine = sharpen, sources, refine
+        self.sharpen, self.refine = check_flag("sharpen", sharpen), check_flag("refine", refine)
+        self.sources = sources
         if isinstance(vectors, str):
             check_choice("vectors", vectors, VECTORS)
         self.vectors = vectors if isinstance(vectors, str) else check_table("vectors", vectors)
@@ -206,13 +214,15 @@ class TruthInference(NoiseCallback):
         if not isinstance(kind, str):
             return kind
         if kind == "auto":
-            kind = "encoder" if voters(self.context.votes) > 1 else "both"
-        if kind == "both":
-            return beside(self._vectors("encoder"), self._vectors("words"))
-        if kind == "words":
-            return word_vectors(type(self).__name__, self.context.dataset, self.context.seed)
+            kind = choose_view(voters(self.context.votes), math.inf)  # the encoder is taken at its word
+        return view_of(kind, self._encoded, self._words)
+
+    def _encoded(self) -> np.ndarray:
         assert self.context.encode is not None  # the trainer gives it
         return self.context.encode().cpu().numpy()
+
+    def _words(self) -> np.ndarray:
+        return word_vectors(type(self).__name__, self.context.dataset, self.context.seed)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         truth = self.truth.read(batch.index)

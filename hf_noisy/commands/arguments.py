@@ -39,6 +39,11 @@ class RecipeArguments(ColumnArguments):
     )
     seeds: list[int] | None = field(default=None, metadata={"help": "Run all of it for each; the first one is saved."})
 
+    @property
+    def most(self) -> dict[str, int | None]:
+        """The largest splits, as `split_corpus` takes them."""
+        return {"max_train_rows": self.max_train_rows, "max_test_rows": self.max_test_rows}
+
 
 @dataclass
 class LabelArguments(ColumnArguments):

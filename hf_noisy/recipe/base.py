@@ -128,7 +128,7 @@ class Recipe:
 
     def embedded(self, seed: int) -> Corpus:
         """What to train on where no corpus is named."""
-        return embedded_corpus(seed, max_train_rows=self.given.max_train_rows, max_test_rows=self.given.max_test_rows)
+        return embedded_corpus(seed, **self.given.most)
 
     def source_names(self) -> list[str] | None:
         """Of the sources of votes, where they are known."""
@@ -139,8 +139,7 @@ class Recipe:
         return gather(
             self.corpus(seed),
             seed,
-            max_train_rows=self.given.max_train_rows,
-            max_test_rows=self.given.max_test_rows,
+            **self.given.most,
             source_names=self.source_names(),
             say=say,
         )
