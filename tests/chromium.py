@@ -89,10 +89,12 @@ class Chromium:
                 raise RuntimeError(json.load(error)["value"]["message"].split("\n")[0]) from None
 
     def get(self, path: Path) -> None:
-        """Opens a file, with what was logged before forgotten."""
+        """Opens a file, with what was logged before forgotten, and waits until it is drawn: keys before that are lost."""
         self.send("POST", "/url", {"url": "about:blank"})
         self.logged(), self.requested()
         self.send("POST", "/url", {"url": path.as_uri()})
+        drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+        self.send("POST", "/execute/async", {"script": drawn, "args": []})
 
     def forget(self) -> None:
         """Empties the local storage that files share."""
@@ -119,10 +121,9 @@ class Chromium:
         self.send("POST", f"/element/{self.find(selector)[_ELEMENT]}/value", {"text": text})
 
     def press(self, *keys: str) -> None:
-        """Keys to what has the focus, each when the page has answered the one before."""
-        for key in keys:
-            events = [{"type": kind, "value": KEYS.get(key, key)} for kind in ("keyDown", "keyUp")]
-            self.send("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": events}]})
+        """Keys to what has the focus."""
+        events = [{"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]
+        self.send("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": events}]})
 
     def choose(self, selector: str, value: str) -> None:
         """Chooses an option of a select, as a person would leave it."""

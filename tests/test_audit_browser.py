@@ -320,9 +320,9 @@ def test_letters_are_no_shortcuts_where_they_are_switched_off(page):
 def test_focus_is_seen(page):
     page.press("j")
     outline = f"getComputedStyle(document.querySelector('{FIRST}')).outlineStyle"
-    wait(lambda: page.run(f"return {outline}") == "solid")
+    assert page.run(f"return {outline}") == "solid"
     page.press("j")
-    wait(lambda: page.run(f"return {outline}") == "none")
+    assert page.run(f"return {outline}") == "none"
 
 
 def test_a_row_without_another_suggestion_asks_for_a_class(page):
@@ -422,7 +422,6 @@ def test_imported_decisions_that_saw_another_label_are_left_out_and_others_are_k
 
 def test_a_reload_keeps_the_decisions_of_this_report_only(page, report, tmp_path):
     page.press("j", "c", "d")
-    wait(lambda: decided(page)[:2] == ["change", "drop"])
     page.get(report)
     assert decided(page) == ["change", "drop", "", "", ""]
     write_report(make_content(title="another"), tmp_path / "other.html")
