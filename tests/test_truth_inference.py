@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -158,6 +159,26 @@ def test_a_collapse_is_said_and_the_given_labels_are_taught(monkeypatch):
     method = ready(TruthInference(vectors=vectors), truth)
     assert (method.report()["inferred_label"] == truth).all()
     assert "class 0 takes 100.0 % of 300 inferred classes and has 33.3 %" in said[0]
+
+
+@pytest.mark.parametrize("rare", [4, 40])
+def test_a_rare_class_that_nothing_speaks_for_keeps_the_rows_that_were_given_it(monkeypatch, rare):
+    """4 of 300 rows keep their label; 40 are no accident, and nothing is inferred."""
+    said: list[str] = []
+    monkeypatch.setattr(module.logger, "warning", said.append)
+    vectors, truth = clouds()
+    labels = np.where(np.arange(300) < rare, 2, truth % 2)
+    of_two = np.eye(3)[np.roll(truth % 2, 1)]
+    monkeypatch.setattr(module, "infer_truth", lambda *args, **kwargs: truth_module.Inference(of_two, of_two))
+    method = ready(TruthInference(vectors=vectors), labels)
+    found = method.report()["inferred_label"]
+    assert (found[:rare] == 2).all()
+    assert (found[rare:] == (of_two.argmax(1) if rare == 4 else labels)[rare:]).all()
+    expected = (
+        "class 2 gets none of 300 inferred classes; the 4 rows" if rare == 4 else "class 2 gets none .* taught instead"
+    )
+    assert re.search(expected, said[0])
+    assert len(said) == 1
 
 
 def seen(method: TruthInference, probs: np.ndarray, epoch: int = 1) -> TruthInference:

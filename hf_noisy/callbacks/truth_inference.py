@@ -34,6 +34,7 @@ from hf_noisy.truth import Source, infer_truth, label_source, posterior, sources
 logger = logging.get_logger(__name__)
 VECTORS = ("auto", "encoder", "words", "both")
 SOURCES = ("votes", "label")
+RARE = 0.05  # share of the labelled rows below which a class that nothing speaks for is kept as it was given
 
 
 class TruthInference(NoiseCallback):
@@ -82,8 +83,10 @@ class TruthInference(NoiseCallback):
             fewer than two examples with a label, no `input_ids` for "words", or a model whose encoder gives no hidden
             states for "encoder".
 
-    Trusted rows keep their label and are believed throughout. If a class swallows the inferred ones, or loses all of its own
-    (`hf_noisy.thresholds.collapse`), the given labels are taught after all, or what was taught before; numbers say so.
+    Trusted rows keep their label and are believed throughout. If a class with less than 5 % of the labelled rows gets no row,
+    those that were given it keep it: so few texts say little to the classifier, and the model would never learn the class. If
+    a class swallows the inferred ones, or a larger one loses all of its own (`hf_noisy.thresholds.collapse`), the given labels
+    are taught after all, or what was taught before; numbers say so.
 
     Costs two passes over the training set and seconds for the classifier (with a `share` below 1 also a search whose time
     grows with the square of the labelled rows); a step costs nothing; 8 x classes bytes a row, without `refine` half of
@@ -187,6 +190,7 @@ class TruthInference(NoiseCallback):
 
     def _judged(self, found: np.ndarray, given: np.ndarray, otherwise: np.ndarray, which: str) -> np.ndarray:
         """`found`, and the rate by it, or what is taught otherwise."""
+        found = self._with_rare_classes(found, given)
         problem = collapse(np.bincount(found.argmax(1), minlength=self.context.classes), given.sum(0))
         if problem is not None:
             said = problem.replace("pseudo-labels", "inferred classes")
@@ -195,6 +199,18 @@ class TruthInference(NoiseCallback):
         trusted = self._trusted()
         judged = given.sum(1) > 0 if trusted is None else (given.sum(1) > 0) & ~trusted
         self.rate.fill_(doubt(torch.from_numpy(given[judged]), torch.from_numpy(found[judged])))
+        return found
+
+    def _with_rare_classes(self, found: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """`found`, but of a rare class that no row would have, the rows that were given it keep it."""
+        counts, labelled = np.bincount(found.argmax(1), minlength=self.context.classes), given.sum(0)
+        for lost in np.flatnonzero((counts == 0) & (labelled > 0) & (labelled < RARE * labelled.sum())):
+            mine = (given.argmax(1) == lost) & (given.sum(1) > 0)
+            logger.warning(
+                f"{type(self).__name__}: class {lost} gets none of {len(found)} inferred classes; the {int(mine.sum())} rows "
+                "that were given it keep it."
+            )
+            found = np.where(mine[:, None], given, found)
         return found
 
     def _trusted(self) -> np.ndarray | None:
