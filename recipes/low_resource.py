@@ -49,7 +49,7 @@ class LowResourceTrainingArguments(RecipeTrainingArguments):
     """Defaults for the embedded news; --help lists every field."""
 
     output_dir: str = field(default="output/low_resource")
-    noise_method: str | None = field(default="glc")  # reads the matrix of mistakes off the clean rows
+    noise_method: str = field(default="glc")  # reads the matrix of mistakes off the clean rows
     num_train_epochs: float = field(default=16)  # a third of the rows of recipes/topics.py, so more passes
 
 

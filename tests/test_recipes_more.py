@@ -201,7 +201,7 @@ def test_topics_prints_the_table_and_saves_five_classes(labels, sources, few_row
     loaded("topics").Topics.main([*TINY, "--labels", labels, "--output_dir", str(tmp_path)])
     shown = capsys.readouterr().out
     assert sources in shown
-    assert list(table_of(tmp_path))[-3:] == [PLAIN, "gce on weak labels", CEILING]
+    assert list(table_of(tmp_path))[-3:] == [PLAIN, "auto on weak labels", CEILING]
     assert "Snorkel's label model" in table_of(tmp_path)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     assert tuple(model.config.id2label.values()) == CLASS_NAMES
@@ -337,7 +337,7 @@ def test_a_file_of_settings_is_the_codes_and_parses(name):
 def test_the_file_of_the_first_recipe_parses():
     path = CONFIGS / "sentiment.yaml"
     _, args = parse_arguments([RecipeArguments, RecipeTrainingArguments], arguments=["--config", str(path)])
-    assert args.noise_method == "gce"
+    assert args.noise_method == "auto"
 
 
 def test_files_for_the_launcher_are_read_by_it():

@@ -408,6 +408,16 @@ def test_missing_runs_are_named():
     assert "missing" not in render_report(table(THREE))
 
 
+def test_missing_runs_of_the_same_corpora_and_seeds_are_named_together():
+    full, some = table(THREE, seeds=(0, 1, 2)), ("gce", "mae")
+    lines = [run for run in full if run["method"] not in some or run["seed"] == 0]
+    lines = [run for run in lines if (run["dataset"], run["method"], run["seed"]) != ("b", "cleanlab", 2)]
+    text = render_report(lines)
+    both = ("`gce`, `mae`", "`mae`, `gce`")
+    assert any(f"every corpus, {names}, seeds 1, 2" in text for names in both)
+    assert "b, `cleanlab`, seed 2" in text
+
+
 def test_one_seed_has_no_deviation_and_the_tables_say_what_the_intervals_cover():
     text = render_report(table(THREE))
     assert "0.780 |" in text

@@ -161,9 +161,16 @@ def _missing(section: Section) -> list[str]:
     missing = section.missing()
     if not missing:
         return []
+    corpora: dict[tuple[str, tuple[int, ...]], list[str]] = {}  # of a variant and seeds
+    for (corpus, variant), seeds in missing.items():
+        corpora.setdefault((variant, tuple(seeds)), []).append(corpus)
+    variants: dict[tuple[tuple[str, ...], tuple[int, ...]], list[str]] = {}  # of the same corpora and seeds
+    for (variant, same), where in corpora.items():
+        variants.setdefault((tuple(where), same), []).append(f"`{variant}`")
     runs = "; ".join(
-        f"{corpus}, `{variant}`, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-        for (corpus, variant), seeds in missing.items()
+        f"{'every corpus' if set(where) == set(section.corpora) else ', '.join(where)}, {', '.join(names)}, "
+        f"seed{'s' * (len(same) > 1)} {', '.join(map(str, same))}"
+        for (where, same), names in variants.items()
     )
     number = sum(map(len, missing.values()))
     return [f"**{number} of the grid's runs {'is' if number == 1 else 'are'} missing:** {runs}."]

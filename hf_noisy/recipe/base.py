@@ -36,9 +36,7 @@ class RecipeTrainingArguments(NoisyTrainingArguments):
     """Defaults for an embedded corpus; --help lists every field."""
 
     output_dir: str = field(default="output/train")
-    noise_method: str | None = field(
-        default=None, metadata={"help": "None: auto with a pretrained encoder, gce for one trained from scratch."}
-    )
+    noise_method: str = field(default="auto")
     num_train_epochs: float = field(default=8)  # from scratch; 3 or 4 do for a pretrained encoder
     per_device_train_batch_size: int = field(default=32)
     learning_rate: float = field(default=1e-3)  # from scratch; 1e-4 for a pretrained encoder of this size
@@ -65,8 +63,6 @@ class Recipe:
 
     def __init__(self, given: Any, args: Any) -> None:
         """Of instances of the two classes above."""
-        if args.noise_method is None:
-            args = replace(args, noise_method="gce" if given.model_name_or_path is None else "auto")
         self.given, self.args = given, args
 
     @classmethod
