@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hf_noisy.thresholds import FEW_WRONG
@@ -16,15 +17,19 @@ def choose_view(sources: int, coherence: float) -> str:
 
     Where several sources vote, the words of a text give away which rule spoke, and a classifier that sees them repeats the
     rules: the encoder alone, unless it sees too little (then the words are all there is). Where there are labels alone, words
-    and encoder together infer more than either.
+    and encoder together infer more than either. An encoder with random weights sees words too, but all alike, those by which
+    rules vote among them: the words, weighed by how much they tell texts apart.
 
     Args:
         sources: that vote at all; 1 where there are labels alone.
-        coherence: the mean cut statistic of the labels by the encoder's vectors (`hf_noisy.truth.mean_coherence`).
+        coherence: the mean cut statistic of the labels by the encoder's vectors (`hf_noisy.truth.mean_coherence`); NaN where
+            the encoder is not pretrained.
 
-    >>> choose_view(1, 0.5), choose_view(10, 2.0), choose_view(10, 0.1)
-    ('both', 'encoder', 'words')
+    >>> choose_view(1, 0.5), choose_view(10, 2.0), choose_view(10, 0.1), choose_view(1, math.nan)
+    ('both', 'encoder', 'words', 'words')
     """
+    if math.isnan(coherence):
+        return "words"
     if sources <= 1:
         return "both"
     return "encoder" if coherence >= LIKE else "words"
@@ -49,7 +54,7 @@ def choose_method(
         labelled: rows with a label.
         rows: all of them.
         sources: that vote at all; 1 where there are labels alone.
-        coherence: the mean cut statistic of the labels by the encoder's vectors (`hf_noisy.truth.mean_coherence`).
+        coherence: as in `choose_view`.
         told: by how many standard errors labels are told from texts better than by their frequency
             (`hf_noisy.truth.predictability`).
         rate: share of the labels that `hf_noisy.truth.infer_truth` takes for wrong.
@@ -69,7 +74,12 @@ def choose_method(
     by = f"the votes of {sources} sources" if sources > 1 else "the labels as one source"
     view = choose_view(sources, coherence)
     unlabeled = f"; {rows - labelled:,} rows without a label are taught too" if rows > labelled else ""
-    reason = f"{wrong}, by {by} and by {_SEEN[view]} (labels have a mean cut statistic of {coherence:.2g} by the encoder){unlabeled}."
+    fact = f"labels have a mean cut statistic of {coherence:.2g} by the encoder"
+    if math.isnan(coherence):
+        view_of_texts, fact = "the words of texts", "the encoder is not pretrained"
+    else:
+        view_of_texts = _SEEN[view]
+    reason = f"{wrong}, by {by} and by {view_of_texts} ({fact}){unlabeled}."
     return "truth_inference", {"sources": "votes" if sources > 1 else "label", "vectors": view}, reason
 
 

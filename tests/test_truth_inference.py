@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -340,6 +341,55 @@ def test_what_auto_chose_is_known_after_a_resume(said):
     assert two.choice is None
     two.load_state_dict(one.state_dict())
     assert two.choice == one.choice
+
+
+def model_called(name: str) -> SimpleNamespace:
+    return SimpleNamespace(config=SimpleNamespace(_name_or_path=name))
+
+
+@pytest.mark.parametrize("sources", [1, 3])
+def test_an_encoder_that_was_not_loaded_is_not_asked(said, sources):
+    """As many votes as `sources`, and the words see the classes; a random encoder would be asked in vain."""
+    vectors, truth = clouds()
+
+    class Words(Seen):
+        def _encoded(self):
+            pytest.fail("the encoder is asked")
+
+        def _words(self):
+            return self.own
+
+    votes = torch.from_numpy(np.stack([flipped(truth, 0.3, seed) for seed in range(sources)], 1))
+    start = replace(context(300, 3, labels=votes[:, 0]), votes=votes if sources > 1 else None, model=model_called(""))
+    method, plain = Words(vectors), TruthInference(vectors=vectors)
+    for each in (method, plain):
+        each.setup(start)
+        each.begin_epoch(0, lambda: pytest.fail("a survey"))
+    name, parameters, reason = method.choice
+    assert (name, parameters["vectors"]) == ("truth_inference", "words")
+    assert "the encoder is not pretrained" in reason
+    assert torch.equal(method.truth.values, plain.truth.values)
+
+
+def test_truth_is_inferred_from_words_where_no_encoder_was_loaded():
+    vectors, truth = clouds()
+    asked: list[str] = []
+
+    class Watched(TruthInference):
+        def _encoded(self):
+            asked.append("encoder")
+            return vectors
+
+        def _words(self):
+            asked.append("words")
+            return vectors
+
+    for name, expected in (("", ["words"]), ("somewhere", ["encoder", "words"])):
+        asked.clear()
+        method = Watched()
+        method.setup(replace(context(300, 3, labels=truth), model=model_called(name)))
+        method.begin_epoch(0, lambda: pytest.fail("a survey"))
+        assert sorted(asked) == expected
 
 
 def test_auto_by_name(tmp_path, said):

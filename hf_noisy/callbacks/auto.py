@@ -28,8 +28,8 @@ class AutoMethod(TruthInference):
     1. With fewer than `min_labels` labels they are taught as they are: `ce`.
     2. It is settled what texts are seen by (`hf_noisy.choice.choose_view`): the encoder and their words where there are labels
        alone; the encoder where several sources have voted, or the words where labels are hardly more like those of the nearest
-       texts, by the encoder, than by chance (a mean cut statistic below 1; 0 is chance), since it is not pretrained, or not
-       for such texts.
+       texts, by the encoder, than by chance (a mean cut statistic below 1; 0 is chance), since it is not pretrained for such
+       texts; and the words where it is not pretrained at all, as a model that `from_pretrained` did not load.
     3. If a logistic regression of that tells held-out labels less than two standard errors better than their frequency does,
        they are taught as they are: texts say too little of them.
     4. `TruthInference` infers classes: from the votes where several sources have voted, else from the labels as one
@@ -91,9 +91,11 @@ class AutoMethod(TruthInference):
 
     def _look(self) -> None:
         given, seed, sources = self._given(), self.context.seed, voters(self.context.votes)
-        encoded = self._encoded()
-        self.facts[_COHERENCE] = mean_coherence(encoded, given, self.neighbours, seed)
-        vectors = view_of(choose_view(sources, float(self.facts[_COHERENCE])), lambda: encoded, self._words)
+        encoded = self._encoded() if self._is_pretrained() else None
+        if encoded is not None:
+            self.facts[_COHERENCE] = mean_coherence(encoded, given, self.neighbours, seed)
+        view = choose_view(sources, float(self.facts[_COHERENCE]))
+        vectors = view_of(view, self._encoded if encoded is None else lambda: encoded, self._words)
         self.facts[_TOLD] = predictability(vectors, given, seed)
         if not self.facts[_TOLD] >= SURE:
             return

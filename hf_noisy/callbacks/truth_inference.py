@@ -75,7 +75,8 @@ class TruthInference(NoiseCallback):
         vectors: "encoder"; "words", a latent semantic analysis of the words in a column `text` where there is one, whole, or
             of the tokens; "both", beside each other at unit length; or (rows, width) of your own, in row order, clean rows
             that are trained on last. "auto" is "encoder" where several sources vote, since the words of a text give away
-            which rule spoke, and a classifier that sees them repeats the rules; and "both" where there are labels alone.
+            which rule spoke, and a classifier that sees them repeats the rules; "both" where there are labels alone; and
+            "words" where `from_pretrained` did not load the model.
         refine: whether the fine-tuned encoder has its say before the second epoch.
 
     Raises:
@@ -230,8 +231,14 @@ class TruthInference(NoiseCallback):
         if not isinstance(kind, str):
             return kind
         if kind == "auto":
-            kind = choose_view(voters(self.context.votes), math.inf)  # the encoder is taken at its word
+            coherence = math.inf if self._is_pretrained() else math.nan  # the encoder is taken at its word
+            kind = choose_view(voters(self.context.votes), coherence)
         return view_of(kind, self._encoded, self._words)
+
+    def _is_pretrained(self) -> bool:
+        """Whether `from_pretrained` has loaded the model, as far as its configuration says."""
+        model = self.context.model
+        return model is None or bool(model.config._name_or_path)
 
     def _encoded(self) -> np.ndarray:
         assert self.context.encode is not None  # the trainer gives it
