@@ -17,12 +17,28 @@ from programs import run_program
 
 from hf_noisy import METHODS
 from hf_noisy.benchmark.settings import parse_method
+from hf_noisy.commands.arguments import BenchmarkArguments
+from hf_noisy.launching import parse_arguments
 from hf_noisy.reviews import small_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.DOTALL)
-COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.strip().splitlines()]
+PAGES = [page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks_of(text: str) -> list[tuple[str, str]]:
+    """Kind and text of each fenced block."""
+    return re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL)
+
+
+def commands_of(text: str) -> list[str]:
+    return [line for kind, block in blocks_of(text) if kind == "bash" for line in block.strip().splitlines()]
+
+
+BLOCKS, COMMANDS = blocks_of(TEXT), commands_of(TEXT)
+ELSEWHERE = sorted(
+    {part for page in PAGES for line in commands_of(page) for part in line.split(" && ") if part.startswith("python ")}
+)
 SETUP = [line for line in COMMANDS if line.startswith("pip install")]  # as they stand: .ci/run and CONTRIBUTING
 OTHERS = sorted({part for line in COMMANDS for part in line.split(" && ") if not part.startswith(("pip", "pytest"))})
 RECIPES = ("sentiment", "topics", "llm_labels", "low_resource", "train")
@@ -31,7 +47,6 @@ LAUNCHED = {
     "accelerate launch recipes/sentiment.py",
     *(part for part in OTHERS if "two_processes" in part or "--multi_gpu" in part),
 }
-SPEEDS = sorted((command for command in OTHERS if "--speed" in command), key=lambda command: "--methods" in command)
 LESSONS = [command for command in OTHERS if command.startswith("python examples/lessons/")]  # run by test_examples.py
 
 
@@ -44,11 +59,15 @@ def test_the_two_commands_are_there_and_ci_runs_the_second():
     assert all(part in script for part in SETUP[1].replace("pip install", "").split(" && "))
 
 
-@pytest.mark.parametrize("command", SPEEDS[1:])
-def test_each_speed_command_names_methods_that_there_are(command):
-    words = shlex.split(command)
-    methods = words[words.index("--methods") + 1 :]
-    assert [parse_method(spec)[0] for spec in methods] == [spec.partition(":")[0] for spec in methods]
+@pytest.mark.parametrize("command", ELSEWHERE)
+def test_each_command_of_the_other_pages_is_one_that_there_is(command):
+    """They are README's with other settings, so they are read and not run."""
+    _, script, *words = shlex.split(command)
+    assert (ROOT / script).is_file()
+    if script == "recipes/benchmark.py":
+        (given,) = parse_arguments([BenchmarkArguments], arguments=words)
+        for spec in given.methods or []:
+            assert parse_method(spec)[0] == spec.partition(":")[0]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +86,7 @@ def lines(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [command for command in OTHERS if command not in (*SPEEDS[1:], *LESSONS)])  # alike
+@pytest.mark.parametrize("command", [command for command in OTHERS if command not in LESSONS])
 def test_each_command_runs(tmp_path, model, lines, command):
     words = [word.replace("../shared", str(ROOT.parent / "shared")) for word in shlex.split(command)]
     shared = [word for word in words if "shared" in word]

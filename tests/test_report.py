@@ -330,7 +330,9 @@ def test_the_tables_hold_what_was_measured():
     ]
     text = render_report(lines)
     assert row_of(text, "`gce`", "### Accuracy")[1:] == ["0.770 ± 0.014", "0.760 ± 0.014", "0.650 ± 0.014"]
-    assert row_of(text, "`gce`", "Difference to")[1].startswith("+8.0 [")
+    gains = row_of(text, "`gce`", "Difference to")
+    assert gains[1].startswith("+8.0 [")
+    assert float(gains[4].split()[0]) == pytest.approx(sum(float(gain.split()[0]) for gain in gains[1:4]) / 3, abs=0.1)
     assert row_of(text, "`gce`", "### Gap recovered")[3].startswith("-0.40 [")
     assert row_of(text, "mean", "### Chosen")[2] == f"{(0.71 + 0.72 + 0.65) / 3:.3f}"
     assert row_of(text, "a", "# Benchmark")[1:4] == ["893", "100", "0.200"]

@@ -215,10 +215,17 @@ def _accuracies(section: Section, order: Sequence[str]) -> str:
 
 
 def _differences(section: Section, order: Sequence[str]) -> str:
-    def cell(corpus: str, variant: str) -> str:
-        return _points(section.gain(corpus, variant), _absent(section, corpus, variant))
-
-    return _noted(section, _grid(section, [name for name in order if name != section.ce], section.corpora, cell))
+    rows = []
+    for variant in (name for name in order if name != section.ce):
+        gains = [section.gain(corpus, variant) for corpus in section.corpora]
+        measured = [gain for gain in gains if gain is not None]
+        average = mean(measured) if len(measured) == len(gains) else None
+        cells = [
+            _points(gain, _absent(section, corpus, variant))
+            for corpus, gain in zip(section.corpora, gains, strict=True)
+        ]
+        rows.append([_name(section, variant), *cells, _points(average, _absent_anywhere(section, variant))])
+    return _noted(section, _table(["", *section.corpora, "mean"], rows))
 
 
 def _gap_recovered(section: Section, order: Sequence[str]) -> list[str]:
