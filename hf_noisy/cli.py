@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hf_noisy import __version__
 from hf_noisy.domains import nearest
-
-DONE, FAILED, WRONG_CALL = 0, 1, 2  # exit codes
+from hf_noisy.script import DONE, complain, run_script
 
 Words = Sequence[str]
 
@@ -136,18 +132,7 @@ def main(words: Words | None = None, prog: str = "hf-noisy") -> int:
         0 where all went well, 1 where the work failed, 2 where the call was wrong.
     """
     name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
-    try:
-        code = _run(name, rest, prog)
-        sys.stdout.flush()  # here, where a reader that went away can be told from a failure
-        return code
-    except BrokenPipeError:  # of `hf-noisy methods | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except (ValueError, TypeError, RuntimeError, OSError, ImportError) as error:
-        if not _is_ours(error):
-            raise
-        code = _complain(f"{prog} {name}", str(error))
-        return FAILED if isinstance(error, RuntimeError) else code
+    return run_script(f"{prog} {name}", lambda: _run(name, rest, prog))
 
 
 def _run(name: str, words: Words, prog: str) -> int:
@@ -158,7 +143,7 @@ def _run(name: str, words: Words, prog: str) -> int:
         print(f"hf_noisy {__version__}")
         return DONE
     if name not in COMMANDS:
-        return _complain(prog, f"unknown command {name!r}. {nearest(name, COMMANDS)}")
+        return complain(prog, f"unknown command {name!r}. {nearest(name, COMMANDS)}")
     return COMMANDS[name].body(words, f"{prog} {name}")
 
 
@@ -176,14 +161,3 @@ def _help(prog: str) -> str:
             f"`{prog} COMMAND --help` lists the options of a command.",
         ]
     )
-
-
-def _complain(prog: str, message: str) -> int:
-    print(f"{prog}: error: {message}", file=sys.stderr)
-    return WRONG_CALL
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Whether it was raised by a line of this package."""
-    *_, last = traceback.extract_tb(error.__traceback__)
-    return Path(__file__).parent in Path(last.filename).parents

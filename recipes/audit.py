@@ -19,6 +19,7 @@ import sys
 from hf_noisy.commands.arguments import AuditArguments
 from hf_noisy.commands.audit import run
 from hf_noisy.launching import parse_arguments
+from hf_noisy.script import run_script
 
 
 def main() -> None:
@@ -27,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(__file__, main))

@@ -23,6 +23,7 @@ import sys
 from hf_noisy.commands.arguments import BenchmarkArguments
 from hf_noisy.commands.benchmark import run
 from hf_noisy.launching import parse_arguments
+from hf_noisy.script import run_script
 
 
 def main() -> int:
@@ -31,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(__file__, main))

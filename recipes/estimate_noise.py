@@ -14,9 +14,12 @@ Without --data it runs on the embedded reviews, without --model on a bag of word
 
 from __future__ import annotations
 
+import sys
+
 from hf_noisy.commands.arguments import EstimateArguments
 from hf_noisy.commands.estimate import run
 from hf_noisy.launching import parse_arguments
+from hf_noisy.script import run_script
 
 
 def main() -> None:
@@ -25,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(__file__, main))

@@ -21,6 +21,7 @@ may come from anywhere:
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from hf_noisy.embedded import TOPIC_ROWS
 from hf_noisy.language_model import TASKS, Answer, Answers, ask, votes_of_answers
 from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments
 from hf_noisy.recipe.base import say
+from hf_noisy.script import run_script
 from hf_noisy.splits import check_most, part_for_test, part_for_training
 from hf_noisy.topic_labels import WORDINGS, simulated_answers
 from hf_noisy.topics import CLASS_NAMES, generate_topics
@@ -132,4 +134,4 @@ class LanguageModelLabels(Recipe):
 
 
 if __name__ == "__main__":
-    LanguageModelLabels.main(description=__doc__)
+    sys.exit(run_script(__file__, lambda: LanguageModelLabels.main(description=__doc__)))

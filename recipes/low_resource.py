@@ -15,6 +15,7 @@ and 0.338, for a matrix read off 25 rows is too far off. So look at the last two
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -27,6 +28,7 @@ from hf_noisy.embedded import embedded_topics
 from hf_noisy.methods import split_names
 from hf_noisy.recipe import Data, Recipe, RecipeArguments, RecipeTrainingArguments, Table
 from hf_noisy.recipe.base import baseline
+from hf_noisy.script import run_script
 from hf_noisy.topic_labels import distant_labels
 
 EMBEDDED_ROWS = 1000
@@ -102,4 +104,4 @@ class LowResource(Recipe):
 
 
 if __name__ == "__main__":
-    LowResource.main(description=__doc__)
+    sys.exit(run_script(__file__, lambda: LowResource.main(description=__doc__)))

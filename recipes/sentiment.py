@@ -21,9 +21,11 @@ the same.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 from hf_noisy.recipe import Recipe, RecipeTrainingArguments
+from hf_noisy.script import run_script
 
 
 @dataclass
@@ -40,4 +42,4 @@ class Sentiment(Recipe):
 
 
 if __name__ == "__main__":
-    Sentiment.main(description=__doc__)
+    sys.exit(run_script(__file__, lambda: Sentiment.main(description=__doc__)))

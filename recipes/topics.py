@@ -13,6 +13,7 @@ institutes and clubs in place of the readers (distant supervision: half of the r
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from hf_noisy import Corpus
 from hf_noisy.domains import check_choice
 from hf_noisy.embedded import embedded_topics
 from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments
+from hf_noisy.script import run_script
 from hf_noisy.topic_labels import distant_labels, readers
 
 SOURCES: dict[str, Callable[[], list[LabelingFunction]]] = {"readers": readers, "distant": distant_labels}
@@ -62,4 +64,4 @@ class Topics(Recipe):
 
 
 if __name__ == "__main__":
-    Topics.main(description=__doc__)
+    sys.exit(run_script(__file__, lambda: Topics.main(description=__doc__)))

@@ -104,8 +104,10 @@ def test_a_method_that_asks_for_trusted_rows_gets_those_of_validation_and_says_s
 
 def test_a_mistyped_method_ends_before_training_with_the_nearest_name(tmp_path):
     done = run("--noise_method", "gcee", "--output_dir", tmp_path, check=False)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "Did you mean 'gce'" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("sentiment.py: error: noise_method='gcee'")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_missing_corpus_is_named(tmp_path):
