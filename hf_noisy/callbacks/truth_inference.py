@@ -236,9 +236,9 @@ class TruthInference(NoiseCallback):
         return view_of(kind, self._encoded, self._words)
 
     def _is_pretrained(self) -> bool:
-        """Whether `from_pretrained` has loaded the model, as far as its configuration says."""
+        """Whether `from_pretrained` has loaded the model; a configuration that does not tell is believed to."""
         model = self.context.model
-        return model is None or bool(model.config._name_or_path)
+        return model is None or getattr(model.config, "_name_or_path", None) != ""
 
     def _encoded(self) -> np.ndarray:
         assert self.context.encode is not None  # the trainer gives it
