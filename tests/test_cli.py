@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,7 @@ import hf_noisy
 from hf_noisy import METHODS, cli, public
 from hf_noisy.commands import arguments
 from hf_noisy.commands.arguments import BenchmarkArguments, RecipeArguments
-from hf_noisy.commands.methods import needs
+from hf_noisy.commands.methods import method_in_full, needs
 from hf_noisy.launching import parse_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -254,3 +255,10 @@ def test_benchmark_passes_everything_on_and_ends_with_1_where_a_run_failed(tmp_p
     assert settings.learning_rates == (1e-3, 1e-4)
     assert named["columns"]["gold_column"] == "gold"
     assert capsys.readouterr().err == "failed: votes ce seed 0: it died\n"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_in_full_says_what_each_parameter_means(name):
+    text = method_in_full(name)
+    for parameter in METHODS[name].parameters:
+        assert re.search(rf"^ +(\w+, )*{parameter}(, \w+)*: (?!as in `)", text, flags=re.MULTILINE), parameter

@@ -35,8 +35,9 @@ A row of a table is one way to use the same training rows. All rows share encode
 - all others: methods of `hf_noisy`, on the labels as they are.
 
 † reads gold labels of training or validation rows. "{_UNMEASURED}" could not be measured; an empty cell was not run. \
-Accuracies are of the epoch that is best on the given, wrong labels of validation rows, the first of equals (rows with † \
-choose by gold labels, or take the last epoch, as do methods that replace the labels: `truth_inference` and `auto`), unless a column says otherwise."""
+Accuracies are of the epoch that is best on the given, wrong labels of validation rows, the first of equals (`gold` goes by \
+their gold labels; `clean_valid` takes the last epoch, as do methods that replace the labels, `truth_inference` and `auto`), \
+unless a column says otherwise."""
 _INTERVALS = (
     f"Brackets hold 95% bootstrap intervals: {REPLICATES:,} draws of seeds and test rows, the same draw for all rows of "
     "a table. With few seeds they are somewhat too narrow. They do not cover the choice of corpora."

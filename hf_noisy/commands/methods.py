@@ -54,8 +54,15 @@ def method_in_full(name: str) -> str:
         *(f"  noise_kwargs: {key}={_written(value)}" for key, value in method.parameters.items()),
         "",
         inspect.cleandoc(build.__doc__ or ""),
+        *(f"\n`{base.__name__}`: {inspect.cleandoc(base.__doc__ or '')}" for base in _referred_to(build)),
     ]
     return "\n".join(lines)
+
+
+def _referred_to(build: Any) -> list[type]:
+    """The classes that a method is made from and whose parameters its docstring leaves to them."""
+    said = build.__doc__ or ""
+    return [base for base in getattr(build, "__mro__", ())[1:] if f"as in `{base.__name__}`" in said]
 
 
 def config_of(name: str) -> str:
