@@ -87,8 +87,9 @@ def _heads(given: np.ndarray, voted: np.ndarray, seed: int) -> list[_Head]:
     """Those that have at least two classes to learn and a row to judge, of the commonest rules first."""
     labelled, label = given.sum(1) > 0, given.argmax(1)
     sets, kinds = np.unique(voted, axis=0, return_inverse=True)  # (sets, sources), (rows,)
+    kinds = kinds.reshape(-1)  # NumPy 2.0.0 gives (rows, 1)
     counts = np.zeros((len(sets), given.shape[1]))
-    np.add.at(counts, kinds.reshape(-1), given)  # NumPy 2.0.0 gives (rows, 1)
+    np.add.at(counts, kinds, given)
     heads = []
     for members, rules in _grouped(sets, counts, _HEADS):
         learned = np.flatnonzero(labelled & ~(voted & rules).any(1))
