@@ -225,7 +225,7 @@ METHODS: dict[str, Method] = {
     "auto": Method(
         AutoMethod,
         "is taught its label or what truth_inference makes of it, after a look at all labels that says which and why",
-        "that of truth_inference",
+        "as truth_inference: after Raykar et al., Learning From Crowds, JMLR 2010",
         reads_unlabeled=True,
         keeps_last=True,
     ),

@@ -17,6 +17,7 @@ from transformers.utils import logging
 
 from hf_noisy.adapters import is_adapted
 from hf_noisy.arguments import NoisyTrainingArguments
+from hf_noisy.callbacks.auto import AutoMethod
 from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.labels import has_label
 from hf_noisy.logged_names import meanings
@@ -136,6 +137,8 @@ def _method(trainer: NoisyTrainer) -> str:
             lines.append(
                 f"- `{name}`: {', '.join(f'`{key}={value!r}`' for key, value in own.items()) or 'no parameters'}"
             )
+    choices = [callback.choice for callback in trainer.noise_callbacks if isinstance(callback, AutoMethod)]
+    lines += [f"- `auto` took `{name}`, since {reason}" for name, _, reason in filter(None, choices)]
     return "\n".join(lines)
 
 

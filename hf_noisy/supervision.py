@@ -200,6 +200,10 @@ class Supervision:
 
     def checked(self, changed: Supervision, by: str) -> Supervision:
         """`changed`, if it has the shapes of this one; else an error that names the callback."""
+        if not isinstance(changed, Supervision):
+            raise TypeError(
+                f"{by}.supervise gives {type(changed).__name__}: expected a Supervision. Is a `return` missing?"
+            )
         shapes = {"targets": self.targets.shape, "weights": self.weights.shape, "trusted": self.weights.shape}
         for name, expected in shapes.items():
             value = getattr(changed, name)

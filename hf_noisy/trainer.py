@@ -31,7 +31,7 @@ from hf_noisy.clean_rows_trainer import CleanRowsTrainer
 from hf_noisy.labelled_trainer import REAL
 from hf_noisy.labels import INDEX, one_hot, read_gold
 from hf_noisy.losses import Criterion
-from hf_noisy.methods import build_methods, check_roles, choose_criterion
+from hf_noisy.methods import METHODS, build_methods, check_roles, choose_criterion, names_of
 from hf_noisy.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.networks import network_logits
 from hf_noisy.sharding import check_placement
@@ -211,12 +211,20 @@ class NoisyTrainer(CleanRowsTrainer):
             clean = self._context.clean.labels
             self._record.gold = np.concatenate([self._gold, clean.argmax(-1).cpu().numpy()])
         self._begun_epoch = -1
+        self._say_unread_clean_rows()
         for callback in self.noise_callbacks:
             callback.setup(self._context)
             if args.torch_compile and callback.needs_vectors:
                 name = type(callback).__name__
                 logger.warning(f"torch_compile=True: {name} reads vectors inside each forward, so no step is compiled.")
         return values
+
+    def _say_unread_clean_rows(self) -> None:
+        """Of trusted rows that no method asks for; a callback of yours may."""
+        asked = any(METHODS[name].reads_clean for part in self._named_callbacks for name in names_of(part))
+        if self._clean_dataset is not None and not asked and not self.passed_callbacks:
+            readers = ", ".join(name for name, method in METHODS.items() if method.reads_clean)
+            logger.warning(f"clean_dataset is not read: no method asks for trusted rows. Those that do: {readers}.")
 
     def begin_epoch(self) -> None:
         """Let the methods look at all examples, unless they did before the checkpoint from which this epoch goes on."""

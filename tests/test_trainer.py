@@ -34,6 +34,7 @@ from hf_noisy import (
     TruncatedGCE,
     compute_metrics,
 )
+from hf_noisy import trainer as trainer_module
 from hf_noisy.logged_names import is_known
 
 
@@ -677,3 +678,31 @@ def test_each_save_while_training_pushes_a_model_its_card_and_a_checkpoint_to_re
         (tmp_path / "pulled" / name).write_bytes(models[-1]["files"][name])
     pulled = AutoModelForSequenceClassification.from_pretrained(tmp_path / "pulled")
     assert torch.equal(flat_weights(pulled), flat_weights(trainer.deployed_model))
+
+
+@pytest.mark.parametrize(("method", "said"), [("gce", True), ("auto", True), ("glc", False)])
+def test_trusted_rows_that_no_method_reads_are_not_passed_over_in_silence(tmp_path, monkeypatch, method, said):
+    texts: list[str] = []
+    monkeypatch.setattr(trainer_module.logger, "warning", texts.append)
+    clean = token_dataset(12, [0, 1] * 6, seed=7).add_column("given", [0, 1, 1, 0, -1, 1] * 2)
+    make_trainer(tmp_path, noise_method=method, clean_dataset=clean, num_train_epochs=1).train()
+    assert any("clean_dataset is not read" in text and "glc" in text for text in texts) == said
+
+
+def test_a_method_that_returns_nothing_is_named(tmp_path):
+    class Forgetful(NoiseCallback):
+        def supervise(self, supervision, predictions, batch):
+            supervision.trusting(batch.covered)
+
+    with pytest.raises(
+        TypeError, match=r"Forgetful.supervise gives NoneType: expected a Supervision. Is a `return` missing\?"
+    ):
+        make_trainer(tmp_path, callbacks=[Forgetful()]).train()
+
+
+def test_the_card_says_what_auto_took_and_why(tmp_path):
+    trainer = make_trainer(tmp_path, rows=60, noise_method="auto", num_train_epochs=1)
+    trainer.train()
+    trainer.create_model_card()
+    name, _, reason = next(callback.choice for callback in trainer.noise_callbacks if hasattr(callback, "choice"))
+    assert f"- `auto` took `{name}`, since {reason}" in (tmp_path / "README.md").read_text()

@@ -14,6 +14,7 @@ import datasets
 import numpy as np
 
 from hf_noisy.commands.arguments import EstimateArguments
+from hf_noisy.drawing import new_figure
 from hf_noisy.embedded import corpus_or_reviews
 from hf_noisy.estimation import draw_matrices, estimate_noise, out_of_fold_probabilities, text_vectors
 from hf_noisy.estimation.matrices import row_shares
@@ -31,6 +32,8 @@ def run(given: EstimateArguments) -> None:
         ValueError, FileNotFoundError: as `load_corpus` and `estimate_noise`.
         ImportError: a figure was asked for and matplotlib is not installed.
     """
+    if given.figure:
+        new_figure(1, 1)  # raises without matplotlib, which is not to be found out after all the work
     for file in filter(None, (given.output, given.figure)):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     datasets.disable_progress_bars()
