@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
+from transformers.utils import logging
 
 from hf_noisy.domains import check_not_negative
 from hf_noisy.fresh_start import FreshStartTrainer
 from hf_noisy.labels import (
     INDEX,
+    LABEL_COLUMNS,
     VOTES,
     check_head,
     check_model,
@@ -33,6 +36,7 @@ from hf_noisy.sharding import check_processes, check_split
 from hf_noisy.streaming import label_evaluation
 from hf_noisy.supervision import keyed_generator
 
+logger = logging.get_logger(__name__)
 REAL = "real"  # (batch,) False where a distributed sampler repeats a row to fill its last batch
 
 
@@ -88,6 +92,11 @@ class LabelledTrainer(FreshStartTrainer):
         for where, dataset in _named_sets(self.eval_dataset):
             if self.args.remove_unused_columns:
                 check_tokens(dataset, self.model, self.data_collator, where=where)
+            if isinstance(dataset, Dataset) and len(dataset) and not set(LABEL_COLUMNS) & set(dataset.column_names):
+                logger.warning(
+                    f"{where} has no label column ({', '.join(LABEL_COLUMNS)}), so its evaluation gives neither loss nor "
+                    "accuracy. If it has labels, rename their column to 'labels'."
+                )
         if isinstance(self.eval_dataset, dict):
             self.eval_dataset = {
                 name: label_evaluation(dataset, config, where=f"eval_dataset[{name!r}]")

@@ -33,6 +33,7 @@ from hf_noisy import (
     NoisyTrainingArguments,
     TruncatedGCE,
     compute_metrics,
+    labelled_trainer,
 )
 from hf_noisy import trainer as trainer_module
 from hf_noisy.logged_names import is_known
@@ -706,3 +707,12 @@ def test_the_card_says_what_auto_took_and_why(tmp_path):
     trainer.create_model_card()
     name, _, reason = next(callback.choice for callback in trainer.noise_callbacks if hasattr(callback, "choice"))
     assert f"- `auto` took `{name}`, since {reason}" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_an_evaluation_set_without_labels_is_said_to_be_one(tmp_path, monkeypatch, labelled):
+    texts: list[str] = []
+    monkeypatch.setattr(labelled_trainer.logger, "warning", texts.append)
+    rows = token_dataset(6)
+    make_trainer(tmp_path, eval_dataset=rows if labelled else rows.rename_column("labels", "target"))
+    assert any("eval_dataset has no label column" in text for text in texts) != labelled
