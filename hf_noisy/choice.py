@@ -74,12 +74,11 @@ def choose_method(
     by = f"the votes of {sources} sources" if sources > 1 else "the labels as one source"
     view = choose_view(sources, coherence)
     unlabeled = f"; {rows - labelled:,} rows without a label are taught too" if rows > labelled else ""
-    fact = f"labels have a mean cut statistic of {coherence:.2g} by the encoder"
     if math.isnan(coherence):
-        view_of_texts, fact = "the words of texts", "the encoder is not pretrained"
+        seen = "the words of texts (the encoder is not pretrained)"
     else:
-        view_of_texts = _SEEN[view]
-    reason = f"{wrong}, by {by} and by {view_of_texts} ({fact}){unlabeled}."
+        seen = f"{_SEEN[view]} (labels have a mean cut statistic of {coherence:.2g} by the encoder)"
+    reason = f"{wrong}, by {by} and by {seen}{unlabeled}."
     return "truth_inference", {"sources": "votes" if sources > 1 else "label", "vectors": view}, reason
 
 

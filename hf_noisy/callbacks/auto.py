@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -91,11 +92,10 @@ class AutoMethod(TruthInference):
 
     def _look(self) -> None:
         given, seed, sources = self._given(), self.context.seed, voters(self.context.votes)
-        encoded = self._encoded() if self._is_pretrained() else None
-        if encoded is not None:
-            self.facts[_COHERENCE] = mean_coherence(encoded, given, self.neighbours, seed)
-        view = choose_view(sources, float(self.facts[_COHERENCE]))
-        vectors = view_of(view, self._encoded if encoded is None else lambda: encoded, self._words)
+        encoded = cache(self._encoded)  # one pass, whoever asks
+        if self._is_pretrained():
+            self.facts[_COHERENCE] = mean_coherence(encoded(), given, self.neighbours, seed)
+        vectors = view_of(choose_view(sources, float(self.facts[_COHERENCE])), encoded, self._words)
         self.facts[_TOLD] = predictability(vectors, given, seed)
         if not self.facts[_TOLD] >= SURE:
             return
