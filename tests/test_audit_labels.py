@@ -19,12 +19,13 @@ from transformers import AutoModelForSequenceClassification
 
 from hf_noisy import AutoMethod
 from hf_noisy.audit import audit_labels, score_rows, write_report
-from hf_noisy.audit.scorers import SAID, SCORERS, contradiction, disbelief, incoherence, inferred_classes, wrongness
+from hf_noisy.audit.scorers import SAID, SCORERS, contradiction, disbelief, incoherence, wrongness
 from hf_noisy.audit.training import learning_curves
 from hf_noisy.coherence import search
 from hf_noisy.methods import check_methods
 from hf_noisy.noise import pair, symmetric
 from hf_noisy.reviews import small_encoder
+from hf_noisy.sight import inferred_classes
 from hf_noisy.weak import hard_labels, majority_vote
 
 ROOT = Path(__file__).resolve().parents[1]

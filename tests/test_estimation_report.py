@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from hf_noisy.commands import audit
+from hf_noisy.commands.arguments import AuditArguments
 from hf_noisy.estimation import ESTIMATORS, draw_matrices, estimate_noise, mean_vectors, out_of_fold_probabilities
-from hf_noisy.estimation.report import CAUTION, NO_SIGN
+from hf_noisy.estimation.kinds import evenness
+from hf_noisy.estimation.report import CAUTION
 from hf_noisy.estimation.structure import family_rates, implied_accuracy, vote_consistency
 from hf_noisy.noise import symmetric
 from hf_noisy.reviews import small_encoder
@@ -20,6 +23,7 @@ from hf_noisy.weak import hard_labels, majority_vote
 
 ROOT = Path(__file__).resolve().parents[1]
 FEW = {"resamples": 5}
+KEYS = {"rate", "low", "high", "kind", "evidence", "structured", "estimators"}
 
 
 def loaded(folder: str, name: str):
@@ -65,9 +69,10 @@ def test_random_errors_of_people_raise_no_suspicion_and_every_family_finds_them(
     points, votes, gold = by_people(seed=seed)
     report, labels = reported(points, votes)
     true = (labels != gold)[labels >= 0].mean()
+    assert report.kind == "symmetric"
     assert not report.structured
-    assert report.reasons == []
-    assert NO_SIGN in str(report)
+    assert f"kind: symmetric: {CAUTION['symmetric']}" in str(report)
+    assert report.interval[0] <= true <= report.interval[1]
     rates = family_rates({name: estimate.rate for name, estimate in report.estimates.items()})
     assert set(rates) == {"classifiers", "neighbours", "votes"}
     assert list(rates.values()) == pytest.approx([true] * 3, abs=0.08)
@@ -80,32 +85,79 @@ def test_labels_wrong_by_a_rule_are_suspected_though_estimators_find_few(seed):
     true = (labels != gold)[labels >= 0].mean()
     assert report.range[1] < 0.7 * true
     assert report.structured
-    assert any("self-consistent" in reason for reason in report.reasons)
-    assert CAUTION in str(report)
+    assert any("self-consistent" in sentence for sentence in report.evidence)
+    assert CAUTION["structured by a rule"] in str(report)
 
 
-def test_families_that_disagree_are_suspected():
-    points, votes, _ = by_people()
-    doubtful = np.full((len(votes), 3), 1 / 3)  # a label model that believes nothing
-    report, _ = reported(points, votes, label_model=doubtful, estimators=["confident_joint", "label_model"])
+def test_votes_that_say_more_than_classifiers_are_a_sign_of_rules_and_neighbours_are_none():
+    points, votes, _ = by_rules()
+    doubtful = np.full((len(votes), 2), 0.5)  # a label model that believes nothing
+    labels = hard_labels(majority_vote(votes, 2))
+    given = {"probs": out_of_fold_probabilities(points, labels, 2), "features": points, **FEW}
+    report = estimate_noise(labels, label_model=doubtful, **given)
     assert report.structured
-    assert "estimators disagree: by their medians, classifiers say" in report.reasons[0]
-    assert f"{report.estimates['label_model'].rate:.2f}" in report.reasons[0]
+    assert "Estimators disagree: by their medians, votes say 0.50 and classifiers" in report.evidence[1]
+    alone = estimate_noise(labels, **given)
+    assert not alone.structured  # though neighbours find more than classifiers
+    people, cast, _ = by_people()
+    random, _ = reported(people, cast, label_model=np.full((len(cast), 3), 1 / 3))
+    assert random.kind == "symmetric"  # whatever the label model says
+
+
+def test_right_labels_of_texts_that_are_hard_to_tell_may_all_be_right():
+    points, _, gold = by_people(900)
+    overlapping = points + 1.5 * np.random.default_rng(0).standard_normal(points.shape)
+    probs = out_of_fold_probabilities(overlapping, gold, 3)
+    report = estimate_noise(gold, probs=probs, features=overlapping, inferred=probs, **FEW)
+    assert report.rate > 0.03
+    assert report.kind == "instance-dependent"
+    assert report.interval[0] == 0
+
+
+def test_without_probabilities_no_kind_is_told():
+    _, votes, gold = by_people(300)
+    report = estimate_noise(gold, votes=votes, **FEW)
+    assert report.kind == "undecided"
+    assert report.misses is None
+
+
+def test_the_rate_is_by_inferred_classes_where_there_are_any():
+    points, _, gold = by_people(400)
+    labels = symmetric(gold, 0.25, 3).labels
+    report = estimate_noise(
+        labels, probs=out_of_fold_probabilities(points, labels, 3), features=points, inferred=np.eye(3)[gold], **FEW
+    )
+    assert report.rate == pytest.approx((labels != gold).mean())
+    low, high = report.interval
+    assert low < report.rate < high
+    with pytest.raises(ValueError, match="inferred of shape"):
+        estimate_noise(labels, features=points, inferred=np.eye(2)[np.minimum(gold, 1)][:-1])
+
+
+def test_few_confusions_of_many_classes_are_compared_by_draws():
+    draw = np.random.default_rng(0)
+    found = draw.integers(0, 8, 400)
+    even = np.where(draw.random(400) < 0.2, (found + draw.integers(1, 8, 400)) % 8, found)
+    next_class = np.where(draw.random(400) < 0.2, (found + 1) % 8, found)
+    assert evenness(found, even, 8) > 0.05  # 80 mistakes of 56 kinds: too few of each for the chi-squared distribution
+    assert evenness(found, next_class, 8) < 0.01
+    assert evenness(found, found, 8) is None
 
 
 def test_noise_of_one_source_raises_no_suspicion():
     points, _, gold = by_people()
     labels = symmetric(gold, 0.2, 3).labels
     report = estimate_noise(labels, probs=out_of_fold_probabilities(points, labels, 3), features=points, **FEW)
-    assert not report.structured
-    assert set(report.estimates) == set(ESTIMATORS) - {"dawid_skene", "label_model"}
+    assert report.kind == "symmetric"
+    assert set(report.estimates) == set(ESTIMATORS) - {"dawid_skene", "label_model", "truth_inference"}
 
 
 def test_the_json_is_plain_and_complete():
     points, votes, _ = by_people(400)
     report, _ = reported(points, votes, estimators=["anchor_points", "dawid_skene"])
     read = json.loads(json.dumps(report.to_json()))
-    assert set(read) == {"estimators", "structured", "reasons"}
+    assert set(read) == KEYS
+    assert read["low"] <= read["rate"] <= read["high"]
     assert list(read["estimators"]) == ["anchor_points", "dawid_skene"]
     for name, values in read["estimators"].items():
         assert set(values) == {"rate", "low", "high", "matrix"}
@@ -113,7 +165,8 @@ def test_the_json_is_plain_and_complete():
         assert np.array(values["matrix"]).shape == (3, 3)
     rates = [values["rate"] for values in read["estimators"].values()]
     assert report.range == (min(rates), max(rates))
-    assert f"range: {min(rates):.3f} to {max(rates):.3f}" in str(report)
+    assert report.rate == pytest.approx(np.median(rates))
+    assert f"taken for wrong: {report.rate:.3f} ({report.interval[0]:.3f} to {report.interval[1]:.3f})" in str(report)
 
 
 def test_bad_requests_are_named():
@@ -245,7 +298,7 @@ def test_the_recipe_runs_on_the_embedded_corpus(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["estimate_noise.py", *words])
     recipe.main()
     shown, found = capsys.readouterr().out, json.loads(output.read_text())
-    assert set(found) == {"estimators", "structured", "reasons", "classes", "rows", "true_rate"}
+    assert set(found) == {*KEYS, "classes", "rows", "true_rate"}
     assert set(found["estimators"]) == set(ESTIMATORS)
     for values in found["estimators"].values():
         assert set(values) == {"rate", "low", "high", "matrix"}
@@ -253,10 +306,13 @@ def test_the_recipe_runs_on_the_embedded_corpus(tmp_path, monkeypatch, capsys):
     assert found["classes"] == ["negative", "positive"]
     assert 200 < found["rows"] <= 250
     assert 0.1 < found["true_rate"] < 0.5
-    assert isinstance(found["structured"], bool)
+    assert found["structured"] == (found["kind"] == "structured by a rule")
     assert "| confident_joint |" in shown
-    assert "range: " in shown
+    assert f"kind: {found['kind']}" in shown
     assert figure.read_bytes().startswith(b"\x89PNG")
+    audit.run(AuditArguments(output=str(tmp_path / "audit"), max_rows=250, resamples=10), "audit")
+    low, rate, high = (f"{found[name]:.1%}" for name in ("low", "rate", "high"))
+    assert f"taken for wrong: {rate} (between {low} and {high}), {found['kind']}" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -270,7 +326,7 @@ def test_a_file_with_one_label_and_without_gold(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["estimate_noise.py", *words.split()])
     recipe.main()
     found = json.loads(output.read_text())
-    assert set(found) == {"estimators", "structured", "reasons", "classes", "rows"}
+    assert set(found) == {*KEYS, "classes", "rows"}
     assert list(found["estimators"]) == ["dual_t", "anchor_points"]
 
 

@@ -18,9 +18,9 @@ from hf_noisy.audit.checks import (
 )
 from hf_noisy.audit.rows import AuditedRows
 from hf_noisy.domains import check_choice
+from hf_noisy.estimation.kinds import KINDS
 from hf_noisy.estimation.matrices import check_matrix
 
-KINDS = ("symmetric", "class-dependent", "instance-dependent", "structured by a rule", "undecided")
 SUSPECT = 0.5  # wrongness from which on a label counts as suspect
 
 

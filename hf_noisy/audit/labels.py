@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,31 +10,28 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hf_noisy.audit.content import AuditContent, Curve, LossMixture, Noise, Reproduction
-from hf_noisy.audit.kinds import kind_of_noise, recommend
+from hf_noisy.audit.estimates import estimate_labels
 from hf_noisy.audit.reasons import reasons_against
+from hf_noisy.audit.recommendation import recommend
 from hf_noisy.audit.rows import AuditedRows
 from hf_noisy.audit.scorers import (
     DEFAULT,
-    NEIGHBOURS,
     SAID,
     Evidence,
     check_scorers,
-    inferred_classes,
     known_scores,
-    label_rows,
     wrongness,
 )
 from hf_noisy.audit.sources import describe_sources
-from hf_noisy.choice import choose_view
 from hf_noisy.coherence import search
-from hf_noisy.estimation.frozen import latent_semantic_vectors, out_of_fold_probabilities
+from hf_noisy.estimation.frozen import out_of_fold_probabilities
 from hf_noisy.estimation.inputs import check_features, check_labels
-from hf_noisy.estimation.report import NoiseReport, estimate_noise
+from hf_noisy.estimation.report import BEST
 from hf_noisy.noise import check_distributions, check_table
-from hf_noisy.truth import mean_coherence, predictability, view_of, voters
-from hf_noisy.weak import check_votes, label_model_probabilities
+from hf_noisy.sight import NEIGHBOURS, inferred_classes, label_rows, look_at
+from hf_noisy.truth import predictability
+from hf_noisy.weak import check_votes
 
-ESTIMATORS = ("neighbours", "dual_t", "anchor_points", "dawid_skene", "label_model")  # those that take seconds
 _PACKAGES = ("hf_noisy", "torch", "transformers", "scikit-learn")
 
 
@@ -66,8 +62,8 @@ def audit_labels(
     rule, a model of these labels has learned the rule. Texts are seen by the encoder where several sources vote, by the encoder
     and their words where there are labels alone (`hf_noisy.choice.choose_view` says why).
 
-    The noise rate is the estimate by neighbours (HOC), which rests on no classifier; its interval spans all estimators, as
-    they err together on labels that follow a rule.
+    The noise rate and the matrix are by the classes that sources and similar texts speak for, as the second scorer is; the
+    interval spans all estimators, as they err together on labels that follow a rule (`hf_noisy.estimation.NoiseReport`).
 
     Args:
         texts: (rows,), as they are to be shown.
@@ -96,26 +92,17 @@ def audit_labels(
     """
     used = DEFAULT if scorers is None else check_scorers(scorers)
     given = _checked(texts, labels, len(class_names), vectors, votes, folds)
-    kept, shares = given.kept, label_rows(given.labels, given.classes)
-    coherence = mean_coherence(given.vectors, shares, NEIGHBOURS, seed)
-    sources = voters(given.votes)
-    seen_by = choose_view(sources, coherence)
-    view = view_of(seen_by, lambda: given.vectors, lambda: latent_semantic_vectors(texts, seed))
+    kept = given.kept
+    sight = look_at(texts, given.vectors, given.labels, given.votes, given.classes, seed)
     held_out = (
-        out_of_fold_probabilities(view[kept], given.labels[kept], given.classes, folds, seed)
+        out_of_fold_probabilities(sight.view[kept], given.labels[kept], given.classes, folds, seed)
         if probabilities is None
         else _check_held_out(probabilities, len(texts), given.classes)[kept]
     )
-    found = _evidence(given, view, held_out, dynamics or {}, seed)
-    plain = (
-        out_of_fold_probabilities(given.vectors[kept], found.labels, given.classes, folds, seed)
-        if probabilities is None and seen_by != "encoder"
-        else held_out
-    )
-    report = _estimated(found, plain, given.vectors[kept], resamples, seed)
-    noise = _noise(report, plain, found)
+    found = _evidence(given, sight.view, held_out, dynamics or {}, seed)
+    noise = _noise(found, given.vectors[kept], resamples, seed)
     scores = known_scores(found, used)
-    believed = found.truth if sources > 1 else (found.truth + held_out) / 2
+    believed = found.truth if sight.sources > 1 else (found.truth + held_out) / 2
     names = _source_names(given.votes, source_names)
     losses = found.dynamics.get("loss")
     trained = losses is not None and bool(np.isfinite(losses).all())
@@ -141,9 +128,9 @@ def audit_labels(
             noise.kind,
             labelled=len(rows),
             rows=len(texts),
-            sources=sources,
-            coherence=coherence,
-            told=predictability(view, shares, seed),
+            sources=sight.sources,
+            coherence=sight.coherence,
+            told=predictability(sight.view, label_rows(given.labels, given.classes), seed),
             rate=float(scores["truth"].mean()),
         ),
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
@@ -153,7 +140,7 @@ def audit_labels(
         mixture=_mixture(rows.losses, seed),
         loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
-        basis=_basis(used, seen_by, None if probabilities is not None else folds, trained),
+        basis=_basis(used, sight.kind, None if probabilities is not None else folds, trained),
         scores=scores,
     )
 
@@ -215,49 +202,24 @@ def _source_names(votes: np.ndarray | None, names: Sequence[str] | None) -> list
     return [f"source_{k}" for k in range(votes.shape[1])] if names is None else list(names)
 
 
-def _estimated(
-    found: Evidence, probabilities: np.ndarray, vectors: np.ndarray, resamples: int, seed: int
-) -> NoiseReport:
-    """Of the classes that are among the labels: of one that is never given, nothing can be estimated."""
-    labels, votes = found.labels, found.votes
-    present = np.unique(labels)
-    if len(present) < 2:
-        raise ValueError(
-            f"all {len(labels)} labels are of class {present[0]}: expected two classes or more to compare."
-        )
-    place = np.full(found.classes + 1, -1)  # the last is for -1, which abstains
-    place[present] = np.arange(len(present))
-    shares = probabilities[:, present]
-    cast = None if votes is None else place[votes]
-    several = cast is not None and cast.shape[1] >= 3
-    with warnings.catch_warnings():  # they are out of fold, however well labels are predicted
-        warnings.filterwarnings("ignore", message="the most probable class is the given label")
-        return estimate_noise(
-            place[labels],
-            probs=shares / shares.sum(1, keepdims=True),
-            features=vectors,
-            votes=cast,
-            label_model=label_model_probabilities(cast, len(present), seed=seed)
-            if cast is not None and several
-            else None,
-            estimators=[name for name in ESTIMATORS if several or name not in ("dawid_skene", "label_model")],
-            resamples=resamples,
-            seed=seed,
-        )
-
-
-def _noise(report: NoiseReport, probabilities: np.ndarray, found: Evidence) -> Noise:
-    best = report.estimates["neighbours"]
-    low = min(estimate.low for estimate in report.estimates.values())
-    high = max(estimate.high for estimate in report.estimates.values())
-    kind, evidence = kind_of_noise(report, best.rate, probabilities, found.labels)
+def _noise(found: Evidence, vectors: np.ndarray, resamples: int, seed: int) -> Noise:
+    report, present = estimate_labels(
+        found.labels,
+        held_out=found.probabilities,
+        inferred=found.truth,
+        vectors=vectors,
+        votes=found.votes,
+        resamples=resamples,
+        seed=seed,
+    )
     said = ", ".join(f"{name.replace('_', ' ')} {estimate.rate:.1%}" for name, estimate in report.estimates.items())
-    evidence.append(f"By estimator: {said}.")
+    evidence = [*report.evidence, f"By estimator: {said}."]
     if report.structured:
         evidence.append("Where labels follow a rule, estimators fall short: read the rate as a lower bound.")
-    present, matrix = np.unique(found.labels), np.eye(found.classes)
-    matrix[np.ix_(present, present)] = best.matrix  # a class that is never given is taken to be never confused
-    return Noise(best.rate, min(low, best.rate), max(high, best.rate), kind, evidence, matrix)
+    matrix = np.eye(found.classes)
+    matrix[np.ix_(present, present)] = report.estimates[BEST].matrix  # a class that is never given is never confused
+    low, high = report.interval
+    return Noise(report.rate, low, high, report.kind, evidence, matrix)
 
 
 def _mixture(losses: np.ndarray, seed: int) -> LossMixture | None:

@@ -8,14 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 
 from hf_noisy.coherence import Near, coherences
 from hf_noisy.domains import check_choice, check_fraction
-from hf_noisy.labels import one_hot
-from hf_noisy.truth import infer_truth, label_source, sources_of, voters
 
-NEIGHBOURS = 20  # of a row, as in `Neighbours`
 # Whose mean rank is taken. Held-out probabilities are not among them: a model of the labels alone has learned their mistakes.
 DEFAULT = ("neighbours", "truth")
 
@@ -42,28 +38,6 @@ def incoherence(near: Near, labels: np.ndarray, classes: int) -> np.ndarray:
         classes: how many there are.
     """
     return -coherences(near, np.eye(classes)[labels], "cut_statistic")
-
-
-def label_rows(labels: np.ndarray, classes: int) -> np.ndarray:
-    """(rows,) class ids -> (rows, classes) one-hot, zeros where an id is negative."""
-    return one_hot(torch.from_numpy(labels), classes).double().numpy()
-
-
-def inferred_classes(
-    view: np.ndarray, labels: np.ndarray, votes: np.ndarray | None, classes: int, seed: int = 0
-) -> np.ndarray:
-    """(rows, classes) how probable each class is by the sources and by similar texts (`hf_noisy.truth`).
-
-    Args:
-        view: (rows, width) of the texts, by what they are seen (`hf_noisy.truth.view_of`).
-        labels: (rows,) class ids, -1 where there is none; at least two rows have one.
-        votes: (rows, sources), -1 abstains; with one source, or None, the labels are what one source says.
-        classes: how many there are.
-        seed: of ties.
-    """
-    given = label_rows(labels, classes)
-    sources = sources_of(votes, classes) if votes is not None and voters(votes) > 1 else [label_source(given)]
-    return infer_truth(view, given, sources, seed=seed).truth
 
 
 def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:

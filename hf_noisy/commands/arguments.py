@@ -77,7 +77,7 @@ class EstimateArguments(LabelArguments):
     output: str = field(default="noise.json", metadata={"help": "Where rates and matrices go."})
     figure: str | None = field(default=None, metadata={"help": "A PNG of all matrices; needs matplotlib."})
     gold: bool = field(default=False, metadata={"help": "Read gold labels, to show the true rate and matrix."})
-    resamples: int = field(default=200, metadata={"help": "Of the rows, for the intervals."})
+    resamples: int = field(default=100, metadata={"help": "Of the rows, for the intervals."})
     estimators: list[str] | None = field(default=None, metadata={"help": "Names; by default all that can run."})
 
 

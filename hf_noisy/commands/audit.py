@@ -60,7 +60,7 @@ def run(given: AuditArguments, command: str) -> None:
     noise = content.noise
     print(
         f"{corpus.name}: {content.labelled:,} labelled rows, {content.abstained:,} without a label\n"
-        f"taken for wrong: {noise.rate:.1%} (estimators from {noise.low:.1%} to {noise.high:.1%}), {noise.kind}"
+        f"taken for wrong: {noise.rate:.1%} (between {noise.low:.1%} and {noise.high:.1%}), {noise.kind}"
     )
     for sentence in noise.evidence:
         print(f"- {sentence}")

@@ -1,7 +1,7 @@
 """How wrong are my labels? What several estimators say of a corpus, before anything is trained on it.
 
-Prints a table of rates, their range, and whether structured noise is suspected: then the true rate may be far above all
-of them. Writes the same as JSON, with each matrix.
+Prints a table of rates, what is taken of them, and of what kind wrong labels seem to be: the same that an audit says. Where
+they seem to follow a rule, the true rate may be far above all of the rates. Writes the same as JSON, with each matrix.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from pathlib import Path
 import datasets
 import numpy as np
 
+from hf_noisy.audit.estimates import estimate_labels
 from hf_noisy.commands.arguments import EstimateArguments
 from hf_noisy.drawing import new_figure
 from hf_noisy.embedded import corpus_or_reviews
-from hf_noisy.estimation import draw_matrices, estimate_noise, out_of_fold_probabilities, text_vectors
+from hf_noisy.estimation import draw_matrices, out_of_fold_probabilities, text_vectors
 from hf_noisy.estimation.matrices import row_shares
-from hf_noisy.splits import split_corpus
-from hf_noisy.weak import hard_labels, label_model_probabilities, majority_vote, votes_of
+from hf_noisy.sight import inferred_classes, look_at
+from hf_noisy.splits import part_for_training
+from hf_noisy.weak import hard_labels, majority_vote, votes_of
 
 
 def run(given: EstimateArguments) -> None:
@@ -39,36 +41,34 @@ def run(given: EstimateArguments) -> None:
     datasets.disable_progress_bars()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
-    train, _, _ = split_corpus(corpus, given.seed, max_train_rows=given.max_rows)
-    labels = hard_labels(majority_vote(votes_of(train), corpus.num_classes), seed=given.seed)
-    rows, labels = train.select(np.flatnonzero(labels >= 0)), labels[labels >= 0]
-    votes, gold = votes_of(rows), np.array(rows["gold"][:])
-    several = votes.shape[1] >= 3  # fewer sources tell nothing of each other
-    features = text_vectors(rows["text"][:], given.model, max_length=given.max_length, seed=given.seed)
-    report = estimate_noise(
-        labels,
-        probs=out_of_fold_probabilities(features, labels, corpus.num_classes, given.folds, given.seed),
-        features=features,
-        votes=votes,
-        label_model=label_model_probabilities(votes, corpus.num_classes, seed=given.seed) if several else None,
+    rows = part_for_training(corpus.train, given.max_rows, given.seed)
+    classes, votes, texts = corpus.num_classes, votes_of(rows), rows["text"][:]
+    labels = hard_labels(majority_vote(votes, classes), seed=given.seed)
+    vectors = text_vectors(texts, given.model, max_length=given.max_length, seed=given.seed)
+    sight, kept = look_at(texts, vectors, labels, votes, classes, given.seed), np.flatnonzero(labels >= 0)
+    report, present = estimate_labels(
+        labels[kept],
+        held_out=out_of_fold_probabilities(sight.view[kept], labels[kept], classes, given.folds, given.seed),
+        inferred=inferred_classes(sight.view, labels, votes, classes, given.seed)[kept],
+        vectors=vectors[kept],
+        votes=votes[kept],
         estimators=given.estimators,
         resamples=given.resamples,
         seed=given.seed,
     )
-    print(
-        f"{corpus.name}: {len(labels)} labelled rows, {corpus.num_classes} classes, {votes.shape[1]} sources\n\n{report}"
-    )
-    result = {**report.to_json(), "classes": list(corpus.class_names), "rows": len(labels)}
+    labels, gold, names = labels[kept], np.array(rows["gold"][:])[kept], [corpus.class_names[k] for k in present]
+    print(f"{corpus.name}: {len(labels)} labelled rows, {len(present)} classes, {votes.shape[1]} sources\n\n{report}")
+    result = {**report.to_json(), "classes": names, "rows": len(labels)}
     known = gold >= 0
     true = None
     if given.gold and known.any():
         result["true_rate"] = float((labels != gold)[known].mean())
-        true = true_matrix(labels[known], gold[known], corpus.num_classes)
+        true = true_matrix(labels[known], gold[known], classes)[np.ix_(present, present)]
         print(f"\ntrue rate, by gold labels: {result['true_rate']:.3f}")
     Path(given.output).write_text(json.dumps(result, indent=2), encoding="utf-8")
     if given.figure:
         matrices = {name: estimate.matrix for name, estimate in report.estimates.items()}
-        draw_matrices(matrices, corpus.class_names, given.figure, true=true)
+        draw_matrices(matrices, names, given.figure, true=true)
 
 
 def true_matrix(labels: np.ndarray, gold: np.ndarray, classes: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from hf_noisy.estimation.estimate import LikelihoodEstimate, NoiseEstimate, Vote
 from hf_noisy.estimation.expectation_maximization import expectation_maximization
 from hf_noisy.estimation.figure import draw_matrices
 from hf_noisy.estimation.frozen import mean_vectors, out_of_fold_probabilities, text_vectors
+from hf_noisy.estimation.kinds import KINDS
 from hf_noisy.estimation.matrices import (
     check_invertible,
     check_matrix,
@@ -25,6 +26,7 @@ from hf_noisy.estimation.volminnet import volminnet
 
 __all__ = [
     "ESTIMATORS",
+    "KINDS",
     "LikelihoodEstimate",
     "NoiseEstimate",
     "NoiseReport",
