@@ -103,6 +103,20 @@ def test_where_labels_follow_rules_no_model_of_them_decides_and_the_sources_are_
     np.testing.assert_allclose(content.rows.suggested_probabilities, truth.max(1))
 
 
+def test_what_a_training_learned_is_asked_only_where_labels_are_wrong_at_random():
+    points, gold = points_of(rows=600)
+    shown = {"seen": np.full(600, 4), "disagreements": np.zeros(600), "loss": np.ones(600)}
+    shown["margin"] = np.random.default_rng(0).standard_normal(600)
+    labels = symmetric(gold, 0.2, 3, seed=1).labels
+    assert audited(labels, points, dynamics=shown).scorers == ("neighbours", "truth", "margin")
+    assert audited(labels, points).scorers == ("neighbours", "truth", "held_out")
+    unseen = {**shown, "margin": np.full(600, np.nan)}  # audited before the first epoch
+    assert audited(labels, points, dynamics=unseen).scorers == ("neighbours", "truth", "held_out")
+    by_class = audited(pair(gold, 0.2, 3, seed=1).labels, points, dynamics=shown)
+    assert by_class.noise.kind == "class-dependent"
+    assert by_class.scorers == ("neighbours", "truth")
+
+
 def test_scorers_are_chosen_by_name_and_say_what_they_need():
     points, gold = points_of(rows=300)
     labels = symmetric(gold, 0.2, 3, seed=1).labels

@@ -15,10 +15,10 @@ from hf_noisy.audit.reasons import reasons_against
 from hf_noisy.audit.recommendation import recommend
 from hf_noisy.audit.rows import AuditedRows
 from hf_noisy.audit.scorers import (
-    DEFAULT,
     SAID,
     Evidence,
     check_scorers,
+    default_scorers,
     known_scores,
     wrongness,
 )
@@ -57,9 +57,9 @@ def audit_labels(
     """Says of each label how wrong it looks and what it should be; reads no gold label.
 
     The wrongness is the mean rank of two scorers (`hf_noisy.audit.scorers`), neither of which is best everywhere: the cut
-    statistic of the labels of near texts, and the class that sources and similar texts speak for (`hf_noisy.truth`). The
-    probability of the given label by a model that never saw the row is a scorer too, but none of the two: where labels follow a
-    rule, a model of these labels has learned the rule. Texts are seen by the encoder where several sources vote, by the encoder
+    statistic of the labels of near texts, and the class that sources and similar texts speak for (`hf_noisy.truth`). Where
+    wrong labels are symmetric, the margin of a training is a third, or the probability of the given label by a model that never
+    saw the row; where labels follow the text, a model of these labels has learned the mistakes. Texts are seen by the encoder where several sources vote, by the encoder
     and their words where there are labels alone (`hf_noisy.choice.choose_view` says why).
 
     The noise rate and the matrix are by the classes that sources and similar texts speak for, as the second scorer is; the
@@ -77,7 +77,7 @@ def audit_labels(
             `disagreements`, `loss` and `margin`. They give reasons and the distribution of the losses, and can be scorers.
         probabilities: (rows, classes) of models that never saw the row, where you paid for them, as by `folds` trainings;
             by default those of a logistic regression.
-        scorers: of `hf_noisy.audit.SCORERS`, weighed alike; by default the two. "margin" and "disagreements" need
+        scorers: of `hf_noisy.audit.SCORERS`, weighed alike; by default the two, or three. "margin" and "disagreements" need
             `dynamics`, "sources" needs votes, "cleanlab" its package.
         curves: of the training, for the page.
         title, command: for the report.
@@ -90,7 +90,7 @@ def audit_labels(
             lengths, or a scorer that is unknown or lacks what it needs.
         ImportError: the scorer "cleanlab" without its package.
     """
-    used = DEFAULT if scorers is None else check_scorers(scorers)
+    asked = None if scorers is None else check_scorers(scorers)
     given = _checked(texts, labels, len(class_names), vectors, votes, folds)
     kept = given.kept
     sight = look_at(texts, given.vectors, given.labels, given.votes, given.classes, seed)
@@ -101,6 +101,7 @@ def audit_labels(
     )
     found = _evidence(given, sight.view, held_out, dynamics or {}, seed)
     noise = _noise(found, given.vectors[kept], resamples, seed)
+    used = default_scorers(noise.kind, found.dynamics) if asked is None else asked
     scores = known_scores(found, used)
     believed = found.truth if sight.sources > 1 else (found.truth + held_out) / 2
     names = _source_names(given.votes, source_names)
@@ -140,6 +141,7 @@ def audit_labels(
         mixture=_mixture(rows.losses, seed),
         loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
+        scorers=used,
         basis=_basis(used, sight.kind, None if probabilities is not None else folds, trained),
         scores=scores,
     )

@@ -12,8 +12,7 @@ import numpy as np
 from hf_noisy.coherence import Near, coherences
 from hf_noisy.domains import check_choice, check_fraction
 
-# Whose mean rank is taken. Held-out probabilities are not among them: a model of the labels alone has learned their mistakes.
-DEFAULT = ("neighbours", "truth")
+DEFAULT = ("neighbours", "truth")  # whose mean rank is taken, with one more where labels are wrong at random
 
 
 def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -138,6 +137,21 @@ def known_scores(found: Evidence, asked: Sequence[str] = ()) -> dict[str, np.nda
         "cleanlab": False,  # the same probabilities once more
     }
     return {name: score(found) for name, score in SCORERS.items() if name in asked or has.get(name, True)}
+
+
+def default_scorers(kind: str, dynamics: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """The names that are taken where none are given, by the kind of noise (`hf_noisy.estimation.KINDS`).
+
+    A model of the labels alone learns mistakes that follow the text, so it is asked only where they are symmetric: the margin of
+    a training where there is one, else held-out probabilities.
+
+    >>> default_scorers("instance-dependent", {"margin": np.array([0.5])}), default_scorers("symmetric", {})
+    (('neighbours', 'truth'), ('neighbours', 'truth', 'held_out'))
+    """
+    if kind != "symmetric":
+        return DEFAULT
+    trained = "margin" in dynamics and bool(np.isfinite(dynamics["margin"]).any())
+    return (*DEFAULT, "margin" if trained else "held_out")
 
 
 def check_scorers(names: Sequence[str]) -> tuple[str, ...]:
