@@ -62,6 +62,22 @@ def test_the_archive_holds_what_a_wheel_is_built_from(built):
     assert not any(name.startswith(("tests", "recipes")) for name in held)
 
 
+@pytest.mark.slow
+def test_a_script_beside_an_editable_clone_imports_the_package(tmp_path):
+    """The folder of the clone has the package's name: by a finder of its own it would be found too late."""
+    build = "import sys; from hatchling.build import build_editable; print(build_editable(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    with zipfile.ZipFile(tmp_path / done.stdout.strip()) as archive:
+        (path_file,) = (name for name in archive.namelist() if name.endswith(".pth"))
+        assert Path(archive.read(path_file).decode().strip()) == ROOT
+    (tmp_path / "hf_noisy").mkdir()
+    script = f"import sys; sys.path[:] = [{str(tmp_path)!r}, *sys.path, {str(ROOT)!r}]; import hf_noisy; print(hf_noisy.__version__)"
+    shown = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == hf_noisy.__version__
+
+
 def test_readme_renders_as_an_index_shows_it():
     from readme_renderer import markdown
 
