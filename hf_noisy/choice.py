@@ -65,9 +65,15 @@ def choose_method(
     """
     if labelled < min_labels:
         return "ce", {}, f"{labelled} labels are too few to infer others from (expected {min_labels})."
-    if not told >= SURE:
-        by = f"{told:.1f} standard errors better than by its frequency, expected {SURE:g}"
-        return "ce", {}, f"texts say too little of a label (it is told from them {by})."
+    if math.isnan(told):
+        return "ce", {}, f"of {labelled} labels none can be held out, since they are too few or all of one class."
+    if told < SURE:
+        better = f"{told:.1f} standard errors more often than the commonest class is (expected {SURE:g} or more)"
+        return (
+            "ce",
+            {},
+            f"texts say too little of their labels: a label that was held out is told from its text {better}.",
+        )
     wrong = f"{rate:.1%} of {labelled:,} labels come out as wrong"
     if rate < FEW_WRONG:
         return "ce", {}, f"{wrong}, too few for a method to pay."

@@ -6,8 +6,8 @@ import gc
 import json
 import os
 import sys
-from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -54,6 +54,13 @@ def parse_arguments(
     )
     parser.add_argument("--config", help="a YAML file of arguments; the command line wins over it")
     given = list(sys.argv[1:] if arguments is None else arguments)
+    inherited = _inherited(dataclass_types)
+    if inherited:
+        parser.add_argument(
+            "--help_all", action="help", help=f"show {len(inherited)} more options, those of Transformers"
+        )
+        if "--help_all" not in given:
+            parser.hide(inherited)
     files = [word.partition("=")[2] or given[at + 1] for at, word in enumerate(given) if _is_config(word, given, at)]
     from_file = [word for file in files for word in _words(Path(file), parser.names)]
     *parsed, _, unknown = parser.parse_args_into_dataclasses(
@@ -107,6 +114,12 @@ class _Parser(HfArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message}. `{self.prog} --help` lists the options.")
 
+    def hide(self, names: Container[str]) -> None:
+        """From the help; they are understood all the same."""
+        for action in self._actions:
+            if action.dest in names:
+                action.help = SUPPRESS
+
     @property
     def names(self) -> list[str]:
         """Of options, without dashes, as a file may have them."""
@@ -115,6 +128,15 @@ class _Parser(HfArgumentParser):
             for word, action in self._option_string_actions.items()
             if word.startswith("--") and "-" not in word[2:] and action.nargs != 0 and word != "--config"
         ]
+
+
+def _inherited(dataclass_types: Sequence[Any]) -> set[str]:
+    """Fields that a dataclass takes from Transformers as they are."""
+    bases = [base for kind in dataclass_types for base in kind.__mro__ if "__annotations__" in vars(base)]
+    theirs, ours = set[str](), set[str]()
+    for base in bases:
+        (theirs if base.__module__.startswith("transformers.") else ours).update(vars(base)["__annotations__"])
+    return theirs - ours
 
 
 def _refuse(word: str, names: Sequence[str]) -> NoReturn:
@@ -128,7 +150,7 @@ def _refuse(word: str, names: Sequence[str]) -> NoReturn:
 def _nearest(name: str, names: Sequence[str]) -> str:
     """Without the list of all where that would fill the screen."""
     hint, known, listed = nearest(name, names).partition("Known: ")
-    return f"{hint}{known}{listed}" if len(names) <= LISTED else f"{hint}--help lists them all."
+    return f"{hint}{known}{listed}" if len(names) <= LISTED else f"{hint}--help_all lists them all."
 
 
 def _is_config(word: str, given: Sequence[str], at: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -253,6 +253,20 @@ def split_names(noise_method: str | None) -> list[str]:
     if len(set(names)) < len(names):
         raise ValueError(f"noise_method={noise_method!r}: names a method twice. Name each once.")
     return names
+
+
+def reads_clean(names: Iterable[str]) -> bool:
+    """Whether one of these methods needs `NoisyTrainer(clean_dataset=...)`; a name that is no method's needs nothing.
+
+    >>> reads_clean(["gce", "glc"]), reads_clean(["gold"])
+    (True, False)
+    """
+    return any(METHODS[name].reads_clean for name in names if name in METHODS)
+
+
+def reads_unlabeled(names: Iterable[str]) -> bool:
+    """Whether rows without a label tell one of these methods something; a name that is no method's reads none."""
+    return any(METHODS[name].reads_unlabeled for name in names if name in METHODS)
 
 
 def names_of(part: Criterion | NoiseCallback) -> list[str]:

@@ -31,7 +31,7 @@ from hf_noisy.clean_rows_trainer import CleanRowsTrainer
 from hf_noisy.labelled_trainer import REAL
 from hf_noisy.labels import INDEX, one_hot, read_gold
 from hf_noisy.losses import Criterion
-from hf_noisy.methods import METHODS, build_methods, check_roles, choose_criterion, names_of
+from hf_noisy.methods import METHODS, build_methods, check_roles, choose_criterion, names_of, reads_clean
 from hf_noisy.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.networks import network_logits
 from hf_noisy.sharding import check_placement
@@ -221,7 +221,7 @@ class NoisyTrainer(CleanRowsTrainer):
 
     def _say_unread_clean_rows(self) -> None:
         """Of trusted rows that no method asks for; a callback of yours may."""
-        asked = any(METHODS[name].reads_clean for part in self._named_callbacks for name in names_of(part))
+        asked = reads_clean(name for part in self._named_callbacks for name in names_of(part))
         if self._clean_dataset is not None and not asked and not self.passed_callbacks:
             readers = ", ".join(name for name, method in METHODS.items() if method.reads_clean)
             logger.warning(f"clean_dataset is not read: no method asks for trusted rows. Those that do: {readers}.")

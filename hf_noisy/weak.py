@@ -326,12 +326,12 @@ def labels_from_votes(
 
 
 def summarize_votes(
-    votes: np.ndarray, *, names: Sequence[str] | None = None, gold: np.ndarray | None = None
+    votes: np.ndarray | Dataset, *, names: Sequence[str] | None = None, gold: np.ndarray | None = None
 ) -> pandas.DataFrame:
     """Tells on what part of the examples each source votes, overlaps, conflicts and, where gold is known, is right.
 
     Args:
-        votes: (rows, sources), -1 abstains.
+        votes: (rows, sources), -1 abstains; or a dataset with a column `weak_labels`.
         names: of the sources, for the rows of the table; by default `source_0`, `source_1`, ...
         gold: true classes (rows,), -1 where unknown. For measuring only.
 
@@ -349,10 +349,11 @@ def summarize_votes(
     a      0.75      0.5      0.25  0.666667
     b      0.50      0.5      0.25  0.500000
     """
+    import datasets
     import pandas
     from snorkel.labeling import LFAnalysis
 
-    votes = check_votes(votes)
+    votes = check_votes(votes_of(votes) if isinstance(votes, datasets.Dataset) else votes)
     rows, sources = votes.shape
     names = [f"source_{source}" for source in range(sources)] if names is None else list(names)
     if len(names) != sources:

@@ -17,6 +17,10 @@ may come from anywhere:
 
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --answers answers.jsonl
     {"text": "The coach left.", "by": "any name", "answers": [{"label": "sport", "confidence": 0.9}]}
+
+Where a corpus holds the votes of a language model already, one a wording in `weak_labels`, they are taken as they were recorded:
+
+    accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME
 """
 
 from __future__ import annotations
@@ -33,7 +37,8 @@ from hf_noisy import Corpus
 from hf_noisy.domains import check_choice, check_fraction
 from hf_noisy.embedded import TOPIC_ROWS
 from hf_noisy.language_model import TASKS, Answer, Answers, ask, votes_of_answers
-from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments
+from hf_noisy.pretrained import check_pretrained
+from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments, setting
 from hf_noisy.recipe.base import say
 from hf_noisy.script import run_script
 from hf_noisy.splits import check_most, part_for_test, part_for_training
@@ -61,15 +66,18 @@ class LabelerArguments(RecipeArguments):
     def __post_init__(self) -> None:
         check_choice("task", self.task, TASKS)
         check_fraction("confidence", self.confidence, "[0, 1]")
-        if self.dataset is not None and self.labeler is None and self.answers is None:
-            raise ValueError(f"dataset={self.dataset!r}: nobody to label it. Name a --labeler, or a file of --answers.")
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the votes that the corpus came with are those of the language model."""
+        return self.dataset is not None and self.labeler is None and self.answers is None
 
 
 @dataclass
 class LabelerTrainingArguments(RecipeTrainingArguments):
-    """Defaults for the embedded news; --help lists every field."""
+    """Defaults for the embedded news; --help_all lists every field."""
 
-    output_dir: str = field(default="output/llm_labels")
+    output_dir: str = setting("output_dir", "output/llm_labels", "--output")
 
 
 class LanguageModelLabels(Recipe):
@@ -86,7 +94,11 @@ class LanguageModelLabels(Recipe):
     def corpus(self, seed: int) -> Corpus:
         """The votes of the corpus give way to those of the model, on no more rows than are needed."""
         check_most(**self.given.most)
+        check_pretrained("labeler", self.given.labeler)
         corpus = super().corpus(seed)
+        if self.given.recorded:
+            say(f"{corpus.name}: no --labeler and no --answers, so its own votes are taken as recorded")
+            return corpus
         corpus = replace(corpus, train=part_for_training(corpus.train, self.given.max_train_rows, seed))
         if corpus.test is not None:
             corpus = replace(corpus, test=part_for_test(corpus.test, self.given.max_test_rows))
@@ -100,7 +112,9 @@ class LanguageModelLabels(Recipe):
     def source_names(self) -> list[str] | None:
         if self.given.wordings:
             return list(self.given.wordings)
-        return None if self.given.labeler or self.given.answers else list(WORDINGS)
+        return (
+            list(WORDINGS) if self.given.dataset is None and not self.given.labeler and not self.given.answers else None
+        )
 
     def labelled(self, rows: Dataset, class_names: tuple[str, ...], seed: int) -> Dataset:
         """`rows` with a vote for each wording in `weak_labels`."""

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from datasets import Dataset, concatenate_datasets
 
-from hf_noisy import METHODS, Corpus, hold_out
+from hf_noisy import Corpus, hold_out
 from hf_noisy.domains import check_whole
 from hf_noisy.embedded import embedded_topics
-from hf_noisy.methods import split_names
-from hf_noisy.recipe import Data, Recipe, RecipeArguments, RecipeTrainingArguments, Table
+from hf_noisy.methods import reads_clean, split_names
+from hf_noisy.recipe import Data, Recipe, RecipeArguments, RecipeTrainingArguments, Table, setting
 from hf_noisy.recipe.base import baseline
 from hf_noisy.script import run_script
 from hf_noisy.topic_labels import distant_labels
@@ -48,9 +48,9 @@ class LowResourceArguments(RecipeArguments):
 
 @dataclass
 class LowResourceTrainingArguments(RecipeTrainingArguments):
-    """Defaults for the embedded news; --help lists every field."""
+    """Defaults for the embedded news; --help_all lists every field."""
 
-    output_dir: str = field(default="output/low_resource")
+    output_dir: str = setting("output_dir", "output/low_resource", "--output")
     noise_method: str = field(default="glc")  # reads the matrix of mistakes off the clean rows
     num_train_epochs: float = field(default=16)  # a third of the rows of recipes/topics.py, so more passes
 
@@ -74,8 +74,8 @@ class LowResource(Recipe):
 
     @property
     def robust(self) -> str:
-        reads_clean = any(METHODS[name].reads_clean for name in split_names(self.args.noise_method))
-        return f"{self.args.noise_method} on weak labels" + " and clean rows" * reads_clean
+        with_clean = reads_clean(split_names(self.args.noise_method))
+        return f"{self.args.noise_method} on weak labels" + " and clean rows" * with_clean
 
     def data(self, seed: int) -> tuple[Data, Table]:
         """Of the rows that could be clean, as many as were asked for; no checkpoint is chosen by their wrong labels."""

@@ -22,17 +22,17 @@ the same.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from hf_noisy.recipe import Recipe, RecipeTrainingArguments
+from hf_noisy.recipe import Recipe, RecipeTrainingArguments, setting
 from hf_noisy.script import run_script
 
 
 @dataclass
 class SentimentArguments(RecipeTrainingArguments):
-    """Where the model goes; --help lists every field."""
+    """Where the model goes; --help_all lists every field."""
 
-    output_dir: str = field(default="output/sentiment")
+    output_dir: str = setting("output_dir", "output/sentiment", "--output")
 
 
 class Sentiment(Recipe):

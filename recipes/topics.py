@@ -22,7 +22,7 @@ from snorkel.labeling import LabelingFunction
 from hf_noisy import Corpus
 from hf_noisy.domains import check_choice
 from hf_noisy.embedded import embedded_topics
-from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments
+from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments, setting
 from hf_noisy.script import run_script
 from hf_noisy.topic_labels import distant_labels, readers
 
@@ -41,9 +41,9 @@ class TopicsArguments(RecipeArguments):
 
 @dataclass
 class TopicsTrainingArguments(RecipeTrainingArguments):
-    """Defaults for the embedded news; --help lists every field."""
+    """Defaults for the embedded news; --help_all lists every field."""
 
-    output_dir: str = field(default="output/topics")
+    output_dir: str = setting("output_dir", "output/topics", "--output")
 
 
 class Topics(Recipe):

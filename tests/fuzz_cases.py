@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hf_noisy import METHODS
 from hf_noisy.estimation.in_training import IN_TRAINING
-from hf_noisy.methods import check_methods
+from hf_noisy.methods import check_methods, reads_clean
 
 MOST = 5  # methods of a case
 Parameters = dict[str, st.SearchStrategy[Any]]
@@ -38,7 +38,7 @@ class Case:
 
     @property
     def reads_clean(self) -> bool:
-        return any(METHODS[name].reads_clean for name in self.methods)
+        return reads_clean(self.methods)
 
     @property
     def noise_method(self) -> str | None:

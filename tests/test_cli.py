@@ -18,6 +18,7 @@ from hf_noisy.commands import arguments
 from hf_noisy.commands.arguments import BenchmarkArguments, RecipeArguments
 from hf_noisy.commands.methods import method_in_full, needs
 from hf_noisy.launching import parse_arguments
+from hf_noisy.recipe import RecipeTrainingArguments
 
 ROOT = Path(__file__).resolve().parents[1]
 TAKES_SETTINGS = ["train", "benchmark", "audit", "estimate"]
@@ -89,6 +90,10 @@ def test_an_error_of_ours_is_one_line_and_another_keeps_its_traceback(monkeypatc
         (["train", "gce"], "'gce': belongs to no option"),
         (["train", "--noise_meth", "gce"], "unknown option --noise_meth. Did you mean 'noise_method'?"),
         (["train", "--data", "./nowhere"], "'./nowhere': no such file or folder"),
+        (["train", "--model", "./nowhere"], "model_name_or_path='./nowhere': no such folder. Expected"),
+        (["audit", "--model", "."], "model='.': the folder has no configuration of a model"),
+        (["estimate", "--model", "no-such-model"], "no such folder here, and no model of that name"),
+        (["benchmark", "--model", "./nowhere", "--methods", "ce"], "model='./nowhere': no such folder"),
         (["audit", "--config", "nowhere.yaml"], "--config nowhere.yaml: no such file"),
         (["audit", "--config"], "expected one argument"),
         (["estimate", "--folds", "two"], "invalid int value: 'two'"),
@@ -157,6 +162,33 @@ def test_a_corpus_and_an_encoder_have_one_name_in_all_commands(tmp_path):
     config.write_text("data: here\nmodel: there\n")
     (given,) = parse_arguments([RecipeArguments], arguments=["--config", str(config)])
     assert (given.dataset, given.model_name_or_path) == ("here", "there")
+
+
+def test_training_and_comparing_have_one_name_for_a_budget():
+    words = ["--data", "a", "--model", "b", "--epochs", "2", "--batch_size", "8", "--method", "gce"]
+    given, args = parse_arguments([RecipeArguments, RecipeTrainingArguments], arguments=[*words, "--output", "out"])
+    assert (given.dataset, given.model_name_or_path, args.output_dir) == ("a", "b", "out")
+    assert (args.num_train_epochs, args.per_device_train_batch_size, args.noise_method) == (2, 8, "gce")
+    (compared,) = parse_arguments([BenchmarkArguments], arguments=words)
+    assert (compared.data, compared.model, compared.epochs) == (["a"], "b", 2)
+    assert (compared.batch_size, compared.methods) == (8, ["gce"])
+
+
+def test_help_shows_our_options_and_all_of_them_on_demand(capsys):
+    shown = {}
+    for word in ("--help", "--help_all"):
+        with pytest.raises(SystemExit):
+            parse_arguments([RecipeArguments, RecipeTrainingArguments], arguments=[word], prog="train")
+        shown[word] = capsys.readouterr().out
+    short, full = shown["--help"], shown["--help_all"]
+    assert all(
+        f"{name} " in short for name in ("--noise_method", "--learning_rate", "--epochs", "--dataset", "--help_all")
+    )
+    assert "--adam_beta1" in full
+    assert "--adam_beta1" not in short
+    assert len(short) < len(full) / 3
+    _, args = parse_arguments([RecipeArguments, RecipeTrainingArguments], arguments=["--adam_beta1", "0.5"])
+    assert args.adam_beta1 == 0.5  # not shown, but understood
 
 
 def test_a_file_that_is_not_yaml_is_named(tmp_path):

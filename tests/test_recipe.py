@@ -78,6 +78,7 @@ def test_a_csv_with_one_column_of_labels_and_a_config_file(tmp_path):
     done = run("--config", config)
     assert "sce on weak labels" in done.stdout
     assert "no gold labels" in done.stdout
+    assert "| | agreement with test labels | macro-F1 |" in done.stdout
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     assert model.config.id2label == {0: "bad", 1: "good"}
 

@@ -30,6 +30,7 @@ from hf_noisy.topics import CLASS_NAMES, REASONS, TOPICS, generate_topics
 from hf_noisy.weak import votes_of
 
 ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
 CONFIGS = ROOT / "recipes" / "configs"
 ROWS = {"train": 60, "valid": 40, "test": 20}
 TINY = ["--num_train_epochs", "1", "--disable_tqdm", "True", "--use_cpu", "True"]
@@ -289,10 +290,22 @@ def test_llm_labels_takes_answers_from_a_file_and_no_vote_of_the_corpus(tmp_path
         recipe.LanguageModelLabels.main(words)
 
 
-def test_llm_labels_needs_someone_to_label_a_corpus():
+@pytest.mark.slow
+def test_llm_labels_takes_the_votes_of_a_corpus_as_recorded_where_nobody_else_labels_it(tmp_path, capsys):
     recipe = loaded("llm_labels")
-    with pytest.raises(ValueError, match="nobody to label it. Name a --labeler"):
-        recipe.LanguageModelLabels.main(["--dataset", "somewhere"])
+    corpus = SHARED / "trec"
+    if not corpus.is_dir():
+        pytest.skip("no folder ../shared/data/trec")
+    recipe.LanguageModelLabels.main([*TINY, "--data", str(corpus), "--output_dir", str(tmp_path / "out")])
+    assert "its own votes are taken as recorded" in capsys.readouterr().out
+    assert 0.8 < table_of(tmp_path / "out")["weak labels"]["coverage"] <= 1
+    assert not (tmp_path / "out" / "answers.jsonl").exists()
+
+
+def test_llm_labels_refuses_a_task_and_a_labeler_that_are_not_there(tmp_path):
+    recipe = loaded("llm_labels")
+    with pytest.raises(FileNotFoundError, match="labeler='./nowhere': no such folder"):
+        recipe.LanguageModelLabels.main([*TINY, "--labeler", "./nowhere", "--output_dir", str(tmp_path / "out")])
     with pytest.raises(ValueError, match="task='zero-shot'"):
         recipe.LanguageModelLabels.main(["--task", "zero-shot"])
 

@@ -322,7 +322,7 @@ def test_auto_teaches_labels_of_which_texts_say_little(said):
     noise = np.random.default_rng(0).normal(size=vectors.shape)
     name, _, reason = ready(Seen(noise), flipped(truth, 0.3)).choice
     assert name == "ce"
-    assert "texts say too little of a label" in reason
+    assert "texts say too little of their labels" in reason
 
 
 def test_auto_leaves_few_labels_alone(said):

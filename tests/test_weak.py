@@ -518,6 +518,7 @@ def test_the_summary_is_as_counted_by_hand():
     assert table["conflict"].tolist() == [0.25, 0.25, 0]
     assert table["accuracy"][["a", "b"]].tolist() == [1.0, 0.5]  # the row of unknown gold does not count
     assert np.isnan(table["accuracy"]["never"])
+    pd.testing.assert_frame_equal(summarize_votes(votes_dataset(votes)), summarize_votes(votes))
 
 
 def test_without_gold_there_is_no_accuracy_and_sources_are_numbered():

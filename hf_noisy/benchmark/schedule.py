@@ -20,6 +20,7 @@ from hf_noisy.benchmark.results import append, identity, open_results, to_line
 from hf_noisy.benchmark.rows import run_row
 from hf_noisy.benchmark.settings import READS_GOLD, Run, Settings, plan
 from hf_noisy.noise import check_spec
+from hf_noisy.pretrained import check_pretrained
 
 _PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.accuracy_f1"]
 
@@ -65,6 +66,7 @@ def run_benchmark(
         raise ValueError(f"processes={processes}: expected at least 1.")
     if find_spec("cleanlab") is None:
         raise ImportError("the row `cleanlab` needs the package of that name: pip install hf_noisy[benchmark]")
+    check_pretrained("model", settings.model)
     for source in sources:
         _check_corpus(source, settings, columns)
     output = Path(output)

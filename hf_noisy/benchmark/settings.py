@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_noisy.domains import nearest
-from hf_noisy.methods import METHODS, check_methods, split_names
+from hf_noisy.methods import METHODS, check_methods, reads_clean, reads_unlabeled, split_names
 from hf_noisy.noise import check_spec
 
 FIXED = ("majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab")  # always written
@@ -87,12 +87,12 @@ class Run:
     @property
     def reads_clean(self) -> bool:
         """Whether it is given the validation rows with their gold labels as `clean_dataset`."""
-        return any(name in METHODS and METHODS[name].reads_clean for name in self.method.split("+"))
+        return reads_clean(self.method.split("+"))
 
     @property
     def reads_unlabeled(self) -> bool:
         """Whether it is given the training rows on which every source abstains as well."""
-        return any(name in METHODS and METHODS[name].reads_unlabeled for name in self.method.split("+"))
+        return reads_unlabeled(self.method.split("+"))
 
     @property
     def keeps_last(self) -> bool:

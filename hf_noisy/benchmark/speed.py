@@ -25,7 +25,8 @@ from transformers.utils import logging
 
 from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.benchmark.schedule import fresh_processes, peak_memory_mb
-from hf_noisy.benchmark.settings import Run, parse_method
+from hf_noisy.benchmark.settings import parse_method
+from hf_noisy.methods import reads_clean
 from hf_noisy.reviews import small_encoder
 from hf_noisy.trainer import NoisyTrainer
 
@@ -252,7 +253,7 @@ def _train(name: str, batches: Batches, turns: Turns) -> None:
         else:
             method, params = parse_method(name)
             args = NoisyTrainingArguments(**common, noise_method=method, noise_kwargs=params)
-            clean = batches.trusted(model.config.vocab_size) if Run("", method, 0).reads_clean else None
+            clean = batches.trusted(model.config.vocab_size) if reads_clean(method.split("+")) else None
             trainer = NoisyTrainer(model, args, train_dataset=dataset, clean_dataset=clean, callbacks=[turns])
             turns.networks = len(trainer.networks)
             trainer.train()

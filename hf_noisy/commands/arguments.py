@@ -49,9 +49,14 @@ class RecipeArguments(ColumnArguments):
 class LabelArguments(ColumnArguments):
     """Whose labels to look at, and how; nothing is trained but light heads."""
 
-    data: str | None = field(default=None, metadata={"help": SOURCE})
-    model: str | None = field(default=None, metadata={"help": "A pretrained encoder. None: a bag of words."})
-    max_rows: int | None = field(default=None, metadata={"help": "Look at a random part of this size."})
+    data: str | None = field(default=None, metadata={"help": SOURCE, "aliases": ["--dataset"]})
+    model: str | None = field(
+        default=None,
+        metadata={"help": "A pretrained encoder. None: a bag of words.", "aliases": ["--model_name_or_path"]},
+    )
+    max_rows: int | None = field(
+        default=None, metadata={"help": "Look at a random part of this size.", "aliases": ["--max_train_rows"]}
+    )
     max_length: int = field(default=64, metadata={"help": "Tokens of a text; the rest is cut."})
     folds: int = field(default=5, metadata={"help": "Of the rows, for out-of-fold probabilities."})
     seed: int = field(default=0, metadata={"help": "Of ties, of the part of the rows, of folds and resamples."})
@@ -86,22 +91,32 @@ class BenchmarkArguments(ColumnArguments):
     """What to compare, and on what budget."""
 
     data: list[str] | None = field(
-        default=None, metadata={"help": "Folders, files or names of corpora. None: reviews, embedded."}
+        default=None,
+        metadata={"help": "Folders, files or names of corpora. None: reviews, embedded.", "aliases": ["--dataset"]},
     )
-    model: str | None = field(default=None, metadata={"help": "A pretrained encoder. None: a small one from scratch."})
+    model: str | None = field(
+        default=None,
+        metadata={
+            "help": "A pretrained encoder. None: a small one from scratch.",
+            "aliases": ["--model_name_or_path"],
+        },
+    )
     methods: list[str] | None = field(
-        default=None, metadata={"help": 'As "gce" or "gce:q=0.5". None: all that read no gold label.'}
+        default=None,
+        metadata={"help": 'As "gce" or "gce:q=0.5". None: all that read no gold label.', "aliases": ["--method"]},
     )
     seeds: list[int] = field(default_factory=lambda: [0, 1], metadata={"help": "Of each corpus."})
     output: str = field(default="results.jsonl", metadata={"help": "A line a run; what it holds is not run again."})
     report: str | None = field(default=None, metadata={"help": "Write tables here and figures beside it."})
-    epochs: int = field(default=3, metadata={"help": "Of each training."})
+    epochs: int = field(default=3, metadata={"help": "Of each training.", "aliases": ["--num_train_epochs"]})
     max_train_rows: int | None = field(default=None, metadata={"help": "Train on a random part of this size."})
     max_test_rows: int | None = field(
         default=None, metadata={"help": "Measure on a random part of this size, the same for all."}
     )
     max_length: int = field(default=128, metadata={"help": "Tokens of a text."})
-    batch_size: int = field(default=32, metadata={"help": "Rows of a step."})
+    batch_size: int = field(
+        default=32, metadata={"help": "Rows of a step.", "aliases": ["--per_device_train_batch_size"]}
+    )
     learning_rate: list[float] = field(default_factory=lambda: [1e-4], metadata={"help": "A grid, the same for all."})
     noise: str | None = field(
         default=None, metadata={"help": "Gold labels made wrong instead of the given ones, as in symmetric:0.2."}

@@ -16,6 +16,7 @@ from hf_noisy.audit import audit_labels, write_report, write_scores
 from hf_noisy.commands.arguments import AuditArguments
 from hf_noisy.embedded import corpus_or_reviews
 from hf_noisy.estimation import text_vectors
+from hf_noisy.pretrained import check_pretrained
 from hf_noisy.review_rules import labeling_functions
 from hf_noisy.splits import part_for_training
 from hf_noisy.weak import hard_labels, majority_vote, votes_of
@@ -33,6 +34,7 @@ def run(given: AuditArguments, command: str) -> None:
     """
     datasets.disable_progress_bars()
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    check_pretrained("model", given.model)
     corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
     rows = part_for_training(corpus.train, given.max_rows, given.seed)
     votes = votes_of(rows)

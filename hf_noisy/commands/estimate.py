@@ -19,6 +19,7 @@ from hf_noisy.drawing import new_figure
 from hf_noisy.embedded import corpus_or_reviews
 from hf_noisy.estimation import draw_matrices, out_of_fold_probabilities, text_vectors
 from hf_noisy.estimation.matrices import row_shares
+from hf_noisy.pretrained import check_pretrained
 from hf_noisy.sight import inferred_classes, look_at
 from hf_noisy.splits import part_for_training
 from hf_noisy.weak import hard_labels, majority_vote, votes_of
@@ -40,6 +41,7 @@ def run(given: EstimateArguments) -> None:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     datasets.disable_progress_bars()
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    check_pretrained("model", given.model)
     corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
     rows = part_for_training(corpus.train, given.max_rows, given.seed)
     classes, votes, texts = corpus.num_classes, votes_of(rows), rows["text"][:]

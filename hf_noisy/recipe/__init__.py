@@ -1,8 +1,8 @@
 """From a corpus with untrusted labels to a saved classifier and a table of what it withstood; recipes/ builds on it."""
 
 from hf_noisy.commands.arguments import RecipeArguments
-from hf_noisy.recipe.base import Recipe, RecipeTrainingArguments
+from hf_noisy.recipe.base import Recipe, RecipeTrainingArguments, setting
 from hf_noisy.recipe.data import Data, gather
 from hf_noisy.recipe.table import Table
 
-__all__ = ["Data", "Recipe", "RecipeArguments", "RecipeTrainingArguments", "Table", "gather"]
+__all__ = ["Data", "Recipe", "RecipeArguments", "RecipeTrainingArguments", "Table", "gather", "setting"]

@@ -18,8 +18,9 @@ from hf_noisy.commands.arguments import RecipeArguments
 from hf_noisy.corpus import Corpus, load_corpus
 from hf_noisy.embedded import embedded_corpus
 from hf_noisy.launching import check_launched, leave_process_group, parse_arguments
-from hf_noisy.methods import METHODS, split_names
+from hf_noisy.methods import reads_clean, reads_unlabeled, split_names
 from hf_noisy.metrics import compute_metrics
+from hf_noisy.pretrained import check_pretrained
 from hf_noisy.recipe.data import Data, gather
 from hf_noisy.recipe.table import CEILING, PLAIN, Table, render
 from hf_noisy.review_rules import labeling_functions
@@ -31,20 +32,29 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+def setting(name: str, default: Any, *aliases: str) -> Any:
+    """A field of `NoisyTrainingArguments` with a default of its own, the help that it has, and options that mean the same."""
+    help_text = NoisyTrainingArguments.__dataclass_fields__[name].metadata.get("help")
+    return field(default=default, metadata={"help": help_text, "aliases": list(aliases)})
+
+
 @dataclass
 class RecipeTrainingArguments(NoisyTrainingArguments):
-    """Defaults for an embedded corpus; --help lists every field."""
+    """Defaults for an embedded corpus; --help_all lists every field."""
 
-    output_dir: str = field(default="output/train")
-    noise_method: str = field(default="auto")
-    num_train_epochs: float = field(default=8)  # from scratch; 3 or 4 do for a pretrained encoder
-    per_device_train_batch_size: int = field(default=32)
-    learning_rate: float = field(default=1e-3)  # from scratch; 1e-4 for a pretrained encoder of this size
-    warmup_steps: float = field(default=0.1)
-    save_strategy: str = field(default="no")  # the robust model is saved at the end
-    report_to: str = field(default="none")
-    logging_steps: float = field(default=50)
-    dataloader_pin_memory: bool = field(default=False)
+    output_dir: str = setting("output_dir", "output/train", "--output")
+    noise_method: str = setting("noise_method", "auto", "--method")
+    num_train_epochs: float = setting("num_train_epochs", 8, "--epochs")  # from scratch; 3 or 4 if pretrained
+    per_device_train_batch_size: int = setting("per_device_train_batch_size", 32, "--batch_size")
+    learning_rate: float = setting("learning_rate", 1e-3)  # from scratch; 1e-4 for a pretrained encoder of this size
+    warmup_steps: float = setting("warmup_steps", 0.1)
+    save_strategy: str = setting("save_strategy", "no")  # the robust model is saved at the end
+    report_to: str = setting("report_to", "none")
+    logging_steps: float = setting("logging_steps", 50)
+    dataloader_pin_memory: bool = setting("dataloader_pin_memory", False)
+    seed: int = setting("seed", 42)
+    use_cpu: bool = setting("use_cpu", False)
+    bf16: bool = setting("bf16", False)
 
 
 class Recipe:
@@ -90,6 +100,7 @@ class Recipe:
 
     def launch(self) -> None:
         """Run every seed; print the table and write it beside the model, as results.md and results.json."""
+        check_pretrained("model_name_or_path", self.given.model_name_or_path)
         tables: dict[int, Table] = {}
         for position, seed in enumerate(self.given.seeds or [self.args.seed]):
             folder = Path(self.args.output_dir, *([f"seed-{seed}"] if position else []))
@@ -144,7 +155,7 @@ class Recipe:
         self, args: RecipeTrainingArguments, data: Data
     ) -> Mapping[str, tuple[RecipeTrainingArguments, datasets.Dataset]]:
         """Row of the table -> settings and what to train on. The one whose settings are `args` itself is saved."""
-        unlabeled = any(METHODS[name].reads_unlabeled for name in split_names(args.noise_method))
+        unlabeled = reads_unlabeled(split_names(args.noise_method))
         return {
             PLAIN: (baseline(args, "ce-weak"), data.weak),
             self.robust: (args, data.every if unlabeled else data.weak),
@@ -182,7 +193,7 @@ class Recipe:
             return tokenize(split.select_columns(kept), tokenizer, self.given.max_length, keep_text=True)
 
         clean = None
-        if any(METHODS[name].reads_clean for name in split_names(args.noise_method)) and len(data.clean):
+        if reads_clean(split_names(args.noise_method)) and len(data.clean):
             say(f"{args.noise_method} reads the true labels of {len(data.clean)} validation rows")
             clean = tokens(data.clean)
         trainer = NoisyTrainer(
