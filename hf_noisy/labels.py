@@ -166,9 +166,25 @@ def label_dataset(
     )
     if isinstance(dataset, datasets.Dataset) and isinstance(dataset.features[column], datasets.ClassLabel):
         labels, names = _by_name(labels, dataset.features[column].names, config, where)
-    if with_index and len(np.unique(labels[labels >= 0] if labels.ndim == 1 else labels.argmax(-1))) == 1:
-        logger.warning(f"{where}: all labels are of one class. -1 abstains here: if it is a class of yours, recode it.")
+    if with_index:
+        _say_what_is_odd(labels, column, columns, class_count(config), where)
     return Labelled(_with_labels(dataset, labels, with_index), labels, names)
+
+
+def _say_what_is_odd(labels: np.ndarray, column: str, columns: Sequence[str], classes: int, where: str) -> None:
+    """Of labels that can be trained on, but are seldom meant so."""
+    others = [name for name in LABEL_COLUMNS if name in columns and name != column]
+    if others:
+        logger.warning(f"{where} has columns {column!r} and {others[0]!r}: the labels are those of {column!r}.")
+    shares = np.bincount(labels[labels >= 0], minlength=classes) if labels.ndim == 1 else labels.sum(0)
+    absent = np.flatnonzero(shares == 0).tolist()
+    if classes - len(absent) == 1:
+        logger.warning(f"{where}: all labels are of one class. -1 abstains here: if it is a class of yours, recode it.")
+    elif absent and classes > len(absent):
+        logger.warning(
+            f"{where}: no row is of class {', '.join(map(str, absent[:10]))}{', ...' * (len(absent) > 10)}, which the model "
+            f"has ({classes} classes). Check num_labels, or how classes are numbered."
+        )
 
 
 def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> Any:

@@ -21,7 +21,7 @@ from conftest import (
     token_dataset,
     token_rows,
 )
-from transformers import AutoModelForSequenceClassification, TrainerCallback, TrainingArguments
+from transformers import AutoModelForSequenceClassification, BertConfig, TrainerCallback, TrainingArguments
 
 from hf_noisy import (
     METHODS,
@@ -35,7 +35,9 @@ from hf_noisy import (
     compute_metrics,
     labelled_trainer,
 )
+from hf_noisy import labels as labels_module
 from hf_noisy import trainer as trainer_module
+from hf_noisy.labels import label_dataset
 from hf_noisy.logged_names import is_known
 
 
@@ -716,3 +718,28 @@ def test_an_evaluation_set_without_labels_is_said_to_be_one(tmp_path, monkeypatc
     rows = token_dataset(6)
     make_trainer(tmp_path, eval_dataset=rows if labelled else rows.rename_column("labels", "target"))
     assert any("eval_dataset has no label column" in text for text in texts) != labelled
+
+
+@pytest.mark.parametrize(
+    ("given", "classes", "said"),
+    [
+        (
+            {"labels": [0, 1] * 4, "label": [1, 0] * 4},
+            2,
+            "has columns 'labels' and 'label': the labels are those of 'labels'",
+        ),
+        ({"labels": [0, 2] * 4}, 3, "no row is of class 1, which the model has (3 classes). Check num_labels"),
+        ({"labels": [1] * 8}, 2, "all labels are of one class"),
+        ({"labels": [0, 1, 2, -1] * 2}, 3, None),
+    ],
+)
+def test_labels_that_are_seldom_meant_so_are_said(given, classes, said, monkeypatch):
+    texts = []
+    monkeypatch.setattr(labels_module.logger, "warning", texts.append)
+    config = BertConfig(num_labels=classes)
+    rows = datasets.Dataset.from_dict({"input_ids": [[1, 2]] * 8, **given})
+    label_dataset(rows, config, where="train_dataset", with_index=True)
+    assert [said in text for text in texts] == ([True] if said else [])
+    texts.clear()
+    label_dataset(rows, config, where="eval_dataset", with_index=False)  # a part of the classes is nothing odd there
+    assert texts == []
