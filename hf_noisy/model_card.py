@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import cache
@@ -146,7 +147,7 @@ def _noise(trainer: NoisyTrainer) -> str:
     """What the methods found out about the labels, by what they logged last."""
     logs: dict[str, Any] = next((entry for entry in reversed(trainer.state.log_history) if "loss" in entry), {})
     said = {
-        name: f"| `{name}` | {value:.4g} | {meaning} |"
+        name: f"| `{name}` | {value:.4g} | {_of_class(meaning, name, trainer.model.config.id2label)} |"
         for callback in trainer.noise_callbacks
         for name, value in logs.items()
         if (meaning := meanings(callback, name)) is not None
@@ -165,6 +166,14 @@ def _noise(trainer: NoisyTrainer) -> str:
             for name, row in zip(names, matrix, strict=True)
         ]
     return "\n".join(lines)
+
+
+def _of_class(meaning: str, name: str, class_names: Mapping[int, str]) -> str:
+    """With the class that a name ends in, as `weight_class_1` does, instead of K."""
+    number = re.search(r"_(\d+)$", name)
+    if number is None or int(number[1]) not in class_names:
+        return meaning
+    return re.sub(r"\bK\b", lambda _: class_names[int(number[1])], meaning)
 
 
 def _citation(trainer: NoisyTrainer) -> str:

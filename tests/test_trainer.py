@@ -37,6 +37,7 @@ from hf_noisy import (
 )
 from hf_noisy import labels as labels_module
 from hf_noisy import trainer as trainer_module
+from hf_noisy.callbacks import SupervisionRecord
 from hf_noisy.labels import label_dataset
 from hf_noisy.logged_names import is_known
 
@@ -577,6 +578,14 @@ def test_the_card_tells_the_estimated_noise_the_labels_and_the_whole_set_of_para
     assert "- `elr`: `beta=0.7`, `lam=2.0`" in card  # the default beside what was set
     assert "Patrini et al." in card.split("## Citation")[1]
     assert "Early-Learning Regularization" in card.split("## Citation")[1]
+
+
+def test_the_card_names_the_class_of_a_number_that_is_of_one(tmp_path):
+    trainer = make_trainer(tmp_path, token_dataset(12, ["ham", "ox", "rye"] * 4), callbacks=[SupervisionRecord()])
+    trainer.train()
+    trainer.create_model_card()
+    card = (tmp_path / "README.md").read_text()
+    assert "| `weight_class_1` | 1 | mean weight of the examples that are labelled ox |" in card
 
 
 def test_the_card_of_a_method_with_a_parameter_of_its_own_name(tmp_path):

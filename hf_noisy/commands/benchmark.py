@@ -50,7 +50,9 @@ def run(given: BenchmarkArguments) -> int:
         bf16=given.bf16,
     )
     failures = []
-    if not only_report:
+    if only_report:
+        say(f"no --data, so nothing is run: a report on what {given.output} holds")
+    else:
         failures = run_benchmark(
             given.data or ["reviews"],
             methods,
