@@ -120,7 +120,9 @@ def test_what_a_training_learned_is_asked_only_where_labels_are_wrong_at_random(
 def test_scorers_are_chosen_by_name_and_say_what_they_need():
     points, gold = points_of(rows=300)
     labels = symmetric(gold, 0.2, 3, seed=1).labels
-    votes = np.stack([labels, gold, gold], 1)
+    every, part = np.arange(300), np.arange(300) % 4
+    votes = np.full((300, 8), -1)  # of two rules a row: one gives the label, one contradicts it; other rows have others
+    votes[every, part], votes[every, 4 + part] = labels, gold
     dynamics = {
         "seen": np.full(300, 4),
         "disagreements": 4 * (labels != gold),
@@ -133,7 +135,12 @@ def test_scorers_are_chosen_by_name_and_say_what_they_need():
     assert (np.argsort(found.rows.wrongness) == np.argsort(found.scores["cleanlab"])).all()
     assert any(SAID["cleanlab"] in sentence for sentence in found.basis)
     assert audited(labels, points).scores.keys() == {"held_out", "neighbours", "truth"}
-    for name, what in (("margin", "dynamics of a training"), ("disagreements", "dynamics"), ("sources", "votes")):
+    for name, what in (
+        ("margin", "dynamics of a training"),
+        ("disagreements", "dynamics"),
+        ("sources", "votes"),
+        ("rule_folds", "votes"),
+    ):
         with pytest.raises(ValueError, match=f"the scorer '{name}' needs {what}"):
             audited(labels, points, scorers=[name])
     with pytest.raises(ValueError, match="neighbors.*Did you mean 'neighbours'"):

@@ -28,7 +28,8 @@ from hf_noisy.estimation.frozen import out_of_fold_probabilities
 from hf_noisy.estimation.inputs import check_features, check_labels
 from hf_noisy.estimation.report import BEST
 from hf_noisy.noise import check_distributions, check_table
-from hf_noisy.sight import NEIGHBOURS, inferred_classes, label_rows, look_at
+from hf_noisy.rule_folds import judge_by_other_rules
+from hf_noisy.sight import NEIGHBOURS, Sight, inferred_classes, label_rows, look_at
 from hf_noisy.truth import predictability
 from hf_noisy.weak import check_votes
 
@@ -78,7 +79,7 @@ def audit_labels(
         probabilities: (rows, classes) of models that never saw the row, where you paid for them, as by `folds` trainings;
             by default those of a logistic regression.
         scorers: of `hf_noisy.audit.SCORERS`, weighed alike; by default the two, or three. "margin" and "disagreements" need
-            `dynamics`, "sources" needs votes, "cleanlab" its package.
+            `dynamics`, "sources" needs votes, "rule_folds" those of several sources, "cleanlab" its package.
         curves: of the training, for the page.
         title, command: for the report.
         folds: of the regression.
@@ -99,7 +100,7 @@ def audit_labels(
         if probabilities is None
         else _check_held_out(probabilities, len(texts), given.classes)[kept]
     )
-    found = _evidence(given, sight.view, held_out, dynamics or {}, seed)
+    found = _evidence(given, sight, held_out, dynamics or {}, seed)
     noise = _noise(found, given.vectors[kept], resamples, seed)
     used = default_scorers(noise.kind, found.dynamics) if asked is None else asked
     scores = known_scores(found, used)
@@ -135,9 +136,7 @@ def audit_labels(
             rate=float(scores["truth"].mean()),
         ),
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
-        sources=None
-        if given.votes is None
-        else describe_sources(given.votes, names, texts, given.vectors[kept], found.labels, kept, given.classes, seed),
+        sources=None if given.votes is None else describe_sources(given.votes, names, texts, kept, found.rule_folds),
         mixture=_mixture(rows.losses, seed),
         loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
@@ -175,15 +174,20 @@ def _checked(
 
 
 def _evidence(
-    given: _Given, view: np.ndarray, held_out: np.ndarray, dynamics: Mapping[str, np.ndarray], seed: int
+    given: _Given, sight: Sight, held_out: np.ndarray, dynamics: Mapping[str, np.ndarray], seed: int
 ) -> Evidence:
-    kept = given.kept
+    kept, labels, view = given.kept, given.labels[given.kept], sight.view
+    votes = None if given.votes is None else given.votes[kept]
+    judged = None
+    if votes is not None and sight.sources > 1:
+        judged = judge_by_other_rules(given.vectors[kept], labels, votes, given.classes, seed)
     return Evidence(
-        given.labels[kept],
+        labels,
         held_out,
         search(view[kept], min(NEIGHBOURS, len(kept) - 1)),
         inferred_classes(view, given.labels, given.votes, given.classes, seed)[kept],
-        None if given.votes is None else given.votes[kept],
+        votes,
+        judged,
         {name: np.asarray(values)[kept] for name, values in dynamics.items()},
     )
 

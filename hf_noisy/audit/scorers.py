@@ -59,6 +59,7 @@ class Evidence:
     near: Near  # by what texts are seen by
     truth: np.ndarray  # (rows, classes) by sources and similar texts
     votes: np.ndarray | None = None  # (rows, sources), -1 abstains
+    rule_folds: np.ndarray | None = None  # (rows, classes) by `hf_noisy.rule_folds`, NaN where a row is not judged
     dynamics: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a training, (rows,) each
 
     @property
@@ -76,6 +77,13 @@ def _margin(found: Evidence) -> np.ndarray:
 def _disagreements(found: Evidence) -> np.ndarray:
     wrong = _needed("disagreements", found.dynamics.get("disagreements"), "dynamics of a training")
     return np.asarray(wrong) / np.maximum(found.dynamics["seen"], 1)
+
+
+def _rule_folds(found: Evidence) -> np.ndarray:
+    """Improbability of the label by a head that never saw a row of its rules; a row that is not judged is in between."""
+    judged = _needed("rule_folds", found.rule_folds, "votes of several sources")
+    score = disbelief(judged, found.labels)
+    return np.where(np.isfinite(score), score, np.nanmedian(score) if np.isfinite(score).any() else 0.0)
 
 
 def _sources(found: Evidence) -> np.ndarray:
@@ -107,6 +115,7 @@ SCORERS: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
         "margin": _margin,
         "disagreements": _disagreements,
         "sources": _sources,
+        "rule_folds": _rule_folds,
         "cleanlab": _cleanlab,
     }
 )
@@ -118,6 +127,7 @@ SAID = MappingProxyType(
         "margin": "the mean margin over the epochs of a training",
         "disagreements": "the share of epochs in which the model disagreed",
         "sources": "the share of votes for other classes",
+        "rule_folds": "the probability of the given label by a head that never saw a row on which its rules voted",
         "cleanlab": "cleanlab's ranking of the held-out probabilities",
     }
 )
@@ -134,6 +144,7 @@ def known_scores(found: Evidence, asked: Sequence[str] = ()) -> dict[str, np.nda
         "margin": "margin" in found.dynamics,
         "disagreements": "disagreements" in found.dynamics,
         "sources": found.votes is not None,
+        "rule_folds": found.rule_folds is not None,
         "cleanlab": False,  # the same probabilities once more
     }
     return {name: score(found) for name, score in SCORERS.items() if name in asked or has.get(name, True)}

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_noisy.audit.content import Pattern, Source
-from hf_noisy.rule_folds import judge_by_other_rules
 
 _FEWEST = 8  # votes of a source on texts with a word, from which on the word is a pattern
 _MOST = 3  # patterns of a source
@@ -18,30 +17,22 @@ def describe_sources(
     votes: np.ndarray,
     names: Sequence[str],
     texts: Sequence[str],
-    vectors: np.ndarray,
-    labels: np.ndarray,
     labelled: np.ndarray,
-    classes: int,
-    seed: int = 0,
+    judged: np.ndarray | None,
 ) -> list[Source]:
     """A `Source` for each column of `votes`.
 
     Accuracy is estimated by folds by rule: the mean probability of its votes by a head that never saw a row on which the
-    rules voted that voted here (`judge_by_other_rules`); None for a single source, which leaves no such row, and where no
+    rules voted that voted here (`hf_noisy.rule_folds`); None for a single source, which leaves no such row, and where no
     vote could be judged. Patterns are words on whose texts the votes are improbable more often than elsewhere.
 
     Args:
         votes: (rows, sources), -1 abstains.
         names: of the sources.
         texts: (rows,)
-        vectors: (labelled, width) of a frozen encoder.
-        labels: (labelled,) class ids.
-        labelled: (labelled,) their row numbers.
-        classes: how many there are.
-        seed: of the heads.
+        labelled: row numbers of those with a label.
+        judged: (labelled, classes) probabilities of these by such heads, NaN where a row is not judged; None without them.
     """
-    several = votes.shape[1] > 1
-    judged = judge_by_other_rules(vectors, labels, votes[labelled], classes, seed) if several else None
     words = _words([texts[int(row)] for row in labelled]) if judged is not None else None
     described = []
     for column, name in enumerate(names):
