@@ -11,9 +11,20 @@ import numpy as np
 import pytest
 import torch
 
+from hf_noisy.benchmark import Settings
+from hf_noisy.benchmark.data import prepare
+from hf_noisy.benchmark.settings import Run
 from hf_noisy.commands import audit
 from hf_noisy.commands.arguments import AuditArguments
-from hf_noisy.estimation import ESTIMATORS, draw_matrices, estimate_noise, mean_vectors, out_of_fold_probabilities
+from hf_noisy.estimation import (
+    ESTIMATORS,
+    KINDS,
+    draw_matrices,
+    estimate_noise,
+    mean_vectors,
+    out_of_fold_probabilities,
+    text_vectors,
+)
 from hf_noisy.estimation.kinds import evenness
 from hf_noisy.estimation.report import CAUTION
 from hf_noisy.estimation.structure import family_rates, implied_accuracy, vote_consistency
@@ -341,3 +352,15 @@ def test_the_example_measures_every_estimator():
     assert min(errors.values()) < 0.03
     assert apart < 0.1
     assert not suspected
+
+
+@pytest.mark.slow
+def test_the_example_of_kinds_says_how_often_the_interval_held(monkeypatch):
+    example = loaded("examples", "kinds_of_noise")
+    run, settings = Run("reviews", "ce", 0), Settings(max_train_rows=200, max_test_rows=1, noise="symmetric:0.3")
+    rows = prepare(run, settings, {}).train
+    vectors = text_vectors(rows.dataset["text"][:])
+    report = example.estimated(rows, rows.labels, None, vectors, 2, resamples=3, seed=0)
+    assert report.kind in KINDS
+    found = [example.Found(0.3, 0.25, 0.1, 0.4, "symmetric"), example.Found(0.3, 0.35, 0.32, 0.5, "undecided")]
+    assert example.cell(found) == "30 %: 30 [21, 45], held 1 of 2; symmetric 1, undecided 1"
