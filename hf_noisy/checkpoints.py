@@ -75,19 +75,30 @@ def find_checkpoint(resume: str | os.PathLike[str] | bool | None, output_dir: st
     """What `train(resume_from_checkpoint=resume)` resumes from.
 
     Raises:
-        ValueError: the checkpoint that is named is not whole.
+        ValueError: the checkpoint that is named is not whole, or there is none to find.
+        FileNotFoundError: there is no such folder.
     """
-    if resume is True and output_dir is not None and Path(output_dir).is_dir():
-        return last_whole_checkpoint(output_dir) or resume  # the parent says that there is none
+    if resume is True:
+        found = last_whole_checkpoint(output_dir) if output_dir is not None else None
+        if found is None:
+            raise ValueError(
+                f"resume_from_checkpoint=True: no checkpoint in {output_dir}, expected a folder checkpoint-STEP. Train without "
+                "it first, with save_strategy='epoch' or 'steps'."
+            )
+        return found
     if resume is None or isinstance(resume, bool):
         return resume
-    if Path(resume).is_dir():
-        missing = what_is_missing(Path(resume))
-        if missing is not None:
-            raise ValueError(
-                f"{resume}: {missing}, so it was not finished. Expected a whole checkpoint, "
-                "and not what save_model() wrote: resume_from_checkpoint=True finds the last one."
-            )
+    if not Path(resume).is_dir():
+        raise FileNotFoundError(
+            f"resume_from_checkpoint={os.fspath(resume)!r}: no such folder. Expected a checkpoint, as OUTPUT_DIR/checkpoint-STEP; "
+            "True finds the last one in output_dir."
+        )
+    missing = what_is_missing(Path(resume))
+    if missing is not None:
+        raise ValueError(
+            f"{resume}: {missing}, so it was not finished. Expected a whole checkpoint, "
+            "and not what save_model() wrote: resume_from_checkpoint=True finds the last one."
+        )
     return os.fspath(resume)
 
 

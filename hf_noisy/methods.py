@@ -371,6 +371,8 @@ def check_roles(callbacks: Sequence[NoiseCallback]) -> None:
 
 def _unknown_parameter(key: str, names: Sequence[str]) -> None:
     known = sorted({parameter for name in names for parameter in METHODS[name].parameters})
-    method = "+".join(names) or "no noise_method"
+    if not names:
+        raise ValueError(f"noise_kwargs: {key!r} is given, but no noise_method that could take it. Name the method.")
+    method = "+".join(names)
     listed = nearest(key, known) if known else "It takes none."
     raise ValueError(f"noise_kwargs: {key!r} is no parameter of {method}. {listed}")

@@ -114,10 +114,9 @@ def find_classes(tables: Sequence[Table], columns: Sequence[str]) -> Classes:
         return Classes(names, {**{name: k for k, name in enumerate(names)}, **{k: k for k in range(len(names))}})
     values = _in_order(_values(tables, columns))
     if len(values) < 2:
-        raise ValueError(
-            f"{tables[0].where}: {', '.join(columns)} hold the classes {values}: expected two or more. "
-            "Check that label_column names the labels."
-        )
+        where = f"{tables[0].where}, {', '.join(columns)}"
+        found = f"all labels are {values[0]!r}" if values else "no row has a label"
+        raise ValueError(f"{where}: {found}: expected two classes or more. Check that label_column names the labels.")
     return Classes(tuple(map(str, values)), {value: number for number, value in enumerate(values)})
 
 
@@ -169,8 +168,16 @@ def _read_csv(path: Path) -> Table:
 
     try:
         frame = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a table of comma-separated values in UTF-8: {error}") from error
+    except pandas.errors.EmptyDataError as error:
+        raise ValueError(f"{path}: the file is empty: expected a header and a line for each row.") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not in UTF-8 ({error}). Save the file in that encoding.") from error
+    except pandas.errors.ParserError as error:
+        raise ValueError(f"{path}: not a table of comma-separated values: {error}") from error
+    if len(frame.columns) == 1 and (mark := next((mark for mark in ";\t|" if mark in frame.columns[0]), None)):
+        raise ValueError(
+            f"{path}: its columns are separated by {mark!r}: expected commas. Save it so, or as JSONL or Parquet."
+        )
     if not isinstance(frame.index, pandas.RangeIndex):
         raise ValueError(f"{path}: rows have more cells than the header has names. Put text with commas in quotes.")
     return Table(str(path), len(frame), {column: frame[column].tolist() for column in frame.columns})

@@ -51,8 +51,10 @@ class LowResourceTrainingArguments(RecipeTrainingArguments):
     """Defaults for the embedded news; --help_all lists every field."""
 
     output_dir: str = setting("output_dir", "output/low_resource", "--output")
-    noise_method: str = field(default="glc")  # reads the matrix of mistakes off the clean rows
-    num_train_epochs: float = field(default=16)  # a third of the rows of recipes/topics.py, so more passes
+    noise_method: str = setting("noise_method", "glc", "--method")  # reads the matrix of mistakes off the clean rows
+    num_train_epochs: float = setting(
+        "num_train_epochs", 16, "--epochs"
+    )  # a third of the rows of recipes/topics.py, so more passes
 
 
 class LowResource(Recipe):

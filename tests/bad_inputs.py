@@ -793,7 +793,10 @@ def combinations() -> Cases:
             named("gce+gce_truncated", {"q": 0.5}),
             "'q' is a parameter of gce and gce_truncated ... Say whose it is",
         ),
-        "parameters without a method": (named(None, {"q": 0.5}), "'q' is no parameter of no noise_method"),
+        "parameters without a method": (
+            named(None, {"q": 0.5}),
+            "'q' is given, but no noise_method that could take it",
+        ),
         "parameters that are no JSON": (
             named("gce", "{q: 0.5}"),
             "noise_kwargs='{q: 0.5}' ... expected a JSON object ... {\"q\": 0.5}",
@@ -894,7 +897,10 @@ def corpora() -> Cases:
             rows_file([{"text": " ", "label": "x"}]),
             "row '0': text is ' ' ... expected a text ... Drop the row",
         ),
-        "corpus of one class": (rows_file([]), "classes ['y'] ... expected two or more ... Check that label_column"),
+        "corpus of one class": (
+            rows_file([]),
+            "all labels are 'y' ... expected two classes or more ... Check that label_column",
+        ),
         "corpus of words and numbers": (
             rows_file([{"text": "a", "label": 1}]),
             "words and numbers are mixed ... label is 1 ... Write all labels in one way",

@@ -18,7 +18,7 @@ from hf_noisy.commands import arguments
 from hf_noisy.commands.arguments import BenchmarkArguments, RecipeArguments
 from hf_noisy.commands.methods import method_in_full, needs
 from hf_noisy.launching import parse_arguments
-from hf_noisy.recipe import RecipeTrainingArguments
+from hf_noisy.recipe import Recipe, RecipeTrainingArguments
 
 ROOT = Path(__file__).resolve().parents[1]
 TAKES_SETTINGS = ["train", "benchmark", "audit", "estimate"]
@@ -109,6 +109,27 @@ def test_a_wrong_call_says_what_was_expected(words, complaint, tmp_path, monkeyp
     assert cli.main(words) == 2
     assert complaint in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (
+            ["--method", "glc"],
+            "noise_method='glc': reads rows with true labels, and no validation row has a gold label.",
+        ),
+        (["--resume_from_checkpoint", "nowhere"], "resume_from_checkpoint='nowhere': no such folder"),
+        (["--resume_from_checkpoint", "True"], "no checkpoint in"),
+    ],
+)
+def test_what_only_the_method_would_refuse_is_refused_before_the_baseline_trains(
+    words, complaint, labels_csv, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(Recipe, "train", lambda *_, **__: pytest.fail("something was trained"))
+    told = ["train", "--data", str(labels_csv), "--label_column", "stars", "--output", str(tmp_path / "out"), *words]
+    assert cli.main(told) == 2
+    assert complaint in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from accelerate import PartialState
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
 
 from hf_noisy.arguments import NoisyTrainingArguments
+from hf_noisy.checkpoints import find_checkpoint
 from hf_noisy.commands.arguments import RecipeArguments
 from hf_noisy.corpus import Corpus, load_corpus
 from hf_noisy.embedded import embedded_corpus
@@ -113,7 +114,13 @@ class Recipe:
 
     def run(self, args: RecipeTrainingArguments) -> Table:
         """Everything for one seed: row of the table -> metric -> value."""
+        find_checkpoint(_resumed(args), args.output_dir)  # raises where there is none, before anything is trained
         data, table = self.data(args.seed)
+        if reads_clean(split_names(args.noise_method)) and not len(data.clean):
+            raise ValueError(
+                f"noise_method={args.noise_method!r}: reads rows with true labels, and no validation row has a gold label. Name "
+                "their --gold_column, or take a method that needs none, as auto does."
+            )
         model, tokenizer = self.encoder(args.seed, data)
         for title, (settings, rows) in self.trainings(args, data).items():
             if len(rows):
@@ -193,7 +200,7 @@ class Recipe:
             return tokenize(split.select_columns(kept), tokenizer, self.given.max_length, keep_text=True)
 
         clean = None
-        if reads_clean(split_names(args.noise_method)) and len(data.clean):
+        if reads_clean(split_names(args.noise_method)):
             say(f"{args.noise_method} reads the true labels of {len(data.clean)} validation rows")
             clean = tokens(data.clean)
         trainer = NoisyTrainer(
@@ -205,13 +212,18 @@ class Recipe:
             compute_metrics=compute_metrics,
             clean_dataset=clean,
         )
-        resume = args.resume_from_checkpoint  # a folder, or True for the last checkpoint in the output folder
-        trainer.train(resume_from_checkpoint=True if resume in ("True", "true") else resume)
+        trainer.train(resume_from_checkpoint=_resumed(args))
         measured = trainer.predict(tokens(data.test)).metrics or {}
         if save:
             trainer.evaluate()  # on noisy validation labels, for the model card
             trainer.save_model()
         return {name: measured[f"test_{name}"] for name in ("accuracy", "f1")}
+
+
+def _resumed(args: RecipeTrainingArguments) -> str | bool | None:
+    """A folder, or True for the last checkpoint in the output folder."""
+    given = args.resume_from_checkpoint
+    return given in ("True", "true") or given
 
 
 def baseline(args: RecipeTrainingArguments, name: str) -> RecipeTrainingArguments:

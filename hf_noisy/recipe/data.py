@@ -23,6 +23,8 @@ from hf_noisy.weak import (
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_FEW_TEST_ROWS = 30
+
 
 @dataclass(frozen=True)
 class Data:
@@ -76,6 +78,8 @@ def gather(
         table[LABELS]["error"] = float((labels != gold)[measured].mean())
     say(summarize_votes(votes, names=source_names, gold=gold).to_string(float_format="{:.3f}".format))
 
+    if len(test) < _FEW_TEST_ROWS:
+        say(f"only {len(test)} test rows: what follows is hardly more than chance")
     commonest = int(np.bincount(labels[labels >= 0], minlength=classes).argmax())  # for test rows without a vote
     if not (test_gold >= 0).any():
         table[LABELS][AGREEMENT] = 1.0
