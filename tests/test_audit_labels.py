@@ -86,6 +86,7 @@ def test_where_labels_follow_rules_no_model_of_them_decides_and_the_sources_are_
     labels = hard_labels(majority_vote(votes, 2))
     content = audited(labels, points, ("no", "yes"), votes=votes, source_names=names)
     assert content.noise.kind == "structured by a rule"
+    assert content.noise.rate - content.noise.low < 0.05 < content.noise.high - content.noise.rate
     assert content.recommendation.method == "truth_inference"
     assert content.abstained == (labels < 0).sum() > 0
     assert [source.name for source in content.sources] == names

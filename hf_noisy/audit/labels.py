@@ -221,7 +221,9 @@ def _noise(found: Evidence, vectors: np.ndarray, resamples: int, seed: int) -> N
     said = ", ".join(f"{name.replace('_', ' ')} {estimate.rate:.1%}" for name, estimate in report.estimates.items())
     evidence = [*report.evidence, f"By estimator: {said}."]
     if report.structured:
-        evidence.append("Where labels follow a rule, estimators fall short: read the rate as a lower bound.")
+        evidence.append(
+            "Where labels follow a rule, estimators fall short: the true rate is rather above this one than below."
+        )
     matrix = np.eye(found.classes)
     matrix[np.ix_(present, present)] = report.estimates[BEST].matrix  # a class that is never given is never confused
     low, high = report.interval

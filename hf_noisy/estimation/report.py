@@ -37,7 +37,7 @@ CAUTION = MappingProxyType(
         ),
         "structured by a rule": (
             "labels that are wrong by a rule look right to most estimators, so the true rate may be far above what they say. "
-            "Trust none of these; read them as lower bounds at best, and check some labels by hand."
+            "Read them as lower bounds at best, and check some labels by hand."
         ),
         "undecided": "nothing is said of the kind, so read the rates with care.",
     }
@@ -72,7 +72,8 @@ class NoiseReport:
         of fold among the surest texts.
 
         Wrong labels that do not depend on the text are no more than are missed among all. Those that seem to be where texts are
-        hard may all be right, so low is 0 then.
+        hard may all be right, so low is 0 then. Where they follow a rule, estimators fall short: low is that of the inferred
+        classes alone.
         """
         low = min(estimate.low for estimate in self.estimates.values())
         high = max(estimate.high for estimate in self.estimates.values())
@@ -81,6 +82,8 @@ class NoiseReport:
             low, high = min(low, least), min(high, most) if self.kind in RANDOM else high
         if self.kind == "instance-dependent":
             low = 0.0
+        elif self.structured and BEST in self.estimates:
+            low = self.estimates[BEST].low
         return min(low, self.rate), max(high, self.rate)
 
     @property
