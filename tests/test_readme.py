@@ -14,6 +14,7 @@ import pytest
 from chromium import BINARY
 from conftest import make_trainer
 from programs import run_program
+from transformers import AutoModelForSequenceClassification
 
 from hf_noisy import METHODS
 from hf_noisy.benchmark.settings import parse_method
@@ -174,6 +175,25 @@ def test_the_method_of_your_own_runs(tmp_path):
     make_trainer(tmp_path, callbacks=[method], noise_method="gce").train()
     assert (method.sums.values[:, 1] == 2).all()
     assert 0 < method.sums.values[:, 0].mean() < 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning")  # of the defaults, on a CPU
+def test_the_script_on_a_file_of_yours_trains_and_saves(tmp_path, monkeypatch):
+    (code,) = (block for kind, block in BLOCKS if kind == "python" and "my.csv" in block)
+    texts = [f"{word} thing number {k}" for k in range(40) for word in ("nice", "poor")]
+    model, tokenizer = small_encoder(texts, ["bad", "good"])
+    model.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
+    model.config.label2id = {"LABEL_0": 0, "LABEL_1": 1}
+    model.save_pretrained(tmp_path / "encoder")
+    tokenizer.save_pretrained(tmp_path / "encoder")
+    labels = ["" if row % 9 == 0 else "good" if text.startswith("nice") else "bad" for row, text in enumerate(texts)]
+    lines = [f"{text},{label}" for text, label in zip(texts, labels, strict=True)]
+    (tmp_path / "my.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"MODEL": str(tmp_path / "encoder")})
+    saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "output")
+    assert saved.config.id2label == {0: "bad", 1: "good"}
 
 
 def test_the_other_python_blocks_are_python_and_import_what_exists():
