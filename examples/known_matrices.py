@@ -5,7 +5,7 @@
 draws clusters of points, makes labels wrong by a known matrix, takes out-of-fold probabilities of a logistic regression, and
 prints for each estimator the mean total variation over rows between the matrix that it finds and the one by which labels
 really changed (0: equal, 1: nothing in common), mean and deviation over seeds. In the last lines, how far the medians of the
-two families of estimators are apart, by which `estimate_noise` suspects structured noise; here it should not.
+two families of estimators are apart, and how often `estimate_noise` suspects that labels follow a rule; here it should not.
 """
 
 from __future__ import annotations

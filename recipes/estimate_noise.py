@@ -3,8 +3,8 @@
     python recipes/estimate_noise.py --data PATH_OR_NAME --model PATH_OR_NAME --output noise.json
 
 encodes the training texts with the frozen encoder, predicts each given label from them out of fold, asks every estimator that
-has what it needs, and prints a table of rates, their range, and whether structured noise is suspected: then the true rate may
-be far above all of them. noise.json holds the same, with each matrix. Given labels are the majority vote of the sources, as in
+has what it needs, and prints a table of rates, what is taken of them, and of what kind the mistakes seem to be: where they follow a
+rule, the true rate may be far above. It is what an audit says too. noise.json holds the same, with each matrix. Given labels are the majority vote of the sources, as in
 the benchmark. A picture of the matrices, next to the true one where gold labels may be read for measuring:
 
     python recipes/estimate_noise.py --data PATH_OR_NAME --model PATH_OR_NAME --figure noise.png --gold True

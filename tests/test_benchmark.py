@@ -664,7 +664,8 @@ def recipe(*words, environment=None) -> subprocess.CompletedProcess:
 def test_the_command_reports_on_a_file_without_running_anything(results, tmp_path):
     done = recipe("--output", results, "--report", tmp_path / "report.md")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"wrote {tmp_path / 'report.md'}\n"
+    said = f"no --data, so nothing is run: a report on what {results} holds\nwrote {tmp_path / 'report.md'}\n"
+    assert done.stdout == said
 
 
 @pytest.mark.slow
