@@ -18,12 +18,11 @@ import datasets
 import numpy as np
 from transformers import AutoModel, AutoTokenizer
 
-from hf_noisy.audit.estimates import estimate_labels
+from hf_noisy.audit.estimates import estimate_texts
 from hf_noisy.benchmark import Settings
 from hf_noisy.benchmark.data import Rows, prepare
 from hf_noisy.benchmark.settings import Run
-from hf_noisy.estimation import NoiseReport, mean_vectors, out_of_fold_probabilities
-from hf_noisy.sight import inferred_classes, look_at
+from hf_noisy.estimation import NoiseReport, mean_vectors
 
 GIVEN, GOLD = "given", "gold"
 NOISES = (GIVEN, "symmetric:0.1", "symmetric:0.2", "symmetric:0.4", "pair:0.4", GOLD)
@@ -88,17 +87,8 @@ def estimated(
     seed: int,
 ) -> NoiseReport:
     """What is said of these labels."""
-    sight = look_at(rows.dataset["text"][:], vectors, labels, votes, classes, seed)
-    kept = np.flatnonzero(labels >= 0)
-    report, _ = estimate_labels(
-        labels[kept],
-        held_out=out_of_fold_probabilities(sight.view[kept], labels[kept], classes, seed=seed),
-        inferred=inferred_classes(sight.view, labels, votes, classes, seed)[kept],
-        vectors=vectors[kept],
-        votes=None if votes is None else votes[kept],
-        resamples=resamples,
-        seed=seed,
-    )
+    texts = rows.dataset["text"][:]
+    report, _ = estimate_texts(texts, labels, vectors, votes, classes, resamples=resamples, seed=seed)
     return report
 
 

@@ -52,9 +52,8 @@ class LowResourceTrainingArguments(RecipeTrainingArguments):
 
     output_dir: str = setting("output_dir", "output/low_resource", "--output")
     noise_method: str = setting("noise_method", "glc", "--method")  # reads the matrix of mistakes off the clean rows
-    num_train_epochs: float = setting(
-        "num_train_epochs", 16, "--epochs"
-    )  # a third of the rows of recipes/topics.py, so more passes
+    # a third of the rows of recipes/topics.py, so more passes
+    num_train_epochs: float = setting("num_train_epochs", 16, "--epochs")
 
 
 class LowResource(Recipe):

@@ -7,8 +7,46 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hf_noisy.estimation.frozen import out_of_fold_probabilities
 from hf_noisy.estimation.report import NoiseReport, estimate_noise
+from hf_noisy.sight import inferred_classes, look_at
 from hf_noisy.weak import label_model_probabilities
+
+
+def estimate_texts(
+    texts: Sequence[str],
+    labels: np.ndarray,
+    vectors: np.ndarray,
+    votes: np.ndarray | None,
+    classes: int,
+    *,
+    folds: int = 5,
+    estimators: Sequence[str] | None = None,
+    resamples: int,
+    seed: int,
+) -> tuple[NoiseReport, np.ndarray]:
+    """As `estimate_labels`, by what an audit of these texts would find out first.
+
+    Args:
+        texts: (rows,)
+        labels: (rows,) class ids, -1 where there is none.
+        vectors: (rows, width) of an encoder that never saw the labels.
+        votes: (rows, sources), -1 abstains; None where there are labels alone.
+        classes: how many there are.
+        folds: of the rows, for held-out probabilities.
+        estimators, resamples, seed: of `estimate_noise`.
+    """
+    sight, kept = look_at(texts, vectors, labels, votes, classes, seed), np.flatnonzero(labels >= 0)
+    return estimate_labels(
+        labels[kept],
+        held_out=out_of_fold_probabilities(sight.view[kept], labels[kept], classes, folds, seed),
+        inferred=inferred_classes(sight.view, labels, votes, classes, seed)[kept],
+        vectors=vectors[kept],
+        votes=None if votes is None else votes[kept],
+        estimators=estimators,
+        resamples=resamples,
+        seed=seed,
+    )
 
 
 def estimate_labels(

@@ -13,14 +13,13 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from hf_noisy.audit.estimates import estimate_labels
+from hf_noisy.audit.estimates import estimate_texts
 from hf_noisy.commands.arguments import EstimateArguments
 from hf_noisy.drawing import new_figure
 from hf_noisy.embedded import corpus_or_reviews
-from hf_noisy.estimation import draw_matrices, out_of_fold_probabilities, text_vectors
+from hf_noisy.estimation import draw_matrices, text_vectors
 from hf_noisy.estimation.matrices import row_shares
 from hf_noisy.pretrained import check_pretrained
-from hf_noisy.sight import inferred_classes, look_at
 from hf_noisy.splits import part_for_training
 from hf_noisy.weak import hard_labels, majority_vote, votes_of
 
@@ -47,17 +46,18 @@ def run(given: EstimateArguments) -> None:
     classes, votes, texts = corpus.num_classes, votes_of(rows), rows["text"][:]
     labels = hard_labels(majority_vote(votes, classes), seed=given.seed)
     vectors = text_vectors(texts, given.model, max_length=given.max_length, seed=given.seed)
-    sight, kept = look_at(texts, vectors, labels, votes, classes, given.seed), np.flatnonzero(labels >= 0)
-    report, present = estimate_labels(
-        labels[kept],
-        held_out=out_of_fold_probabilities(sight.view[kept], labels[kept], classes, given.folds, given.seed),
-        inferred=inferred_classes(sight.view, labels, votes, classes, given.seed)[kept],
-        vectors=vectors[kept],
-        votes=votes[kept],
+    report, present = estimate_texts(
+        texts,
+        labels,
+        vectors,
+        votes,
+        classes,
+        folds=given.folds,
         estimators=given.estimators,
         resamples=given.resamples,
         seed=given.seed,
     )
+    kept = labels >= 0
     labels, gold, names = labels[kept], np.array(rows["gold"][:])[kept], [corpus.class_names[k] for k in present]
     print(f"{corpus.name}: {len(labels)} labelled rows, {len(present)} classes, {votes.shape[1]} sources\n\n{report}")
     result = {**report.to_json(), "classes": names, "rows": len(labels)}

@@ -138,6 +138,6 @@ def evenness(found: np.ndarray, given: np.ndarray, classes: int, seed: int = 0) 
         return float(((observed - expected) ** 2 / expected).sum())
 
     draw = np.random.default_rng(seed)
-    drawn = [statistic(draw.multinomial(mistakes, shares[known])) for _ in range(_DRAWS)]
-    at_least = sum(value >= statistic(counts[known]) - 1e-9 for value in drawn)
+    observed = statistic(counts[known])
+    at_least = sum(statistic(draw.multinomial(mistakes, shares[known])) >= observed - 1e-9 for _ in range(_DRAWS))
     return (1 + at_least) / (1 + _DRAWS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_noisy.corpus import Corpus
-from hf_noisy.recipe.table import AGREEMENT, LABELS, Table, score
+from hf_noisy.recipe.table import GOLD_TEST_ROWS, LABELS, Table, score
 from hf_noisy.splits import split_corpus, with_labels
 from hf_noisy.weak import (
     covered,
@@ -82,7 +82,7 @@ def gather(
         say(f"only {len(test)} test rows: what follows is hardly more than chance")
     commonest = int(np.bincount(labels[labels >= 0], minlength=classes).argmax())  # for test rows without a vote
     if not (test_gold >= 0).any():
-        table[LABELS][AGREEMENT] = 1.0
+        table[LABELS][GOLD_TEST_ROWS] = 0.0
         say("no gold labels in the test rows: what follows is agreement with their labels as they came")
         test_gold = hard_labels(majority_vote(test_votes, classes), seed=seed)
     elif covered(test_votes).any():

@@ -13,7 +13,7 @@ from hf_noisy.metrics import compute_metrics
 Table = dict[str, dict[str, float]]  # row -> metric -> value
 LABELS = "weak labels"  # the row of coverage and error, which is no classifier's
 PLAIN = "cross-entropy on weak labels"
-AGREEMENT = "agreement"  # in LABELS: the test rows have no gold labels
+GOLD_TEST_ROWS = "gold_test_rows"  # in LABELS, where there are none
 CEILING = "cross-entropy on gold labels"
 
 
@@ -51,7 +51,7 @@ def render(tables: Mapping[int, Table], robust: str) -> str:
         return f"{statistics.mean(values):.3f}{spread}"
 
     first = next(iter(tables.values()))
-    accuracy = "agreement with test labels" if AGREEMENT in first[LABELS] else "test accuracy"
+    accuracy = "agreement with test labels" if GOLD_TEST_ROWS in first[LABELS] else "test accuracy"
     weak = f"weak labels: coverage {cell(LABELS, 'coverage')}, error {cell(LABELS, 'error') or 'unknown'}"
     lines = [f"| {row} | {cell(row, 'accuracy')} | {cell(row, 'f1')} |" for row in first if row != LABELS]
     return "\n".join(
