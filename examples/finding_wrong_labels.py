@@ -9,7 +9,7 @@ measure and nothing else. `--report FILE` writes tables of the file.
 
 cleanlab is given out-of-fold probabilities of the same encoder, fine-tuned on each of five folds; the audit one pass of the
 encoder as it was and what one training on all rows shows, of which it makes use where labels look wrong at random: only there the
-training counts. "audit, no training" was shown none. "cleanlab, issues first" ranks what its
+training counts. "audit, no training" was shown none. "two and NAME" is the mean rank of that scorer and the two that are always taken. "cleanlab, issues first" ranks what its
 confident learning finds above the rest. "only NAME" is one scorer of the audit alone.
 """
 
@@ -36,7 +36,7 @@ from transformers import AutoModel
 from transformers.utils import logging
 
 from hf_noisy.audit import AuditContent, audit_labels
-from hf_noisy.audit.scorers import DEFAULT, default_scorers, wrongness
+from hf_noisy.audit.scorers import DEFAULT, wrongness
 from hf_noisy.benchmark import Settings
 from hf_noisy.benchmark.data import Data, prepare
 from hf_noisy.benchmark.settings import FOLDS, Run
@@ -44,7 +44,7 @@ from hf_noisy.benchmark.training import Bench
 from hf_noisy.estimation import mean_vectors
 
 OURS, BEFORE = "audit", "audit, no training"
-ADDED = ("margin", "disagreements")  # what a training shows, beside the scorers of the audit
+ADDED = ("margin", "disagreements")  # what a training shows
 REVIEWED = 100
 
 
@@ -139,16 +139,17 @@ def measure(trainings: Trainings, seed: int) -> dict[str, Any]:
     start = time.process_time()
     ours = audit(data, vectors, fit, seed)
     audited = encoded + time.process_time() - start
+    before = audit(data, vectors, {}, seed)
     took = {
         OURS: audited + training * any(name in ours.scorers for name in ADDED),
         BEFORE: audited,
         "mean loss": training,
     }
-    before = default_scorers(ours.noise.kind, {})
-    scores = {OURS: ours.rows.wrongness, BEFORE: together(ours, before), "mean loss": fit["loss"]}
-    for name in ADDED:
-        scores[f"two and {name}"] = together(ours, (*DEFAULT, name))
-        took[f"two and {name}"] = training + audited
+    scores = {OURS: ours.rows.wrongness, BEFORE: before.rows.wrongness, "mean loss": fit["loss"]}
+    for name in ("held_out", "reweighted", *ADDED):
+        if name in ours.scores:
+            scores[f"two and {name}"] = together(ours, (*DEFAULT, name))
+            took[f"two and {name}"] = audited + training * (name in ADDED)
     scores |= {f"only {name}": values for name, values in ours.scores.items()}
     probabilities, took["cleanlab, self-confidence"] = out_of_fold(trainings, seed)
     start = time.process_time()
@@ -187,9 +188,9 @@ def encode(data: Data, bench: Bench, settings: Settings) -> np.ndarray:
 
 
 def audit(data: Data, vectors: np.ndarray, shown: dict[str, np.ndarray], seed: int) -> AuditContent:
-    """Of the labels as given; `shown` is of the labelled rows."""
+    """Of the labels as given; `shown` is of the labelled rows, and empty without a training."""
     labelled = data.train.labels >= 0
-    dynamics = {name: np.zeros(len(labelled)) for name in ("seen", "disagreements", "loss", "margin")}
+    dynamics = {name: np.zeros(len(labelled)) for name in ("seen", "disagreements", "loss", "margin") if name in shown}
     for name, values in dynamics.items():
         values[labelled] = shown[name]
     texts = data.train.dataset["text"][:]

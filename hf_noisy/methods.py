@@ -283,8 +283,8 @@ def _makes(build: Callable[..., Any], part: Criterion | NoiseCallback) -> bool:
     return type(part) is kind and all(getattr(part, key) == value for key, value in fixed.items())
 
 
-def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> list[Criterion | NoiseCallback]:
-    """The criteria and callbacks of a name, with their parameters.
+def method_arguments(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Name of a method -> what is set of its parameters, in the order of the names.
 
     Args:
         noise_method: a name of `METHODS`, or several joined by "+"; None for none.
@@ -293,8 +293,8 @@ def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | No
     Raises:
         ValueError: an unknown method or parameter (with the nearest name), or one that several methods take.
 
-    >>> build_methods("gce", {"q": 0.5})
-    [GeneralizedCrossEntropy(q=0.5)]
+    >>> method_arguments("co_teaching+gce", {"q": 0.5})
+    {'co_teaching': {}, 'gce': {'q': 0.5}}
     """
     names = split_names(noise_method)
     arguments: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -314,7 +314,22 @@ def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | No
     for name, given in arguments.items():
         for key in given.keys() - METHODS[name].parameters.keys():
             _unknown_parameter(key, [name])
-    return [METHODS[name].build(**given) for name, given in arguments.items()]
+    return arguments
+
+
+def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> list[Criterion | NoiseCallback]:
+    """The criteria and callbacks of a name, with their parameters.
+
+    Args:
+        noise_method, noise_kwargs: as `method_arguments` takes them.
+
+    Raises:
+        ValueError: as `method_arguments`, or a parameter outside its domain.
+
+    >>> build_methods("gce", {"q": 0.5})
+    [GeneralizedCrossEntropy(q=0.5)]
+    """
+    return [METHODS[name].build(**given) for name, given in method_arguments(noise_method, noise_kwargs).items()]
 
 
 def choose_criterion(explicit: Criterion | None, built: Sequence[Criterion | NoiseCallback]) -> Criterion:

@@ -23,7 +23,7 @@ from hf_noisy.callbacks.base import NoiseCallback
 from hf_noisy.labels import has_label
 from hf_noisy.logged_names import meanings
 from hf_noisy.losses import Criterion
-from hf_noisy.methods import METHODS, names_of, split_names
+from hf_noisy.methods import METHODS, method_arguments, names_of, split_names
 from hf_noisy.state import fingerprint
 
 if TYPE_CHECKING:
@@ -98,12 +98,6 @@ def _names(trainer: NoisyTrainer) -> list[str]:
     return split_names(args.noise_method) if isinstance(args, NoisyTrainingArguments) else []
 
 
-def _of(given: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What `{"gce": {"q": 0.5}}` sets for one method; a parameter may have a method's name."""
-    own = given.get(name)
-    return dict(own) if isinstance(own, Mapping) else {}
-
-
 def _as_list(value: str | list[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or [])
 
@@ -131,10 +125,8 @@ def _method(trainer: NoisyTrainer) -> str:
     lines += [f"- callback: `{type(callback).__name__}`" for callback in trainer.noise_callbacks]
     args = trainer.args
     if isinstance(args, NoisyTrainingArguments) and args.noise_method:
-        given = args.method_parameters
-        for name in _names(trainer):
-            known = METHODS[name].parameters
-            own = known | {key: value for key, value in given.items() if key in known} | _of(given, name)
+        for name, given in method_arguments(args.noise_method, args.method_parameters).items():
+            own = METHODS[name].parameters | given
             lines.append(
                 f"- `{name}`: {', '.join(f'`{key}={value!r}`' for key, value in own.items()) or 'no parameters'}"
             )

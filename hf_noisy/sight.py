@@ -11,7 +11,8 @@ import torch
 from hf_noisy.choice import choose_view
 from hf_noisy.estimation.frozen import latent_semantic_vectors
 from hf_noisy.labels import one_hot
-from hf_noisy.truth import infer_truth, label_source, mean_coherence, sources_of, view_of, voters
+from hf_noisy.truth import infer_truth, label_source, mean_coherence, sources_of, view_of
+from hf_noisy.weak import voters
 
 NEIGHBOURS = 20  # of a row, as in `Neighbours`
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -31,7 +33,15 @@ from hf_noisy.clean_rows_trainer import CleanRowsTrainer
 from hf_noisy.labelled_trainer import REAL
 from hf_noisy.labels import INDEX, one_hot, read_gold
 from hf_noisy.losses import Criterion
-from hf_noisy.methods import METHODS, build_methods, check_roles, choose_criterion, names_of, reads_clean
+from hf_noisy.methods import (
+    METHODS,
+    build_methods,
+    check_roles,
+    choose_criterion,
+    method_arguments,
+    names_of,
+    reads_clean,
+)
 from hf_noisy.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.networks import network_logits
 from hf_noisy.sharding import check_placement
@@ -50,6 +60,8 @@ if TYPE_CHECKING:
     from hf_noisy.audit import AuditContent
 
 logger = logging.get_logger(__name__)
+
+_LONGEST = 200  # characters of parameters that a message can show
 
 
 class NoisyTrainer(CleanRowsTrainer):
@@ -517,11 +529,24 @@ class NoisyTrainer(CleanRowsTrainer):
         return {
             "methods": "+".join(type(callback).__name__ for callback in self.noise_callbacks),
             "criterion": repr(self.criterion),
+            "noise_kwargs": self._named_parameters(),
             "classes": str(self.model.config.num_labels),
             "rows": str(len(self.labels)),
             "labels": fingerprint(self.labels),
             "tokens": token_fingerprint(self.train_dataset),
         }
+
+    def _named_parameters(self) -> str:
+        """What is set of the named methods' parameters and is not their default, as JSON; long ones by a hash."""
+        if not isinstance(self.args, NoisyTrainingArguments):
+            return "{}"
+        arguments = method_arguments(self.args.noise_method, self.args.method_parameters)
+        changed = {
+            name: {key: value for key, value in sorted(given.items()) if value != METHODS[name].parameters[key]}
+            for name, given in arguments.items()
+        }
+        text = json.dumps({name: given for name, given in changed.items() if given}, default=repr)
+        return text if len(text) <= _LONGEST else hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def train(
         self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -109,11 +108,6 @@ def infer_truth(
         head = fit_head(inputs, torch.from_numpy(truth), penalty * len(truth))
     with torch.no_grad():
         return Inference(truth, head.log_probs(inputs).exp().numpy())
-
-
-def voters(votes: Any) -> int:
-    """Sources that vote at all, of (rows, sources) votes, an array or a tensor; 1 where there are labels alone (None)."""
-    return 1 if votes is None else int((votes >= 0).any(0).sum())
 
 
 def label_source(given: np.ndarray) -> Source:

@@ -1037,6 +1037,10 @@ def checkpoints() -> Cases:
             resumed(noise_kwargs={"q": 0.5}),
             "(q=0.7)', this run has 'GeneralizedCrossEntropy(q=0.5)' ... Resume with the settings that wrote the checkpoint",
         ),
+        "checkpoint of another parameter of a callback": (
+            resumed(wrote="elr", noise_kwargs={"beta": 0.5}),
+            """written with noise_kwargs '{}', this run has '{"elr": {"beta": 0.5}}' ... Resume with the settings""",
+        ),
         "checkpoint of another method": (
             resumed(noise_method="elr"),
             "written with methods 'ExampleDynamics', this run has 'ExampleDynamics+Early ... Resume with the settings that wrote the checkpoint",

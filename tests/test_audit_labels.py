@@ -19,9 +19,18 @@ from transformers import AutoModelForSequenceClassification
 
 from hf_noisy import AutoMethod
 from hf_noisy.audit import audit_labels, score_rows, write_report
-from hf_noisy.audit.scorers import SAID, SCORERS, contradiction, disbelief, incoherence, wrongness
+from hf_noisy.audit.scorers import (
+    SAID,
+    SCORERS,
+    Evidence,
+    contradiction,
+    default_weights,
+    disbelief,
+    incoherence,
+    wrongness,
+)
 from hf_noisy.audit.training import learning_curves
-from hf_noisy.coherence import search
+from hf_noisy.coherence import Near, search
 from hf_noisy.methods import check_methods
 from hf_noisy.noise import pair, symmetric
 from hf_noisy.reviews import small_encoder
@@ -109,13 +118,46 @@ def test_what_a_training_learned_is_asked_only_where_labels_are_wrong_at_random(
     shown = {"seen": np.full(600, 4), "disagreements": np.zeros(600), "loss": np.ones(600)}
     shown["margin"] = np.random.default_rng(0).standard_normal(600)
     labels = symmetric(gold, 0.2, 3, seed=1).labels
-    assert audited(labels, points, dynamics=shown).scorers == ("neighbours", "truth", "margin")
-    assert audited(labels, points).scorers == ("neighbours", "truth", "held_out")
+    untrained, trained = audited(labels, points), audited(labels, points, dynamics=shown)
+    weights = untrained.scorers
+    assert list(weights) == ["neighbours", "truth", "reweighted"]
+    half = weights["reweighted"] / 2
+    assert trained.scorers == {**weights, "reweighted": half, "margin": half}
+    assert any(f"(weight {half:.2f})" in sentence for sentence in trained.basis)
     unseen = {**shown, "margin": np.full(600, np.nan)}  # audited before the first epoch
-    assert audited(labels, points, dynamics=unseen).scorers == ("neighbours", "truth", "held_out")
+    assert audited(labels, points, dynamics=unseen).scorers == weights
+    bought = audited(labels, points, probabilities=0.97 * np.eye(3)[gold] + 0.01)
+    assert list(bought.scorers) == ["neighbours", "truth", "held_out"]
     by_class = audited(pair(gold, 0.2, 3, seed=1).labels, points, dynamics=shown)
     assert by_class.noise.kind == "class-dependent"
-    assert by_class.scorers == ("neighbours", "truth")
+    assert by_class.scorers == {"neighbours": 1, "truth": 1}
+
+
+def test_neighbours_and_models_of_the_labels_share_a_weight_by_how_often_they_hit_labels_unseen():
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    near = Near(np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [0, 1]]), np.full((6, 2), 0.5))  # the last misses
+    believed = np.array([0.9, 0.2, 0.8, 0.7, 0.3, 0.1])  # of the given label: three of six hit
+    probabilities = np.where(np.arange(2) == labels[:, None], believed[:, None], 1 - believed[:, None])
+    found = Evidence(labels, probabilities, near, probabilities)
+    near_odds, model_odds = 6 / 2, 4 / 4
+    assert default_weights("symmetric", found) == pytest.approx(
+        {
+            "neighbours": 2 * near_odds / (near_odds + model_odds),
+            "truth": 1,
+            "held_out": 2 * model_odds / (near_odds + model_odds),
+        }
+    )
+
+
+def test_a_second_regression_to_which_doubted_labels_count_less_finds_more_of_the_wrong_ones():
+    points, gold = points_of(rows=600)
+    found, again = [], []
+    for seed in range(3):
+        labels = symmetric(gold, 0.35, 3, seed=seed).labels
+        scores = audited(labels, points, scorers=["reweighted"], seed=seed).scores
+        found.append(average_precision_score(labels != gold, scores["held_out"]))
+        again.append(average_precision_score(labels != gold, scores["reweighted"]))
+    assert np.mean(again) > np.mean(found)
 
 
 def test_scorers_are_chosen_by_name_and_say_what_they_need():
@@ -129,11 +171,12 @@ def test_scorers_are_chosen_by_name_and_say_what_they_need():
         "disagreements": 4 * (labels != gold),
         "margin": np.where(labels == gold, 3.0, -3.0),
     }
-    found = audited(labels, points, votes=votes, dynamics=dynamics, scorers=["cleanlab"])
+    found = audited(labels, points, votes=votes, dynamics=dynamics, scorers=["cleanlab", "reweighted"])
     assert found.scores.keys() == SCORERS.keys()
     for name, scores in found.scores.items():
         assert average_precision_score(labels != gold, scores) > 0.9, name
-    assert (np.argsort(found.rows.wrongness) == np.argsort(found.scores["cleanlab"])).all()
+    alone = audited(labels, points, votes=votes, dynamics=dynamics, scorers=["cleanlab"])
+    assert (np.argsort(alone.rows.wrongness) == np.argsort(found.scores["cleanlab"])).all()
     assert any(SAID["cleanlab"] in sentence for sentence in found.basis)
     assert audited(labels, points).scores.keys() == {"held_out", "neighbours", "truth"}
     for name, what in (

@@ -139,7 +139,7 @@ class AuditContent:
     curves: Sequence[Curve] = ()
     basis: Sequence[str] = ()  # sentences: what the wrongness was computed from, and what it cost
     threshold: float = SUSPECT  # wrongness from which on a label counts as suspect
-    scorers: Sequence[str] = ()  # whose mean rank the wrongness is
+    scorers: Mapping[str, float] = field(default_factory=dict)  # name -> weight; the wrongness is their mean rank
     # scorer -> (rows,), larger is more suspect, each on a scale of its own
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
 

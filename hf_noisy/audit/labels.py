@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -18,7 +18,7 @@ from hf_noisy.audit.scorers import (
     SAID,
     Evidence,
     check_scorers,
-    default_scorers,
+    default_weights,
     known_scores,
     wrongness,
 )
@@ -59,8 +59,8 @@ def audit_labels(
 
     The wrongness is the mean rank of two scorers (`hf_noisy.audit.scorers`), neither of which is best everywhere: the cut
     statistic of the labels of near texts, and the class that sources and similar texts speak for (`hf_noisy.truth`). Where
-    wrong labels are symmetric, the margin of a training is a third, or the probability of the given label by a model that never
-    saw the row; where labels follow the text, a model of these labels has learned the mistakes. Texts are seen by the encoder where several sources vote, by the encoder
+    wrong labels are symmetric, models of the labels join (`default_weights`): the probability of the given label by one that never
+    saw the row, and the margin of a training; where labels follow the text, such a model has learned the mistakes. Texts are seen by the encoder where several sources vote, by the encoder
     and their words where there are labels alone (`hf_noisy.choice.choose_view` says why).
 
     The noise rate and the matrix are by the classes that sources and similar texts speak for, as the second scorer is; the
@@ -78,7 +78,7 @@ def audit_labels(
             `disagreements`, `loss` and `margin`. They give reasons and the distribution of the losses, and can be scorers.
         probabilities: (rows, classes) of models that never saw the row, where you paid for them, as by `folds` trainings;
             by default those of a logistic regression.
-        scorers: of `hf_noisy.audit.SCORERS`, weighed alike; by default the two, or three. "margin" and "disagreements" need
+        scorers: of `hf_noisy.audit.SCORERS`, weighed alike; by default as `default_weights` says. "margin" and "disagreements" need
             `dynamics`, "sources" needs votes, "rule_folds" those of several sources, "cleanlab" its package.
         curves: of the training, for the page.
         title, command: for the report.
@@ -102,8 +102,11 @@ def audit_labels(
     )
     found = _evidence(given, sight, held_out, dynamics or {}, seed)
     noise = _noise(found, given.vectors[kept], resamples, seed)
-    used = default_scorers(noise.kind, found.dynamics) if asked is None else asked
-    scores = known_scores(found, used)
+    paid = probabilities is not None
+    if "reweighted" in asked if asked is not None else noise.kind == "symmetric" and not paid:
+        found = replace(found, reweighted=_reweighted(found, sight.view[kept], folds, seed))
+    weights = default_weights(noise.kind, found) if asked is None else dict.fromkeys(asked, 1.0)
+    scores = known_scores(found, tuple(weights))
     believed = found.truth if sight.sources > 1 else (found.truth + held_out) / 2
     names = _source_names(given.votes, source_names)
     losses = found.dynamics.get("loss")
@@ -112,7 +115,7 @@ def audit_labels(
         ids=[str(row) for row in kept] if ids is None else [str(ids[int(row)]) for row in kept],
         texts=[texts[int(row)] for row in kept],
         labels=found.labels,
-        wrongness=wrongness(scores, dict.fromkeys(used, 1.0), min(noise.rate, 0.99)),
+        wrongness=wrongness(scores, weights, min(noise.rate, 0.99)),
         suggested_labels=believed.argmax(1),
         suggested_probabilities=believed.max(1),
         reasons=reasons_against(found, class_names),
@@ -140,8 +143,8 @@ def audit_labels(
         mixture=_mixture(rows.losses, seed),
         loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
-        scorers=used,
-        basis=_basis(used, sight.kind, None if probabilities is not None else folds, trained),
+        scorers=weights,
+        basis=_basis(weights, sight.kind, None if paid else folds, trained),
         scores=scores,
     )
 
@@ -190,6 +193,15 @@ def _evidence(
         judged,
         {name: np.asarray(values)[kept] for name, values in dynamics.items()},
     )
+
+
+def _reweighted(found: Evidence, view: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """(rows, classes) held-out probabilities once more, each label counting as much as it was believed unseen.
+
+    The regression that judges a row never saw it; those that weighed the other rows for it did.
+    """
+    believed = found.probabilities[np.arange(len(found.labels)), found.labels]
+    return out_of_fold_probabilities(view, found.labels, found.classes, folds, seed, np.maximum(believed, 1e-6))
 
 
 def _check_held_out(probabilities: ArrayLike, rows: int, classes: int) -> np.ndarray:
@@ -247,11 +259,14 @@ def _mixture(losses: np.ndarray, seed: int) -> LossMixture | None:
     )
 
 
-def _basis(used: Sequence[str], seen_by: str, folds: int | None, trained: bool) -> list[str]:
+def _basis(weights: Mapping[str, float], seen_by: str, folds: int | None, trained: bool) -> list[str]:
+    varied = len(set(weights.values())) > 1
     held_out = "probabilities that were given" if folds is None else f"a logistic regression out of {folds} folds"
     said = [
         f"{_SEEN_BY[seen_by]}; held-out probabilities are of {held_out}, near texts the {NEIGHBOURS} nearest.",
-        "The wrongness is the mean by rank of " + "; ".join(SAID[name] for name in used) + ".",
+        "The wrongness is the mean by rank of "
+        + "; ".join(SAID[name] + (f" (weight {weight:.2f})" if varied else "") for name, weight in weights.items())
+        + ".",
     ]
     return [*said, "Losses and epochs are those of one training."] if trained else said
 

@@ -12,7 +12,7 @@ import numpy as np
 from hf_noisy.coherence import Near, coherences
 from hf_noisy.domains import check_choice, check_fraction
 
-DEFAULT = ("neighbours", "truth")  # whose mean rank is taken, with one more where labels are wrong at random
+DEFAULT = ("neighbours", "truth")  # whose mean rank is taken, with models of the labels where these are wrong at random
 
 
 def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -61,6 +61,9 @@ class Evidence:
     votes: np.ndarray | None = None  # (rows, sources), -1 abstains
     rule_folds: np.ndarray | None = None  # (rows, classes) by `hf_noisy.rule_folds`, NaN where a row is not judged
     dynamics: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a training, (rows,) each
+    reweighted: np.ndarray | None = (
+        None  # (rows, classes) as `probabilities`, taught each label by how probable they find it
+    )
 
     @property
     def classes(self) -> int:
@@ -84,6 +87,10 @@ def _rule_folds(found: Evidence) -> np.ndarray:
     judged = _needed("rule_folds", found.rule_folds, "votes of several sources")
     score = disbelief(judged, found.labels)
     return np.where(np.isfinite(score), score, np.nanmedian(score) if np.isfinite(score).any() else 0.0)
+
+
+def _reweighted(found: Evidence) -> np.ndarray:
+    return disbelief(_needed("reweighted", found.reweighted, "a second regression"), found.labels)
 
 
 def _sources(found: Evidence) -> np.ndarray:
@@ -110,6 +117,7 @@ def _needed(name: str, value: Any, what: str) -> Any:
 SCORERS: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
     {
         "held_out": lambda found: disbelief(found.probabilities, found.labels),
+        "reweighted": _reweighted,
         "neighbours": lambda found: incoherence(found.near, found.labels, found.classes),
         "truth": lambda found: disbelief(found.truth, found.labels),
         "margin": _margin,
@@ -122,6 +130,7 @@ SCORERS: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
 SAID = MappingProxyType(
     {
         "held_out": "the probability of the given label where it was not seen",
+        "reweighted": "the same by a second regression, to which a label counts as much as the first believed it unseen",
         "neighbours": "the labels of near texts",
         "truth": "the class that sources and similar texts speak for",
         "margin": "the mean margin over the epochs of a training",
@@ -141,6 +150,7 @@ def known_scores(found: Evidence, asked: Sequence[str] = ()) -> dict[str, np.nda
         ImportError: "cleanlab" is asked for without its package.
     """
     has = {
+        "reweighted": found.reweighted is not None,
         "margin": "margin" in found.dynamics,
         "disagreements": "disagreements" in found.dynamics,
         "sources": found.votes is not None,
@@ -150,19 +160,43 @@ def known_scores(found: Evidence, asked: Sequence[str] = ()) -> dict[str, np.nda
     return {name: score(found) for name, score in SCORERS.items() if name in asked or has.get(name, True)}
 
 
-def default_scorers(kind: str, dynamics: Mapping[str, np.ndarray]) -> tuple[str, ...]:
-    """The names that are taken where none are given, by the kind of noise (`hf_noisy.estimation.KINDS`).
+def default_weights(kind: str, found: Evidence) -> dict[str, float]:
+    """Scorer -> weight, where none are named: neighbours and truth alike, unless the noise is symmetric.
 
-    A model of the labels alone learns mistakes that follow the text, so it is asked only where they are symmetric: the margin of
-    a training where there is one, else held-out probabilities.
+    A model of the labels alone learns mistakes that follow the text, so it is asked only where they are symmetric. Then a label
+    that is hit unseen is evidence: neighbours and models share a weight of 2 by the odds with which each hits the label of a row
+    that it did not see. Models are the reweighted regression (held-out probabilities where there is none) and the margin of a
+    training where there is one, alike.
 
-    >>> default_scorers("instance-dependent", {"margin": np.array([0.5])}), default_scorers("symmetric", {})
-    (('neighbours', 'truth'), ('neighbours', 'truth', 'held_out'))
+    Args:
+        kind: one of `hf_noisy.estimation.KINDS`.
+        found: of the rows.
     """
     if kind != "symmetric":
-        return DEFAULT
-    trained = "margin" in dynamics and bool(np.isfinite(dynamics["margin"]).any())
-    return (*DEFAULT, "margin" if trained else "held_out")
+        return dict.fromkeys(DEFAULT, 1.0)
+    held_out = found.probabilities if found.reweighted is None else found.reweighted
+    models = ["held_out" if found.reweighted is None else "reweighted"]
+    if "margin" in found.dynamics and np.isfinite(found.dynamics["margin"]).any():
+        models.append("margin")
+    near, model = (odds_of_hitting(shares, found.labels) for shares in (_shares_near(found), held_out))
+    weights = {"neighbours": 2 * near / (near + model), "truth": 1.0}
+    return weights | dict.fromkeys(models, 2 * model / (near + model) / len(models))
+
+
+def odds_of_hitting(shares: np.ndarray, labels: np.ndarray) -> float:
+    """Of the largest of (rows, classes) shares being the row's label, as (hits + 1) / (misses + 1).
+
+    >>> odds_of_hitting(np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]]), np.array([0, 1, 1]))
+    1.5
+    """
+    hits = int((shares.argmax(1) == labels).sum())
+    return (hits + 1) / (len(labels) - hits + 1)
+
+
+def _shares_near(found: Evidence) -> np.ndarray:
+    """(rows, classes) how much of the nearest neighbours has each class, the nearer the more."""
+    weights = 1 / (1 + found.near.distances)
+    return np.einsum("nk,nkc->nc", weights, np.eye(found.classes)[found.labels[found.near.rows]])
 
 
 def check_scorers(names: Sequence[str]) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ def parse_method(spec: str) -> tuple[str, dict[str, Any]]:
         return method, {}
     unknown = [name for name in method.split("+") if name.strip() not in METHODS]
     if unknown:
-        raise ValueError(f"unknown method {unknown[0]!r}. {nearest(unknown[0], [*METHODS, *FIXED])}")
+        raise ValueError(f"unknown method {unknown[0]!r}. {nearest(unknown[0], dict.fromkeys([*METHODS, *FIXED]))}")
     kwargs = dict(_parameter(spec, pair) for pair in given.split(",") if pair)
     check_methods(method, kwargs)
     names = split_names(method)

@@ -15,7 +15,8 @@ from hf_noisy.domains import check_whole
 from hf_noisy.labels import has_label
 from hf_noisy.supervision import Context, Survey
 from hf_noisy.thresholds import FEW_WRONG
-from hf_noisy.truth import mean_coherence, predictability, view_of, voters
+from hf_noisy.truth import mean_coherence, predictability, view_of
+from hf_noisy.weak import voters
 
 logger = logging.get_logger(__name__)
 _LOOKED, _COHERENCE, _TOLD, _RATE = range(4)  # facts

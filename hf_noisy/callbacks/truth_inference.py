@@ -29,7 +29,8 @@ from hf_noisy.noise import check_table
 from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
 from hf_noisy.thresholds import collapse
 from hf_noisy.tokens import word_vectors
-from hf_noisy.truth import Source, infer_truth, label_source, posterior, sources_of, view_of, voters
+from hf_noisy.truth import Source, infer_truth, label_source, posterior, sources_of, view_of
+from hf_noisy.weak import voters
 
 logger = logging.get_logger(__name__)
 VECTORS = ("auto", "encoder", "words", "both")

@@ -111,7 +111,12 @@ def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, **splitting: An
 
 
 def out_of_fold_probabilities(
-    features: ArrayLike, labels: ArrayLike, classes: int, folds: int = 5, seed: int = 0
+    features: ArrayLike,
+    labels: ArrayLike,
+    classes: int,
+    folds: int = 5,
+    seed: int = 0,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """P(given label | text) of each row, by a logistic regression that never saw the row: (rows, classes) float64.
 
@@ -123,6 +128,7 @@ def out_of_fold_probabilities(
         classes: how many there are.
         folds: each is predicted by what was trained on the others; every class is spread evenly over them.
         seed: of the folds.
+        weights: (rows,) above 0, how much each label counts; None for 1.
 
     Returns:
         a class that was absent where a row's model was trained has probability 1e-6.
@@ -142,12 +148,21 @@ def out_of_fold_probabilities(
     parts = _folds(found[rows], folds, seed)
     others = [rows[parts != fold] for fold in range(folds)]
     first = rows[parts == 0]
-    inverse = max(INVERSE_PENALTIES, key=lambda c: _score(table, found, others[0], first, classes, c))
+    counts = np.ones(len(table)) if weights is None else weights
+
+    def predicted(train: np.ndarray, asked: np.ndarray, inverse: float) -> np.ndarray:
+        return logistic_probabilities(table[train], found[train], table[asked], classes, inverse, counts[train])
+
+    def likelihood(inverse: float) -> float:
+        shares = predicted(others[0], first, inverse)
+        return float((counts[first] * np.log(shares[np.arange(len(first)), found[first]])).sum())
+
+    inverse = max(INVERSE_PENALTIES, key=likelihood)
     probabilities = np.empty((len(table), classes))
-    probabilities[found < 0] = _predicted(table, found, others[0], found < 0, classes, inverse)
+    probabilities[found < 0] = predicted(others[0], np.flatnonzero(found < 0), inverse)
     for fold in range(folds):
         asked = rows[parts == fold]
-        probabilities[asked] = _predicted(table, found, others[fold], asked, classes, inverse)
+        probabilities[asked] = predicted(others[fold], asked, inverse)
     return probabilities
 
 
@@ -157,20 +172,6 @@ def _folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     parts = np.empty(len(labels), dtype=np.int64)
     parts[order] = np.arange(len(labels)) % folds
     return parts
-
-
-def _score(
-    table: np.ndarray, labels: np.ndarray, train: np.ndarray, asked: np.ndarray, classes: int, inverse: float
-) -> float:
-    predicted = _predicted(table, labels, train, asked, classes, inverse)
-    return float(np.log(predicted[np.arange(len(asked)), labels[asked]]).sum())
-
-
-def _predicted(
-    table: np.ndarray, labels: np.ndarray, train: np.ndarray, asked: np.ndarray, classes: int, inverse: float
-) -> np.ndarray:
-    """(asked, classes) of a logistic regression on the rows `train`."""
-    return logistic_probabilities(table[train], labels[train], table[asked], classes, inverse)
 
 
 def logistic_probabilities(

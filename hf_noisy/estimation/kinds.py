@@ -125,6 +125,8 @@ def evenness(found: np.ndarray, given: np.ndarray, classes: int, seed: int = 0) 
     >>> evenness(rows, np.where(np.arange(300) % 5 == 0, (rows + 1) % 3, rows), 3) < 0.01
     True
     """
+    from scipy.stats import monte_carlo_test
+
     counts = np.bincount(found * classes + given, minlength=classes**2)
     off = ~np.eye(classes, dtype=bool).ravel()
     mistakes = int(counts[off].sum())
@@ -132,12 +134,13 @@ def evenness(found: np.ndarray, given: np.ndarray, classes: int, seed: int = 0) 
         return None
     shares = np.repeat(np.bincount(found, minlength=classes) / len(found) / (classes - 1), classes)
     known = off & (shares > 0)
-    expected = mistakes * shares[known]
-
-    def statistic(observed: np.ndarray) -> float:
-        return float(((observed - expected) ** 2 / expected).sum())
-
+    even = shares[known]
     draw = np.random.default_rng(seed)
-    observed = statistic(counts[known])
-    at_least = sum(statistic(draw.multinomial(mistakes, shares[known])) >= observed - 1e-9 for _ in range(_DRAWS))
-    return (1 + at_least) / (1 + _DRAWS)
+    tested = monte_carlo_test(
+        counts[known],
+        lambda size: draw.multinomial(mistakes, even, size=size[:-1]),
+        lambda observed, axis: ((observed - mistakes * even) ** 2 / (mistakes * even)).sum(axis),
+        n_resamples=_DRAWS,
+        alternative="greater",
+    )
+    return float(tested.pvalue)

@@ -24,7 +24,7 @@ from hf_noisy.estimation.neighbours import neighbours
 from hf_noisy.estimation.structure import DISAGREEMENT, EXCESS, Consistency, family_rates, vote_consistency
 from hf_noisy.estimation.t_revision import t_revision
 from hf_noisy.estimation.volminnet import volminnet
-from hf_noisy.weak import check_votes
+from hf_noisy.weak import check_votes, voters
 
 BEST = "truth_inference"  # whose rate and matrix are taken where classes were inferred
 CAUTION = MappingProxyType(
@@ -235,7 +235,7 @@ def estimate_noise(
         warnings.filterwarnings("ignore", message="the most probable class is the given label")  # said once already
         estimates = {name: ESTIMATORS[name].run(given) for name in names}
     consistency = _consistency(given)
-    signs = _signs(estimates, consistency, several=given.votes is not None and int((given.votes >= 0).any(0).sum()) > 1)
+    signs = _signs(estimates, consistency, several=voters(given.votes) > 1)
     if given.probs is None or given.classes is None:
         kind = "structured by a rule" if signs else "undecided"
         return NoiseReport(estimates, kind, signs or ["Without out-of-fold probabilities no kind is told."])

@@ -114,7 +114,10 @@ class Recipe:
 
     def run(self, args: RecipeTrainingArguments) -> Table:
         """Everything for one seed: row of the table -> metric -> value."""
-        find_checkpoint(_resumed(args), args.output_dir)  # raises where there is none, before anything is trained
+        found = find_checkpoint(
+            _resumed(args), args.output_dir
+        )  # raises where there is none, before anything is trained
+        args = replace(args, resume_from_checkpoint=found if isinstance(found, str) else None)
         data, table = self.data(args.seed)
         if reads_clean(split_names(args.noise_method)) and not len(data.clean):
             raise ValueError(
@@ -212,7 +215,7 @@ class Recipe:
             compute_metrics=compute_metrics,
             clean_dataset=clean,
         )
-        trainer.train(resume_from_checkpoint=_resumed(args))
+        trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
         measured = trainer.predict(tokens(data.test)).metrics or {}
         if save:
             trainer.evaluate()  # on noisy validation labels, for the model card
