@@ -27,7 +27,13 @@ from hf_noisy.estimation import (
 )
 from hf_noisy.estimation.kinds import evenness
 from hf_noisy.estimation.report import CAUTION
-from hf_noisy.estimation.structure import family_rates, implied_accuracy, vote_consistency
+from hf_noisy.estimation.structure import (
+    coverage_told,
+    family_rates,
+    implied_accuracy,
+    share_followed,
+    vote_consistency,
+)
 from hf_noisy.noise import symmetric
 from hf_noisy.reviews import small_encoder
 from hf_noisy.weak import hard_labels, majority_vote
@@ -113,6 +119,30 @@ def test_votes_that_say_more_than_classifiers_are_a_sign_of_rules_and_neighbours
     people, cast, _ = by_people()
     random, _ = reported(people, cast, label_model=np.full((len(cast), 3), 1 / 3))
     assert random.kind == "symmetric"  # whatever the label model says
+
+
+def test_sources_that_vote_where_the_text_says_so_are_a_sign_of_rules_and_people_are_none():
+    points, votes, gold = by_rules()
+    said = "whether one votes is told from it with an AUROC of 1.00"
+    report, _ = reported(points, votes)
+    assert report.structured
+    assert any(said in sentence for sentence in report.evidence)
+    given = {"probs": out_of_fold_probabilities(points, gold, 2), "features": points, "votes": votes, **FEW}
+    assert not any(
+        "AUROC" in sentence for sentence in estimate_noise(gold, **given).evidence
+    )  # labels of another origin
+    handed_out = np.where(np.random.default_rng(0).random(votes.shape) < 0.3, gold[:, None], -1)
+    assert coverage_told(points, votes) > 0.99
+    assert coverage_told(points, handed_out) == pytest.approx(0.5, abs=0.06)
+    assert coverage_told(points, np.zeros_like(votes)) is None  # nobody abstains
+    assert coverage_told(points, np.where(np.arange(len(votes))[:, None] < 19, votes, -1)) is None  # too few votes
+
+
+def test_labels_follow_votes_where_a_source_of_the_row_says_the_same():
+    votes = np.array([[0, 1], [0, -1], [-1, -1]])
+    assert share_followed(np.array([1, 0, 1]), votes) == 1
+    assert share_followed(np.array([-1, 1, 1]), votes) == 0
+    assert share_followed(np.array([0, 0, 0]), np.full((3, 2), -1)) == 0
 
 
 def test_right_labels_of_texts_that_are_hard_to_tell_may_all_be_right():

@@ -21,7 +21,10 @@ FAMILIES = {
     "neighbours": ("neighbours",),
     "votes": ("dawid_skene", "label_model"),
 }
+TOLD = 0.75  # AUROC from which on the text tells whether a source votes: midway between chance and certainty
+FOLLOWED = 0.98  # of the labels that are among a row's votes, from which on labels are what sources say
 _PAIRS = 50  # of votes on one row; from fewer nothing is concluded
+_FEWEST = 20  # votes of a source, and abstentions, to tell them apart
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,46 @@ def vote_consistency(votes: np.ndarray, predicted: np.ndarray, classes: int) -> 
     apart = np.sqrt(agreement * (1 - agreement) / both.sum())
     slope = (implied_accuracy(min(agreement + apart, 1.0), classes) - implied_accuracy(agreement - apart, classes)) / 2
     return Consistency(agreement, implied, prediction, float(np.hypot(slope, rows_hit.std() / np.sqrt(len(rows_hit)))))
+
+
+def share_followed(labels: np.ndarray, votes: np.ndarray) -> float:
+    """Of the labels on rows with a vote, the share that a source of the row gives too; 0 where there is no such row.
+
+    >>> share_followed(np.array([0, 1, 1, -1]), np.array([[0, 1], [0, -1], [-1, -1], [0, 0]]))
+    0.5
+    """
+    asked = (labels >= 0) & (votes >= 0).any(1)
+    given = (votes == labels[:, None]).any(1)
+    return float(given[asked].mean()) if asked.any() else 0.0
+
+
+def coverage_told(features: np.ndarray, votes: np.ndarray, seed: int = 0) -> float | None:
+    """How well the text tells whether a source votes: the median AUROC over sources, out of five folds.
+
+    A rule votes where the text has what it looks for: on `youtube` and `trec` 0.94 and 0.96 by a pretrained encoder. People who
+    label what they are handed vote wherever that is: 0.5.
+
+    Args:
+        features: (rows, width) of the texts.
+        votes: (rows, sources), -1 abstains.
+        seed: of the folds.
+
+    Returns:
+        None where no source has 20 votes and 20 abstentions.
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import KFold, cross_val_predict
+
+    voted = votes >= 0
+    voted = voted[:, np.minimum(voted.sum(0), (~voted).sum(0)) >= _FEWEST]
+    if not voted.shape[1]:
+        return None
+    table = (features - features.mean(0)) / np.maximum(features.std(0), 1e-9)
+    told = cross_val_predict(
+        Ridge(alpha=table.shape[1]), table, voted.astype(float), cv=KFold(5, shuffle=True, random_state=seed)
+    ).reshape(voted.shape)
+    return float(np.median([roc_auc_score(*column) for column in zip(voted.T, told.T, strict=True)]))
 
 
 def implied_accuracy(agreement: float, classes: int) -> float:
