@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from transformers import Trainer
 
-from hf_noisy.labels import INDEX, LABEL_COLUMNS, check_tokens, columns_of, label_dataset, one_hot, read_gold
+from hf_noisy.domains import LABEL_COLUMNS
+from hf_noisy.labels import INDEX, check_tokens, columns_of, label_dataset, one_hot, read_gold
 from hf_noisy.supervision import CleanRows, keyed_generator
 from hf_noisy.survey_trainer import SurveyTrainer
 

@@ -67,7 +67,7 @@ def load_corpus(
     Args:
         source: a path or name. What begins with `.`, `/` or `~`, or ends like a file, is never looked up on the Hub.
         text_column: the text.
-        label_column: one untrusted label.
+        label_column: one untrusted label; by default the first of labels, label, label_ids that there is.
         votes_columns: the untrusted labels of several sources, in place of `label_column`.
         gold_column: true labels, if there are any.
         config: of a Hub dataset that has several.

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Sequence, Sized
 from numbers import Real
 
+LABEL_COLUMNS = ("labels", "label", "label_ids")  # where labels are looked for, in this order
+
 
 def check_fraction(name: str, value: float, domain: str) -> float:
     """`value` if it is a number within `domain`, an interval between 0 and 1 written as "(0, 1]"; else an error.

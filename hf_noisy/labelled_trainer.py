@@ -16,11 +16,10 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
 from transformers.utils import logging
 
-from hf_noisy.domains import check_not_negative
+from hf_noisy.domains import LABEL_COLUMNS, check_not_negative
 from hf_noisy.fresh_start import FreshStartTrainer
 from hf_noisy.labels import (
     INDEX,
-    LABEL_COLUMNS,
     VOTES,
     check_head,
     check_model,

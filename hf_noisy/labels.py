@@ -17,10 +17,9 @@ from transformers import DataCollatorWithPadding, PretrainedConfig, default_data
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from transformers.utils import logging
 
-from hf_noisy.domains import check_encodable, nearest
+from hf_noisy.domains import LABEL_COLUMNS, check_encodable, nearest
 
 logger = logging.get_logger(__name__)
-LABEL_COLUMNS = ("labels", "label", "label_ids")
 INDEX = "index"
 VOTES = "weak_labels"
 IGNORED = -100  # how an abstained hard label is written from here on
@@ -524,10 +523,10 @@ def _encode_strings(
     else:
         unknown = next(name for name in found if name not in known)
         at = int(np.flatnonzero(texts == unknown)[0])
+        many = f"num_labels={len(found)} and " if len(found) != config.num_labels else ""
         raise ValueError(
             f"{where}, row {at}: label {str(unknown)!r}: expected a class of the model. {nearest(unknown, known)} The labels "
-            f"have {len(found)} names, the model num_labels={config.num_labels}: load it with num_labels={len(found)} and "
-            "label2id={name: id}."
+            f"have {len(found)} names, the model num_labels={config.num_labels}: load it with {many}label2id={{name: id}}."
         )
     return np.array([IGNORED if gone else known[text] for text, gone in zip(texts, missing, strict=True)]), names
 

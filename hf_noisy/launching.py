@@ -144,7 +144,8 @@ def _refuse(word: str, names: Sequence[str]) -> NoReturn:
     if not word.startswith("--"):
         raise ValueError(f"{word!r}: belongs to no option. Expected --name value, as in --seed 1.")
     name = word[2:].partition("=")[0].replace("-", "_")
-    raise ValueError(f"unknown option --{name}. {_nearest(name, names)}")
+    options = [f"--{known}" for known in names]
+    raise ValueError(f"unknown option --{name}. {_nearest(f'--{name}', options)}")
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:

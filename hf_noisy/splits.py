@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+_FEWEST = 10  # training rows that some can be set aside of
+
+
 def split_corpus(
     corpus: Corpus, seed: int, *, max_train_rows: int | None = None, max_test_rows: int | None = None
 ) -> tuple[Dataset, Dataset, Dataset]:
@@ -29,13 +32,19 @@ def split_corpus(
         max_test_rows: measure on a random part of this size, the same for every seed.
 
     Raises:
-        ValueError: fewer than one row asked for.
+        ValueError: fewer than one row asked for, or too few rows to set some aside.
     """
     check_most(max_train_rows, max_test_rows)
     train, valid, test = corpus.train, corpus.valid, corpus.test
+    validates = valid is not None and bool(covered(votes_of(valid)).any())
+    if (test is None or not validates) and len(train) < _FEWEST:
+        raise ValueError(
+            f"{corpus.name}: {len(train)} training rows: expected at least {_FEWEST}, as a fifth of them is set aside to test on where "
+            "there are no test rows, and a tenth to validate with. Label more texts, or give files for valid and test."
+        )
     if test is None:
         train, test = hold_out(train, 0.2, seed)
-    if valid is None or not covered(votes_of(valid)).any():
+    if valid is None or not validates:
         train, valid = hold_out(train, 0.1, seed)
     return part_for_training(train, max_train_rows, seed), valid, part_for_test(test, max_test_rows)
 

@@ -10,7 +10,8 @@ import torch
 from transformers import PretrainedConfig
 
 from hf_noisy import labels
-from hf_noisy.labels import LABEL_COLUMNS, label_dataset
+from hf_noisy.domains import LABEL_COLUMNS
+from hf_noisy.labels import label_dataset
 
 
 def is_stream(dataset: Any) -> bool:

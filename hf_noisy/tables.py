@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_noisy.domains import nearest
+from hf_noisy.domains import LABEL_COLUMNS, nearest
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -59,14 +59,15 @@ class Columns:
             raise ValueError(f"votes_columns={self.votes!r}: expected a list of at least one column name.")
 
     def check(self, tables: Mapping[str, Table]) -> list[str]:
-        """The columns of votes, if all splits together hold what was named."""
+        """The columns of votes, if all splits together hold what was named; where none was, the first of `LABEL_COLUMNS`."""
         train = tables["train"]
-        if self.label is None and self.votes is None:
+        usual = [name for name in LABEL_COLUMNS if name in train.columns and name != self.gold]
+        sources = list(self.votes or ([self.label] if self.label is not None else usual[:1]))
+        if not sources:
             raise ValueError(
-                f"{train.where}: label_column=None: expected the column of untrusted labels (or votes_columns for "
-                f"several). Columns: {', '.join(train.columns)}."
+                f"{train.where}: none of its columns is called {' or '.join(LABEL_COLUMNS)}: expected one of untrusted labels. Columns: "
+                f"{', '.join(train.columns)}. Name it with label_column, or several sources with votes_columns."
             )
-        sources = [self.label] if self.label is not None else list(self.votes or [])
         for table in tables.values():
             _check_column(table.where, self.text, table.columns)
         for source in sources:

@@ -60,7 +60,7 @@ def test_an_unknown_command_names_the_nearest(capsys):
 @pytest.mark.parametrize("command", TAKES_SETTINGS)
 def test_an_unknown_option_or_key_names_the_nearest(command, tmp_path, capsys):
     assert cli.main([command, "--gold_colum", "gold"]) == 2
-    assert f"hf-noisy {command}: error: unknown option --gold_colum. Did you mean 'gold_column'?" in (
+    assert f"hf-noisy {command}: error: unknown option --gold_colum. Did you mean '--gold_column'?" in (
         capsys.readouterr().err
     )
     config = tmp_path / "settings.yaml"
@@ -88,7 +88,7 @@ def test_an_error_of_ours_is_one_line_and_another_keeps_its_traceback(monkeypatc
     [
         (["train", "--num_train_epochs", "few"], "invalid float value: 'few'"),
         (["train", "gce"], "'gce': belongs to no option"),
-        (["train", "--noise_meth", "gce"], "unknown option --noise_meth. Did you mean 'noise_method'?"),
+        (["train", "--noise_meth", "gce"], "unknown option --noise_meth. Did you mean '--noise_method'?"),
         (["train", "--data", "./nowhere"], "'./nowhere': no such file or folder"),
         (["train", "--model", "./nowhere"], "model_name_or_path='./nowhere': no such folder. Expected"),
         (["audit", "--model", "."], "model='.': the folder has no configuration of a model"),

@@ -235,7 +235,10 @@ def test_a_mapping_names_a_file_for_each_split(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, r"label_column=None: expected the column of untrusted labels .*Columns: text, label, gold"),
+        (
+            {"gold_column": "label"},
+            r"none of its columns is called labels or label or label_ids: .*Columns: text, label, gold",
+        ),
         ({"label_column": "lable"}, r"no column 'lable'. Did you mean 'label'\?"),
         ({"label_column": "label", "text_column": "txt"}, r"no column 'txt'. Did you mean 'text'\?"),
         ({"label_column": "label", "gold_column": "glod"}, r"no column 'glod'. Did you mean 'gold'\?"),

@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from hf_noisy.audit.decision_files import Decision, read_decisions
-from hf_noisy.domains import nearest
-from hf_noisy.labels import LABEL_COLUMNS
+from hf_noisy.domains import LABEL_COLUMNS, nearest
 
 Write = Callable[[tuple[int, str]], Any]  # class id and name -> what the label column holds for that class
 

@@ -13,7 +13,9 @@ class ColumnArguments:
     """Where plain files and datasets keep what."""
 
     text_column: str = field(default="text", metadata={"help": "For plain files and datasets."})
-    label_column: str | None = field(default=None, metadata={"help": "The column of labels that are not trusted."})
+    label_column: str | None = field(
+        default=None, metadata={"help": "The column of labels that are not trusted (else labels, label or label_ids)."}
+    )
     votes_columns: list[str] | None = field(default=None, metadata={"help": "Or one column a source."})
     gold_column: str | None = field(default=None, metadata={"help": "True labels, for measuring only."})
 

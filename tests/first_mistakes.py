@@ -1,0 +1,221 @@
+"""The mistakes that people make first: what they type, and what comes back.
+
+    python tests/first_mistakes.py
+
+makes each of them and writes `docs/first_mistakes.md`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from programs import ROOT, run_program
+
+from hf_noisy.reviews import small_encoder
+
+PAGE = ROOT / "docs" / "first_mistakes.md"
+BEGIN = """
+from datasets import Dataset
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from hf_noisy import NoisyTrainer, NoisyTrainingArguments
+
+texts = ["a good day", "a bad day", "good food", "bad food"] * 5
+tokenizer = AutoTokenizer.from_pretrained(MODEL)
+model = AutoModelForSequenceClassification.from_pretrained(MODEL, num_labels=2)
+args = NoisyTrainingArguments("output", max_steps=2)
+
+
+def rows(labels, column="label"):
+    table = Dataset.from_dict({"text": texts, column: labels})
+    return table.map(lambda row: tokenizer(row["text"]), batched=True)
+"""
+FILES = {
+    "my.csv": "text,label\na good day,good\na bad day,bad\n",
+    "sentiment.csv": "review,sentiment\na good day,good\na bad day,bad\n",
+    "semicolons.csv": "text;label\na good day;good\na bad day;bad\n",
+    "config.yaml": "noise_metod: gce\n",
+}
+HEAD = f"""<!-- written by `python tests/first_mistakes.py` -->
+# First mistakes
+
+What people type in their first hour, and what comes back: each of these is made again whenever the tests run. All that is refused is refused before the
+first step ([every bad input that is tried](../tests/tables/bad_inputs.md)). In Python, all begin with this; `MODEL` is a name on the Hub or a folder:
+
+```python
+{BEGIN.strip()}
+```
+
+"""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is typed, after `BEGIN`, or a command."""
+
+    title: str
+    typed: str
+    note: str = ""  # where the answer is not ours
+
+    @property
+    def is_command(self) -> bool:
+        return self.typed.startswith(("hf-noisy ", "python "))
+
+
+def trains(dataset: str, more: str = "") -> str:
+    return f"trainer = NoisyTrainer(\n    model, args, train_dataset={dataset}, processing_class=tokenizer{more}\n)\ntrainer.train()"
+
+
+MISTAKES = (
+    Mistake("Labels are words", trains('rows(["good", "bad"] * 10)') + "\nprint(model.config.id2label)"),
+    Mistake("Labels begin at 1", trains("rows([1, 2] * 10)")),
+    Mistake("`num_labels` is forgotten, or too small", trains("rows([0, 1, 2, 1] * 5)")),
+    Mistake("Words of more classes than the model has", trains('rows(["good", "bad", "fair", "bad"] * 5)')),
+    Mistake("Some rows have no label", trains("rows([0, 1, None, 1] * 5)") + "\nprint(trainer.labels[:4])"),
+    Mistake("The labels are in another column", trains('rows([0, 1] * 10, column="sentiment")')),
+    Mistake("Texts are not tokenized", trains('Dataset.from_dict({"text": texts, "label": [0, 1] * 10})')),
+    Mistake(
+        "The tokenizer by the name that it had in Transformers 4",
+        "NoisyTrainer(model, args, train_dataset=rows([0, 1] * 10), tokenizer=tokenizer)",
+    ),
+    Mistake("No tokenizer, so nothing pads", "NoisyTrainer(model, args, train_dataset=rows([0, 1] * 10)).train()"),
+    Mistake(
+        "The method is named to the stock arguments",
+        'from transformers import TrainingArguments\n\nTrainingArguments("output", noise_method="gce")',
+        "Write `NoisyTrainingArguments`, which takes all that `TrainingArguments` does.",
+    ),
+    Mistake("A name that there is not", 'NoisyTrainingArguments("output", noise_method="coteaching")'),
+    Mistake(
+        "A parameter that there is not",
+        'NoisyTrainingArguments("output", noise_method="co_teaching", noise_kwargs={"rate": 0.2})',
+    ),
+    Mistake(
+        "A parameter out of its domain", 'NoisyTrainingArguments("output", noise_method="gce", noise_kwargs={"q": 7})'
+    ),
+    Mistake(
+        "A method that reads trusted rows, and none given",
+        'args = NoisyTrainingArguments("output", num_train_epochs=2, noise_method="glc")\n'
+        + trains("rows([0, 1] * 10)"),
+    ),
+    Mistake(
+        "A method that reads votes, and none given",
+        'args = NoisyTrainingArguments("output", max_steps=2, noise_method="candidate_labels")\n'
+        + trains("rows([0, 1] * 10)"),
+    ),
+    Mistake(
+        "The report before the training",
+        trains("rows([0, 1] * 10)").replace("trainer.train()", "trainer.example_report()"),
+    ),
+    Mistake(
+        "A checkpoint that is not there", trains("rows([0, 1] * 10)").replace("train()", 'train("output/checkpoint-9")')
+    ),
+    Mistake("A command that there is not", "hf-noisy trian --data my.csv"),
+    Mistake("An option that there is not", "hf-noisy train --data my.csv --noise gce"),
+    Mistake("A key of the YAML file that there is not", "hf-noisy train --config config.yaml"),
+    Mistake("A file that is not there", "hf-noisy train --data your.csv --model MODEL"),
+    Mistake("A CSV with other columns", "hf-noisy train --data sentiment.csv --model MODEL"),
+    Mistake("A CSV with semicolons", "hf-noisy train --data semicolons.csv --model MODEL"),
+    Mistake("A model that is not there", "hf-noisy train --data my.csv --model my-model"),
+    Mistake("A file of a few rows", "hf-noisy train --data my.csv --model MODEL"),
+)
+
+
+def answer(mistake: Mistake, folder: Path) -> str:
+    """What comes back, with `folder`, where MODEL and the files of `FILES` lie, left out."""
+    if mistake.is_command:
+        words = [str(folder / "MODEL") if word == "MODEL" else word for word in shlex.split(mistake.typed)]
+        done = run_program(words, cwd=folder)
+        last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+        told = f"{''.join(last)}\n(exit code {done.returncode})"
+    else:
+        told = _in_python(mistake.typed, folder)
+    return told.replace(f"{folder}/", "").replace(str(folder), "FOLDER").strip()
+
+
+def _in_python(typed: str, folder: Path) -> str:
+    said: list[str] = []
+    namespace: dict[str, Any] = {
+        "MODEL": str(folder / "MODEL"),
+        "print": lambda *words: said.append(" ".join(map(str, words))),
+    }
+    with contextlib.chdir(folder), _listening(said):
+        try:
+            exec(compile(BEGIN + typed, "typed", "exec"), namespace)
+        except Exception as error:
+            said.append(f"{type(error).__name__}: {error}")
+    return "\n".join(said) or "nothing: it trains"
+
+
+@contextlib.contextmanager
+def _listening(said: list[str]) -> Iterator[None]:
+    """Adds each warning of ours."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("hf_noisy")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def prepare(folder: Path) -> None:
+    """Put a model in the place of the reader's into `folder`, and the files."""
+    model, tokenizer = small_encoder(["a good day", "a bad day"], max_length=64)
+    model.config.id2label, model.config.label2id = {0: "LABEL_0", 1: "LABEL_1"}, {"LABEL_0": 0, "LABEL_1": 1}
+    for part in (model, tokenizer):
+        part.save_pretrained(folder / "MODEL")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+
+
+def section(mistake: Mistake, told: str) -> str:
+    """A heading, what was typed, and what came back."""
+    language = "bash" if mistake.is_command else "python"
+    lines = [
+        line
+        for part in told.splitlines()
+        for line in textwrap.wrap(part, 140, break_long_words=False, break_on_hyphens=False)
+    ]
+    return "\n".join(
+        [
+            f"## {mistake.title}",
+            "",
+            f"```{language}",
+            mistake.typed,
+            "```",
+            "",
+            "```text",
+            *lines,
+            "```",
+            *([""] if mistake.note else []),
+            mistake.note,
+            *([""] if mistake.note else []),
+        ]
+    )
+
+
+def main() -> int:
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder)
+        PAGE.write_text(
+            HEAD + "\n".join(section(mistake, answer(mistake, folder)) for mistake in MISTAKES), encoding="utf-8"
+        )
+    print(f"{len(MISTAKES)} mistakes made, wrote {PAGE.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
