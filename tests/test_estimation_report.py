@@ -131,6 +131,10 @@ def test_sources_that_vote_where_the_text_says_so_are_a_sign_of_rules_and_people
     assert not any(
         "AUROC" in sentence for sentence in estimate_noise(gold, **given).evidence
     )  # labels of another origin
+    blind = np.random.default_rng(0).dirichlet(np.ones(2), len(votes))  # a model that sees nothing
+    unseen = estimate_noise(hard_labels(majority_vote(votes, 2)), **{**given, "probs": blind})
+    assert unseen.structured
+    assert "wrong labels look random" in unseen.evidence[0]
     handed_out = np.where(np.random.default_rng(0).random(votes.shape) < 0.3, gold[:, None], -1)
     assert coverage_told(points, votes) > 0.99
     assert coverage_told(points, handed_out) == pytest.approx(0.5, abs=0.06)

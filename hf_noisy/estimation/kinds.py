@@ -67,7 +67,7 @@ def misses(probabilities: np.ndarray, labels: np.ndarray) -> Misses:
 
 
 def kind_of_noise(
-    found: Misses, rate: float, classes: int, signs: Sequence[str] = (), seed: int = 0
+    found: Misses, rate: float, classes: int, signs: Sequence[str] = (), seed: int = 0, *, rules: str = ""
 ) -> tuple[str, list[str]]:
     """The kind, one of `KINDS`, and the evidence in sentences.
 
@@ -79,7 +79,9 @@ def kind_of_noise(
 
     Random noise is "symmetric", or "class-dependent" where the confusions of the sure rows are less even than 99 % of 2,000
     draws of even ones. Other noise is "structured by a rule" where there is a sign of rules, else "instance-dependent", and
-    labels that are right on texts that are hard are called so too. "undecided" with too few rows or wrong labels.
+    labels that are right on texts that are hard are called so too. Where labels are what rules say, it is "structured by a rule"
+    whatever a model makes of the texts: of rules that it does not see the mistakes look random. "undecided" with too few rows or
+    wrong labels.
 
     Args:
         found: by `misses`.
@@ -87,6 +89,7 @@ def kind_of_noise(
         classes: how many there are.
         signs: that wrong labels follow a rule, in sentences (`hf_noisy.estimation.structure`).
         seed: of the draws.
+        rules: that labels are what rules say, in a sentence; empty where that is not known.
     """
     few = "there is too little to tell a kind by."
     if found.rows < _ROWS:
@@ -96,10 +99,12 @@ def kind_of_noise(
         "those of the third of the texts whose class is told most surely"
     )
     depends = f"{sentence}: whether a label is wrong depends on the text."
-    if signs and not found.random:
-        return "structured by a rule", [depends, *signs]
+    if (signs or rules) and not found.random:
+        return "structured by a rule", [depends, *filter(None, [rules]), *signs]
     if rate < FEW_WRONG:
         return "undecided", [f"With {rate:.1%} of {found.rows:,} labels taken for wrong, {few}"]
+    if rules:
+        return "structured by a rule", [f"{sentence}: by the texts alone, wrong labels look random.", rules]
     if not found.random:
         return "instance-dependent", [depends, "Labels that are right on texts that are hard to tell look the same."]
     sentence += ": whether a label is wrong does not depend on the text."

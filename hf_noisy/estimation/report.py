@@ -198,7 +198,7 @@ def estimate_noise(
     """Asks several estimators how many labels are wrong, says of what kind they are, and when none should be believed.
 
     The kind is told by out-of-fold probabilities (`hf_noisy.estimation.kinds.kind_of_noise`). Where whether a label is wrong
-    depends on the text, any of three signs speaks for a rule; they read no gold label:
+    depends on the text, either of two signs speaks for a rule; they read no gold label:
 
     - estimators that rest on votes of several sources, of which the inferred classes are then one, have a median rate of more
       than 0.1 above that of those that rest on a classifier: a classifier that sees the rule repeats it, other sources
@@ -206,8 +206,9 @@ def estimate_noise(
       hard to tell they find more than a classifier on clean labels too (three of five corpora).
     - votes are predicted from the text by more than 0.1 (and two standard errors) better than they can be right by how
       often they agree with each other; see `hf_noisy.estimation.structure.vote_consistency`.
-    - the labels are what the sources say, and whether a source votes is told from the text, as where it looks for a word; see
-      `hf_noisy.estimation.structure.coverage_told`.
+
+    Where the labels are what the sources say, and whether a source votes is told from the text, as where it looks for a word
+    (`hf_noisy.estimation.structure.coverage_told`), they follow a rule whatever else is seen.
 
     Args:
         labels: (rows,) class ids, as given; negative where a row has none.
@@ -247,13 +248,18 @@ def estimate_noise(
         warnings.filterwarnings("ignore", message="the most probable class is the given label")  # said once already
         estimates = {name: ESTIMATORS[name].run(given) for name in names}
     consistency = _consistency(given)
-    signs = _signs(estimates, consistency, several=voters(given.votes) > 1) + _sign_of_rules(given, seed)
+    signs = _signs(estimates, consistency, several=voters(given.votes) > 1)
+    rules = _rules(given, seed)
     if given.probs is None or given.classes is None:
-        kind = "structured by a rule" if signs else "undecided"
-        return NoiseReport(estimates, kind, signs or ["Without out-of-fold probabilities no kind is told."])
+        told = [*filter(None, [rules]), *signs]
+        return NoiseReport(
+            estimates,
+            "structured by a rule" if told else "undecided",
+            told or ["Without out-of-fold probabilities no kind is told."],
+        )
     missed = misses(np.asarray(given.probs), given.labels)
     untold = NoiseReport(estimates, "undecided", [], missed, consistency)
-    kind, evidence = kind_of_noise(missed, untold.rate, given.classes, signs, seed)
+    kind, evidence = kind_of_noise(missed, untold.rate, given.classes, signs, seed, rules=rules)
     return replace(untold, kind=kind, evidence=evidence)
 
 
@@ -317,17 +323,17 @@ def _consistency(given: _Inputs) -> Consistency | None:
     return vote_consistency(given.votes, predicted, given.classes)
 
 
-def _sign_of_rules(given: _Inputs, seed: int) -> list[str]:
-    """That the labels are what rules say, in a sentence; none where sources vote wherever texts are."""
+def _rules(given: _Inputs, seed: int) -> str:
+    """That the labels are what rules say, in a sentence; empty where sources vote whatever the text is."""
     if given.votes is None or given.features is None or share_followed(given.labels, given.votes) < FOLLOWED:
-        return []
+        return ""
     told = coverage_told(np.asarray(given.features, dtype=np.float64), given.votes, seed)
     if told is None or told < TOLD:
-        return []
-    return [
+        return ""
+    return (
         "Labels are what sources say, and these vote by what the text has: whether one votes is told from it with an AUROC of "
         f"{told:.2f} (median of the sources, out of fold; 0.5 is chance)."
-    ]
+    )
 
 
 def _signs(estimates: Mapping[str, NoiseEstimate], consistency: Consistency | None, *, several: bool) -> list[str]:

@@ -21,7 +21,7 @@ FAMILIES = {
     "neighbours": ("neighbours",),
     "votes": ("dawid_skene", "label_model"),
 }
-TOLD = 0.75  # AUROC from which on the text tells whether a source votes: midway between chance and certainty
+TOLD = 0.7  # AUROC from which on the text tells whether a source votes: where Hosmer and Lemeshow call it acceptable
 FOLLOWED = 0.98  # of the labels that are among a row's votes, from which on labels are what sources say
 _PAIRS = 50  # of votes on one row; from fewer nothing is concluded
 _FEWEST = 20  # votes of a source, and abstentions, to tell them apart
