@@ -195,8 +195,8 @@ def odds_of_hitting(shares: np.ndarray, labels: np.ndarray) -> float:
 
 def _shares_near(found: Evidence) -> np.ndarray:
     """(rows, classes) how much of the nearest neighbours has each class, the nearer the more."""
-    weights = 1 / (1 + found.near.distances)
-    return np.einsum("nk,nkc->nc", weights, np.eye(found.classes)[found.labels[found.near.rows]])
+    weights, labels = 1 / (1 + found.near.distances), found.labels[found.near.rows]
+    return np.stack([(weights * (labels == k)).sum(1) for k in range(found.classes)], 1)
 
 
 def check_scorers(names: Sequence[str]) -> tuple[str, ...]:

@@ -145,6 +145,7 @@ def evenness(found: np.ndarray, given: np.ndarray, classes: int, seed: int = 0) 
         counts[known],
         lambda size: draw.multinomial(mistakes, even, size=size[:-1]),
         lambda observed, axis: ((observed - mistakes * even) ** 2 / (mistakes * even)).sum(axis),
+        vectorized=True,
         n_resamples=_DRAWS,
         alternative="greater",
     )
