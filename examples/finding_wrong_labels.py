@@ -244,11 +244,13 @@ def section(noise: str | None, lines: list[dict[str, Any]]) -> str:
         out.append(row(name, [*map(decimals, [*values, np.nanmean(values)]), decimals(cost, 2)]))
     out += head("AUROC", [*corpora, "mean"])
     for name in compared:
-        values = means(lambda line, name=name: line["auroc"][name])
-        out.append(row(name, [*map(decimals, [*values, np.mean(values)])]))
+        values = means(lambda line, name=name: line["auroc"].get(name, np.nan))
+        out.append(row(name, [*map(decimals, [*values, np.nanmean(values)])]))
     out += head(f"wrong among the first {REVIEWED} suspects", corpora)
     for name in compared:
-        out.append(row(name, [decimals(v, 0) for v in means(lambda line, name=name: line["hits"][name][0])]))
+        out.append(
+            row(name, [decimals(v, 0) for v in means(lambda line, name=name: line["hits"].get(name, [np.nan])[0])])
+        )
     out += head("of the audit", corpora)
     for k in range(1, 5):
         which = f"wrong among suspects {k * REVIEWED + 1} to {(k + 1) * REVIEWED}"

@@ -22,7 +22,8 @@ from hf_noisy.benchmark import Settings
 from hf_noisy.benchmark.data import Rows, prepare
 from hf_noisy.benchmark.settings import Run
 from hf_noisy.estimation import mean_vectors, text_vectors
-from hf_noisy.truth import Source, beside, infer_truth, label_source, sources_of, voters
+from hf_noisy.truth import Source, beside, infer_truth, label_source, sources_of
+from hf_noisy.weak import voters
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 

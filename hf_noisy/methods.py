@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +44,8 @@ from hf_noisy.losses import (
     MeanAbsoluteError,
     SymmetricCrossEntropy,
 )
+
+_LONGEST = 200  # characters of parameters that a message can show
 
 
 @dataclass(frozen=True)
@@ -330,6 +334,33 @@ def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | No
     [GeneralizedCrossEntropy(q=0.5)]
     """
     return [METHODS[name].build(**given) for name, given in method_arguments(noise_method, noise_kwargs).items()]
+
+
+def changed_parameters(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> str:
+    """What is set of the parameters and is not their default, as JSON; more than 200 characters of it by a hash.
+
+    >>> changed_parameters("elr+gce", {"q": 0.7, "lam": 2})
+    '{"elr": {"lam": 2.0}}'
+    """
+    changed: dict[str, dict[str, Any]] = {}
+    for name, given in method_arguments(noise_method, noise_kwargs).items():
+        for key, value in given.items():
+            set_to = _comparable(value)
+            if set_to != _comparable(METHODS[name].parameters[key]):
+                changed.setdefault(name, {})[key] = set_to
+    text = json.dumps(changed, sort_keys=True, default=repr)
+    return text if len(text) <= _LONGEST else hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _comparable(value: Any) -> Any:
+    """Equal where a method takes it for equal: 2 and 2.0, arrays, tuples and lists."""
+    if hasattr(value, "tolist"):
+        return _comparable(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _comparable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_comparable(inner) for inner in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def choose_criterion(explicit: Criterion | None, built: Sequence[Criterion | NoiseCallback]) -> Criterion:

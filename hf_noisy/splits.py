@@ -32,15 +32,16 @@ def split_corpus(
         max_test_rows: measure on a random part of this size, the same for every seed.
 
     Raises:
-        ValueError: fewer than one row asked for, or too few rows to set some aside.
+        ValueError: fewer than one row asked for, or too few labelled rows to set some aside.
     """
     check_most(max_train_rows, max_test_rows)
     train, valid, test = corpus.train, corpus.valid, corpus.test
     validates = valid is not None and bool(covered(votes_of(valid)).any())
-    if (test is None or not validates) and len(train) < _FEWEST:
+    labelled = int(covered(votes_of(train)).sum())
+    if test is None and 0 < labelled < _FEWEST:
         raise ValueError(
-            f"{corpus.name}: {len(train)} training rows: expected at least {_FEWEST}, as a fifth of them is set aside to test on where "
-            "there are no test rows, and a tenth to validate with. Label more texts, or give files for valid and test."
+            f"{corpus.name}: {labelled} training rows with a label: expected at least {_FEWEST}, as without test rows a fifth of them is "
+            "set aside to test on. Label more texts, or give a file of test rows."
         )
     if test is None:
         train, test = hold_out(train, 0.2, seed)

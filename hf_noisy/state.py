@@ -19,7 +19,7 @@ from hf_noisy.callbacks.base import NoiseCallback
 
 STATE_NAME = "noise_state.safetensors"
 _FIX = "Resume with the settings that wrote the checkpoint, or start afresh."
-_VERSION = "2"  # of what lies in the file; another is refused
+_VERSION = "3"  # of what lies in the file; another is refused
 _EPOCH = re.compile(r"-1|\d{1,9}", re.ASCII)  # -1 before any
 _MEANING = {
     "labels": ": other labels, or rows in another order",

@@ -61,7 +61,7 @@ class Columns:
     def check(self, tables: Mapping[str, Table]) -> list[str]:
         """The columns of votes, if all splits together hold what was named; where none was, the first of `LABEL_COLUMNS`."""
         train = tables["train"]
-        usual = [name for name in LABEL_COLUMNS if name in train.columns and name != self.gold]
+        usual = [name for name in LABEL_COLUMNS if name in train.columns and name not in (self.text, self.gold)]
         sources = list(self.votes or ([self.label] if self.label is not None else usual[:1]))
         if not sources:
             raise ValueError(

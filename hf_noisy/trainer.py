@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -36,9 +34,9 @@ from hf_noisy.losses import Criterion
 from hf_noisy.methods import (
     METHODS,
     build_methods,
+    changed_parameters,
     check_roles,
     choose_criterion,
-    method_arguments,
     names_of,
     reads_clean,
 )
@@ -60,8 +58,6 @@ if TYPE_CHECKING:
     from hf_noisy.audit import AuditContent
 
 logger = logging.get_logger(__name__)
-
-_LONGEST = 200  # characters of parameters that a message can show
 
 
 class NoisyTrainer(CleanRowsTrainer):
@@ -113,6 +109,7 @@ class NoisyTrainer(CleanRowsTrainer):
             raise TypeError(f"callbacks={callbacks!r}: expected a list of callbacks. Write callbacks=[...].")
         self.passed_criterion = criterion
         self._named_callbacks: list[NoiseCallback] = []
+        self._parameters = "{}"  # of the named methods, as far as they are not the defaults
         self._dynamics = ExampleDynamics()
         self._record = SupervisionRecord()
         self._gold_column, self._clean_dataset = gold_column, clean_dataset
@@ -171,6 +168,7 @@ class NoisyTrainer(CleanRowsTrainer):
         named: list[Criterion | NoiseCallback] = []
         if isinstance(self.args, NoisyTrainingArguments):
             named = build_methods(self.args.noise_method, self.args.method_parameters)
+            self._parameters = changed_parameters(self.args.noise_method, self.args.method_parameters)
         self._named_callbacks = [part for part in named if isinstance(part, NoiseCallback)]
         criteria = [part for part in named if not isinstance(part, NoiseCallback)]
         check_roles(self.noise_callbacks)
@@ -529,24 +527,12 @@ class NoisyTrainer(CleanRowsTrainer):
         return {
             "methods": "+".join(type(callback).__name__ for callback in self.noise_callbacks),
             "criterion": repr(self.criterion),
-            "noise_kwargs": self._named_parameters(),
+            "noise_kwargs": self._parameters,
             "classes": str(self.model.config.num_labels),
             "rows": str(len(self.labels)),
             "labels": fingerprint(self.labels),
             "tokens": token_fingerprint(self.train_dataset),
         }
-
-    def _named_parameters(self) -> str:
-        """What is set of the named methods' parameters and is not their default, as JSON; long ones by a hash."""
-        if not isinstance(self.args, NoisyTrainingArguments):
-            return "{}"
-        arguments = method_arguments(self.args.noise_method, self.args.method_parameters)
-        changed = {
-            name: {key: value for key, value in sorted(given.items()) if value != METHODS[name].parameters[key]}
-            for name, given in arguments.items()
-        }
-        text = json.dumps({name: given for name, given in changed.items() if given}, default=repr)
-        return text if len(text) <= _LONGEST else hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def train(
         self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any

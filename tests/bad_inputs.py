@@ -1079,7 +1079,7 @@ def checkpoints() -> Cases:
         ),
         "checkpoint of another version": (
             resumed(crafted(lambda t, m: m.update(version="1"))),
-            "version '1', this run has '2' ... Resume with the settings that wrote the checkpoint",
+            "version '1', this run has '3' ... Resume with the settings that wrote the checkpoint",
         ),
         "checkpoint of an unknown writer": (
             resumed(crafted(lambda t, m: m.clear())),

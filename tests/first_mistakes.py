@@ -73,7 +73,9 @@ class Mistake:
 
 
 def trains(dataset: str, more: str = "") -> str:
-    return f"trainer = NoisyTrainer(\n    model, args, train_dataset={dataset}, processing_class=tokenizer{more}\n)\ntrainer.train()"
+    given = f"model, args, train_dataset={dataset}, processing_class=tokenizer{more}"
+    line = f"trainer = NoisyTrainer({given})"  # else split as ruff would have it, which formats the page too
+    return f"{line if len(line) <= 120 else f'trainer = NoisyTrainer({chr(10)}    {given}{chr(10)})'}\ntrainer.train()"
 
 
 MISTAKES = (
@@ -125,7 +127,11 @@ MISTAKES = (
     Mistake("A file that is not there", "hf-noisy train --data your.csv --model MODEL"),
     Mistake("A CSV with other columns", "hf-noisy train --data sentiment.csv --model MODEL"),
     Mistake("A CSV with semicolons", "hf-noisy train --data semicolons.csv --model MODEL"),
-    Mistake("A model that is not there", "hf-noisy train --data my.csv --model my-model"),
+    Mistake(
+        "A model that is not there",
+        "hf-noisy train --data my.csv --model my-model",
+        "Here without a network; with one, the Hub's own words stand between the brackets.",
+    ),
     Mistake("A file of a few rows", "hf-noisy train --data my.csv --model MODEL"),
 )
 

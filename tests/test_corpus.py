@@ -232,6 +232,14 @@ def test_a_mapping_names_a_file_for_each_split(tmp_path):
     assert corpus.valid is None
 
 
+def test_the_first_of_the_usual_columns_holds_the_labels_unless_it_holds_something_else(tmp_path):
+    path = csv_file(tmp_path, "text,label_ids,label,labels\na,0,p,x\nb,1,q,y\n")
+    assert load_corpus(path).class_names == ("x", "y")
+    assert load_corpus(path, text_column="labels").class_names == ("p", "q")
+    gold = csv_file(tmp_path, "text,label,labels\na,p,q\nb,q,p\n", "gold.csv")
+    assert load_corpus(gold, gold_column="labels").train["weak_labels"][:] == [[0], [1]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -123,7 +123,7 @@ def test_votes_that_say_more_than_classifiers_are_a_sign_of_rules_and_neighbours
 
 def test_sources_that_vote_where_the_text_says_so_are_a_sign_of_rules_and_people_are_none():
     points, votes, gold = by_rules()
-    said = "whether one votes is told from it with an AUROC of 1.00"
+    said = "whether one votes is told from the text with an AUROC of 1.00"
     report, _ = reported(points, votes)
     assert report.structured
     assert any(said in sentence for sentence in report.evidence)
@@ -135,6 +135,10 @@ def test_sources_that_vote_where_the_text_says_so_are_a_sign_of_rules_and_people
     unseen = estimate_noise(hard_labels(majority_vote(votes, 2)), **{**given, "probs": blind})
     assert unseen.structured
     assert "wrong labels look random" in unseen.evidence[0]
+    right = np.where(votes >= 0, gold[:, None], -1)  # rules that never err
+    assert estimate_noise(gold, **{**given, "votes": right}, inferred=np.eye(2)[gold]).kind == "undecided"
+    alone = votes[:, :1]  # a source, and nothing to say that it is a rule
+    assert not any("AUROC" in said for said in estimate_noise(alone[:, 0], **{**given, "votes": alone}).evidence)
     handed_out = np.where(np.random.default_rng(0).random(votes.shape) < 0.3, gold[:, None], -1)
     assert coverage_told(points, votes) > 0.99
     assert coverage_told(points, handed_out) == pytest.approx(0.5, abs=0.06)

@@ -130,7 +130,8 @@ SCORERS: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
 SAID = MappingProxyType(
     {
         "held_out": "the probability of the given label where it was not seen",
-        "reweighted": "the same by a second regression, to which a label counts as much as the first believed it unseen",
+        "reweighted": "the probability of the given label where it was not seen, by a second regression to which a label counts as "
+        "much as the first believed it",
         "neighbours": "the labels of near texts",
         "truth": "the class that sources and similar texts speak for",
         "margin": "the mean margin over the epochs of a training",
@@ -166,7 +167,7 @@ def default_weights(kind: str, found: Evidence) -> dict[str, float]:
     A model of the labels alone learns mistakes that follow the text, so it is asked only where they are symmetric. Then a label
     that is hit unseen is evidence: neighbours and models share a weight of 2 by the odds with which each hits the label of a row
     that it did not see. Models are the reweighted regression (held-out probabilities where there is none) and the margin of a
-    training where there is one, alike.
+    training where there is one, alike, whose own hits say nothing, since it saw the labels.
 
     Args:
         kind: one of `hf_noisy.estimation.KINDS`.

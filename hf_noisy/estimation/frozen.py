@@ -116,7 +116,7 @@ def out_of_fold_probabilities(
     classes: int,
     folds: int = 5,
     seed: int = 0,
-    weights: np.ndarray | None = None,
+    weights: ArrayLike | None = None,
 ) -> np.ndarray:
     """P(given label | text) of each row, by a logistic regression that never saw the row: (rows, classes) float64.
 
@@ -134,7 +134,7 @@ def out_of_fold_probabilities(
         a class that was absent where a row's model was trained has probability 1e-6.
 
     Raises:
-        ValueError, TypeError: bad features or labels, fewer than two folds or rows than folds.
+        ValueError, TypeError: bad features or labels, fewer than two folds or rows than folds, weights that are not above 0.
     """
     every = np.asarray(labels)
     table = check_features(features, len(every))
@@ -148,7 +148,9 @@ def out_of_fold_probabilities(
     parts = _folds(found[rows], folds, seed)
     others = [rows[parts != fold] for fold in range(folds)]
     first = rows[parts == 0]
-    counts = np.ones(len(table)) if weights is None else weights
+    counts = np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if counts.shape != (len(table),) or not (np.isfinite(counts) & (counts > 0)).all():
+        raise ValueError(f"weights of shape {counts.shape}: expected {(len(table),)}, each finite and above 0.")
 
     def predicted(train: np.ndarray, asked: np.ndarray, inverse: float) -> np.ndarray:
         return logistic_probabilities(table[train], found[train], table[asked], classes, inverse, counts[train])

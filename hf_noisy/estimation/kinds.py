@@ -15,6 +15,7 @@ _SURE = 1 / 3  # of the rows, those whose class is told most surely
 _EVEN = 0.45  # labels missed among the sure rows, as a share of those missed among all, from which noise is random
 _SIGNIFICANT = 0.01
 _DRAWS = 2000
+_AT_ONCE = 50  # of these: a draw is as large as the matrix
 _FEWEST = 20  # labels missed among the sure rows, to compare classes by
 _ROWS = 100
 
@@ -99,12 +100,12 @@ def kind_of_noise(
         "those of the third of the texts whose class is told most surely"
     )
     depends = f"{sentence}: whether a label is wrong depends on the text."
-    if (signs or rules) and not found.random:
+    if signs and not found.random:
         return "structured by a rule", [depends, *filter(None, [rules]), *signs]
     if rate < FEW_WRONG:
         return "undecided", [f"With {rate:.1%} of {found.rows:,} labels taken for wrong, {few}"]
     if rules:
-        return "structured by a rule", [f"{sentence}: by the texts alone, wrong labels look random.", rules]
+        return "structured by a rule", [f"{sentence}: wrong labels look random." if found.random else depends, rules]
     if not found.random:
         return "instance-dependent", [depends, "Labels that are right on texts that are hard to tell look the same."]
     sentence += ": whether a label is wrong does not depend on the text."
@@ -147,6 +148,7 @@ def evenness(found: np.ndarray, given: np.ndarray, classes: int, seed: int = 0) 
         lambda observed, axis: ((observed - mistakes * even) ** 2 / (mistakes * even)).sum(axis),
         vectorized=True,
         n_resamples=_DRAWS,
+        batch=_AT_ONCE,
         alternative="greater",
     )
     return float(tested.pvalue)

@@ -208,7 +208,7 @@ def estimate_noise(
       often they agree with each other; see `hf_noisy.estimation.structure.vote_consistency`.
 
     Where the labels are what the sources say, and whether a source votes is told from the text, as where it looks for a word
-    (`hf_noisy.estimation.structure.coverage_told`), they follow a rule whatever else is seen.
+    (`hf_noisy.estimation.structure.coverage_told`), wrong ones follow a rule even where they look random.
 
     Args:
         labels: (rows,) class ids, as given; negative where a row has none.
@@ -249,17 +249,12 @@ def estimate_noise(
         estimates = {name: ESTIMATORS[name].run(given) for name in names}
     consistency = _consistency(given)
     signs = _signs(estimates, consistency, several=voters(given.votes) > 1)
-    rules = _rules(given, seed)
     if given.probs is None or given.classes is None:
-        told = [*filter(None, [rules]), *signs]
-        return NoiseReport(
-            estimates,
-            "structured by a rule" if told else "undecided",
-            told or ["Without out-of-fold probabilities no kind is told."],
-        )
+        kind = "structured by a rule" if signs else "undecided"
+        return NoiseReport(estimates, kind, signs or ["Without out-of-fold probabilities no kind is told."])
     missed = misses(np.asarray(given.probs), given.labels)
     untold = NoiseReport(estimates, "undecided", [], missed, consistency)
-    kind, evidence = kind_of_noise(missed, untold.rate, given.classes, signs, seed, rules=rules)
+    kind, evidence = kind_of_noise(missed, untold.rate, given.classes, signs, seed, rules=_rules(given, seed))
     return replace(untold, kind=kind, evidence=evidence)
 
 
@@ -324,15 +319,17 @@ def _consistency(given: _Inputs) -> Consistency | None:
 
 
 def _rules(given: _Inputs, seed: int) -> str:
-    """That the labels are what rules say, in a sentence; empty where sources vote whatever the text is."""
-    if given.votes is None or given.features is None or share_followed(given.labels, given.votes) < FOLLOWED:
+    """That the labels are what several sources say that vote by the text, in a sentence; empty where that cannot be said."""
+    if given.votes is None or given.features is None or voters(given.votes) < 2:
+        return ""
+    if share_followed(given.labels, given.votes) < FOLLOWED:
         return ""
     told = coverage_told(np.asarray(given.features, dtype=np.float64), given.votes, seed)
     if told is None or told < TOLD:
         return ""
     return (
-        "Labels are what sources say, and these vote by what the text has: whether one votes is told from it with an AUROC of "
-        f"{told:.2f} (median of the sources, out of fold; 0.5 is chance)."
+        "Labels are what sources say, and these vote by what the text has, as rules do (or people who are handed texts by topic): "
+        f"whether one votes is told from the text with an AUROC of {told:.2f} (median of the sources, out of fold; 0.5 is chance)."
     )
 
 

@@ -114,9 +114,8 @@ class Recipe:
 
     def run(self, args: RecipeTrainingArguments) -> Table:
         """Everything for one seed: row of the table -> metric -> value."""
-        found = find_checkpoint(
-            _resumed(args), args.output_dir
-        )  # raises where there is none, before anything is trained
+        # raises where there is none, before anything is trained
+        found = find_checkpoint(_resumed(args), args.output_dir)
         args = replace(args, resume_from_checkpoint=found if isinstance(found, str) else None)
         data, table = self.data(args.seed)
         if reads_clean(split_names(args.noise_method)) and not len(data.clean):
