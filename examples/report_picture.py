@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("report.png"))
     parser.add_argument("--max_rows", default="6000", help="reviews to audit")
-    parser.add_argument("--size", default="1100,1010", help="of the window, in pixels")
+    parser.add_argument("--size", default="1100,1150", help="of the window, in pixels")
     given = parser.parse_args()
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
