@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from hf_noisy.estimation.frozen import INVERSE_PENALTIES, logistic_probabilities
-from hf_noisy.estimation.inputs import check_features
+from hf_noisy.estimation.inputs import check_features, standardized
 from hf_noisy.labels import one_hot
 from hf_noisy.weak import check_votes
 
@@ -56,7 +56,7 @@ def judge_by_other_rules(
     table = check_features(vectors, len(given))
     if len(votes) != len(given):
         raise ValueError(f"votes has {len(votes)} rows: expected {len(given)}, one for each label.")
-    table = (table - table.mean(0)) / np.maximum(table.std(0), 1e-9)
+    table = standardized(table)
     heads = _heads(given, votes >= 0, seed)
     judged = np.full((len(given), classes), np.nan)
     inverse = _best_penalty(table, given, seed)

@@ -61,9 +61,7 @@ class Evidence:
     votes: np.ndarray | None = None  # (rows, sources), -1 abstains
     rule_folds: np.ndarray | None = None  # (rows, classes) by `hf_noisy.rule_folds`, NaN where a row is not judged
     dynamics: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a training, (rows,) each
-    reweighted: np.ndarray | None = (
-        None  # (rows, classes) as `probabilities`, taught each label by how probable they find it
-    )
+    reweighted: np.ndarray | None = None  # (rows, classes) by models taught each label by how probable it was unseen
 
     @property
     def classes(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from hf_noisy.estimation.inputs import check_features, check_labels
+from hf_noisy.estimation.inputs import check_features, check_labels, standardized
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -144,7 +144,7 @@ def out_of_fold_probabilities(
         raise ValueError(f"folds={folds} of {len(rows)} labelled rows: expected at least 2, and a row for each.")
     if found.max() >= classes:
         raise ValueError(f"label {found.max()}: expected a class in [0, {classes}). Mend the label or the class count.")
-    table = (table - table.mean(0)) / np.maximum(table.std(0), 1e-9)
+    table = standardized(table)
     parts = _folds(found[rows], folds, seed)
     others = [rows[parts != fold] for fold in range(folds)]
     first = rows[parts == 0]

@@ -118,3 +118,8 @@ def head_inputs(
         return np.log(np.clip(kept, _FLOOR, None)), kept, found
     every = np.asarray(labels)
     return check_features(features, len(every))[every >= 0], kept, found
+
+
+def standardized(table: np.ndarray) -> np.ndarray:
+    """(rows, width) each column at mean 0 and deviation 1; one that does not vary is 0."""
+    return (table - table.mean(0)) / np.maximum(table.std(0), 1e-9)

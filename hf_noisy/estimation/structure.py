@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hf_noisy.estimation.inputs import standardized
+
 DISAGREEMENT = 0.1  # of rates
 EXCESS = 0.1  # of shares of votes
 FAMILIES = {
@@ -137,7 +139,7 @@ def coverage_told(features: np.ndarray, votes: np.ndarray, seed: int = 0) -> flo
     voted = voted[:, np.minimum(voted.sum(0), (~voted).sum(0)) >= _FEWEST]
     if not voted.shape[1]:
         return None
-    table = (features - features.mean(0)) / np.maximum(features.std(0), 1e-9)
+    table = standardized(features)
     told = cross_val_predict(
         Ridge(alpha=table.shape[1]), table, voted.astype(float), cv=KFold(5, shuffle=True, random_state=seed)
     ).reshape(voted.shape)
