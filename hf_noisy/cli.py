@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hf_noisy import __version__
-from hf_noisy.domains import nearest
-from hf_noisy.script import DONE, complain, run_script
+from hf_noisy.common.checks import nearest
+from hf_noisy.common.script import DONE, complain, run_script
 
 Words = Sequence[str]
 
@@ -23,7 +23,7 @@ def train(words: Words, prog: str) -> int:
 
 def benchmark(words: Words, prog: str) -> int:
     from hf_noisy.commands.arguments import BenchmarkArguments
-    from hf_noisy.launching import parse_arguments
+    from hf_noisy.common.launching import parse_arguments
 
     (given,) = parse_arguments(
         [BenchmarkArguments], description=COMMANDS["benchmark"].describe(), arguments=words, prog=prog
@@ -35,7 +35,7 @@ def benchmark(words: Words, prog: str) -> int:
 
 def audit(words: Words, prog: str) -> int:
     from hf_noisy.commands.arguments import AuditArguments
-    from hf_noisy.launching import parse_arguments
+    from hf_noisy.common.launching import parse_arguments
 
     (given,) = parse_arguments([AuditArguments], description=COMMANDS["audit"].describe(), arguments=words, prog=prog)
     from hf_noisy.commands.audit import run
@@ -46,7 +46,7 @@ def audit(words: Words, prog: str) -> int:
 
 def estimate(words: Words, prog: str) -> int:
     from hf_noisy.commands.arguments import EstimateArguments
-    from hf_noisy.launching import parse_arguments
+    from hf_noisy.common.launching import parse_arguments
 
     (given,) = parse_arguments(
         [EstimateArguments], description=COMMANDS["estimate"].describe(), arguments=words, prog=prog

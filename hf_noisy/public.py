@@ -1,7 +1,8 @@
 """Where each public name comes from; `hf_noisy` imports all of them when the first is asked for."""
 
-from hf_noisy.arguments import NoisyTrainingArguments
-from hf_noisy.callbacks import (
+from hf_noisy.data.corpus import Corpus, hold_out, load_corpus
+from hf_noisy.data.metrics import compute_metrics
+from hf_noisy.methods import (
     AutoMethod,
     BackwardCorrection,
     CandidateLabels,
@@ -29,30 +30,29 @@ from hf_noisy.callbacks import (
     TruthInference,
     UniformNoise,
 )
-from hf_noisy.corpus import Corpus, hold_out, load_corpus
-from hf_noisy.losses import (
+from hf_noisy.methods.parts.losses import (
     ActivePassive,
     Bootstrapping,
-    Criterion,
     CrossEntropy,
     GeneralizedCrossEntropy,
     LabelSmoothing,
     MeanAbsoluteError,
     SymmetricCrossEntropy,
 )
-from hf_noisy.memory import Memory
-from hf_noisy.methods import METHODS
-from hf_noisy.metrics import compute_metrics
-from hf_noisy.supervision import Batch, Context, Predictions, Supervision, Survey
-from hf_noisy.trainer import NoisyTrainer
-from hf_noisy.weak import (
-    apply_labeling_functions,
-    hard_labels,
-    label_model_probabilities,
-    labels_from_votes,
-    majority_vote,
-    summarize_votes,
-)
+from hf_noisy.methods.parts.memory import Memory
+from hf_noisy.methods.registry import METHODS
+from hf_noisy.models.batch import Batch
+from hf_noisy.models.context import Context, Survey
+from hf_noisy.models.criterion import Criterion
+from hf_noisy.models.predictions import Predictions
+from hf_noisy.models.supervision import Supervision
+from hf_noisy.trainer.arguments import NoisyTrainingArguments
+from hf_noisy.trainer.noisy_trainer import NoisyTrainer
+from hf_noisy.weak.label_model import label_model_probabilities
+from hf_noisy.weak.labeling_functions import apply_labeling_functions
+from hf_noisy.weak.labels import labels_from_votes
+from hf_noisy.weak.majority import hard_labels, majority_vote
+from hf_noisy.weak.summary import summarize_votes
 
 __all__ = [
     "METHODS",

@@ -18,8 +18,8 @@ import sys
 
 from hf_noisy.commands.arguments import AuditArguments
 from hf_noisy.commands.audit import run
-from hf_noisy.launching import parse_arguments
-from hf_noisy.script import run_script
+from hf_noisy.common.launching import parse_arguments
+from hf_noisy.common.script import run_script
 
 
 def main() -> None:

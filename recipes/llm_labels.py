@@ -2,8 +2,8 @@
 
     accelerate launch recipes/llm_labels.py
 
-writes short news of five topics (`hf_noisy.topics`) and trains on labels that a rule gives in place of a language model
-(`hf_noisy.topic_labels.simulated_answers`: it counts words and is surer than it should be; no language model was asked). A model is
+writes short news of five topics (`hf_noisy.corpora.topics`) and trains on labels that a rule gives in place of a language model
+(`hf_noisy.corpora.topic_labels.simulated_answers`: it counts words and is surer than it should be; no language model was asked). A model is
 asked in three wordings; each is a source that votes where its confidence reaches --confidence, and abstains elsewhere. The table is
 that of recipes/sentiment.py. It needs no download and ends within 3 minutes on two cores.
 
@@ -34,16 +34,16 @@ from accelerate import PartialState
 from datasets import Dataset, List, Value
 
 from hf_noisy import Corpus
-from hf_noisy.domains import check_choice, check_fraction
-from hf_noisy.embedded import TOPIC_ROWS
-from hf_noisy.language_model import TASKS, Answer, Answers, ask, votes_of_answers
-from hf_noisy.pretrained import check_pretrained
+from hf_noisy.common.checks import check_choice, check_fraction
+from hf_noisy.common.script import run_script
+from hf_noisy.corpora.embedded import TOPIC_ROWS
+from hf_noisy.corpora.topic_labels import WORDINGS, simulated_answers
+from hf_noisy.corpora.topics import CLASS_NAMES, generate_topics
+from hf_noisy.data.splits import check_most, part_for_test, part_for_training
+from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments, setting
 from hf_noisy.recipe.base import say
-from hf_noisy.script import run_script
-from hf_noisy.splits import check_most, part_for_test, part_for_training
-from hf_noisy.topic_labels import WORDINGS, simulated_answers
-from hf_noisy.topics import CLASS_NAMES, generate_topics
+from hf_noisy.weak.language_model import TASKS, Answer, Answers, ask, votes_of_answers
 
 RULE = "a rule, no language model"  # who answered, in the file
 

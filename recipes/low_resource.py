@@ -2,7 +2,7 @@
 
     accelerate launch recipes/low_resource.py
 
-writes 1,000 short news of five topics (`hf_noisy.topics`), labels them by lists of names (distant supervision: half of the
+writes 1,000 short news of five topics (`hf_noisy.corpora.topics`), labels them by lists of names (distant supervision: half of the
 rows, wrong on 40 % of these), and gives a method 100 rows with their true labels as `clean_dataset=`. Beside the table of
 recipes/sentiment.py it says what these rows give alone, in as many steps, and thrown in with the others. It needs no download
 and ends within 3 minutes on two cores. Expect no wonder: with `--seeds 7`, test accuracy is 0.537 on the distant labels, 0.558 by
@@ -23,13 +23,13 @@ import numpy as np
 from datasets import Dataset, concatenate_datasets
 
 from hf_noisy import Corpus, hold_out
-from hf_noisy.domains import check_whole
-from hf_noisy.embedded import embedded_topics
-from hf_noisy.methods import reads_clean, split_names
+from hf_noisy.common.checks import check_whole
+from hf_noisy.common.script import run_script
+from hf_noisy.corpora.embedded import embedded_topics
+from hf_noisy.corpora.topic_labels import distant_labels
+from hf_noisy.methods.registry import reads_clean, split_names
 from hf_noisy.recipe import Data, Recipe, RecipeArguments, RecipeTrainingArguments, Table, setting
 from hf_noisy.recipe.base import baseline
-from hf_noisy.script import run_script
-from hf_noisy.topic_labels import distant_labels
 
 EMBEDDED_ROWS = 1000
 ALONE = "cross-entropy on clean rows"

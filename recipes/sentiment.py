@@ -24,8 +24,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from hf_noisy.common.script import run_script
 from hf_noisy.recipe import Recipe, RecipeTrainingArguments, setting
-from hf_noisy.script import run_script
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
     accelerate launch recipes/topics.py
 
-writes short news of five topics (`hf_noisy.topics`), lets three simulated readers label them (`hf_noisy.topic_labels`: rules, not
+writes short news of five topics (`hf_noisy.corpora.topics`), lets three simulated readers label them (`hf_noisy.corpora.topic_labels`: rules, not
 people; wrong on 30 % of the rows by majority, for reasons that a text shows), and prints the table of recipes/sentiment.py.
 It needs no download and ends within 3 minutes on two cores. The same with lists of the names of firms, theatres, clinics,
 institutes and clubs in place of the readers (distant supervision: half of the rows, wrong on 40 % of these), and any corpus:
@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from snorkel.labeling import LabelingFunction
 
 from hf_noisy import Corpus
-from hf_noisy.domains import check_choice
-from hf_noisy.embedded import embedded_topics
+from hf_noisy.common.checks import check_choice
+from hf_noisy.common.script import run_script
+from hf_noisy.corpora.embedded import embedded_topics
+from hf_noisy.corpora.topic_labels import distant_labels, readers
 from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments, setting
-from hf_noisy.script import run_script
-from hf_noisy.topic_labels import distant_labels, readers
 
 SOURCES: dict[str, Callable[[], list[LabelingFunction]]] = {"readers": readers, "distant": distant_labels}
 

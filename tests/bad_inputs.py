@@ -46,8 +46,8 @@ from hf_noisy import (
     load_corpus,
     majority_vote,
 )
-from hf_noisy.methods import check_methods
-from hf_noisy.state import STATE_NAME
+from hf_noisy.methods.building import check_methods
+from hf_noisy.trainer.state import STATE_NAME
 
 TABLE = Path(__file__).parent / "tables" / "bad_inputs.md"
 HEAD = """<!-- written by `python tests/bad_inputs.py` -->

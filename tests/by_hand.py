@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from hf_noisy import Batch, Context, CrossEntropy, Predictions, Supervision
-from hf_noisy.labels import one_hot
+from hf_noisy.data.label_encoding import one_hot
 
 
 def context(rows: int, classes: int, *, networks: int = 1, labels=None, epochs: float = 10, criterion=None) -> Context:

@@ -16,8 +16,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, TrainerCallback, set_seed
 
-from hf_noisy import METHODS, NoisyTrainer, NoisyTrainingArguments
-from hf_noisy.labels import columns_of
+from hf_noisy import METHODS, NoiseCallback, NoisyTrainer, NoisyTrainingArguments
+from hf_noisy.data.columns import columns_of
 
 datasets.disable_progress_bars()
 
@@ -162,3 +162,34 @@ def pytest_collection_modifyitems(items):
     """Files with many slow tests first, or one process is left with them at the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+class StopAt(TrainerCallback):
+    """Saves a checkpoint at a step and ends there, as a node would that is told to go."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = control.should_save = state.global_step == self.step
+
+
+class Two(NoiseCallback):
+    """Lets two networks learn the same."""
+
+    num_networks = 2
+
+
+def same(left, right) -> bool:
+    logs = [
+        [
+            {k: v for k, v in entry.items() if k in ("loss", "step", "grad_norm", "kept_share")}
+            for entry in t.state.log_history[:-1]
+        ]
+        for t in (left, right)
+    ]
+    return (
+        torch.equal(flat_weights(left.model), flat_weights(right.model))
+        and str(left.example_report().to_dict()) == str(right.example_report().to_dict())
+        and logs[0] == logs[1]
+    )

@@ -21,8 +21,8 @@ from conftest import flat_weights, make_trainer, tiny_model, token_dataset, vote
 from torch import nn
 from transformers import AutoModelForSequenceClassification, TrainerCallback, TrainingArguments
 
-from hf_noisy.launching import leave_process_group
-from hf_noisy.state import STATE_NAME
+from hf_noisy.common.launching import leave_process_group
+from hf_noisy.trainer.state import STATE_NAME
 
 ROWS = 25  # on two ranks with batches of 4 the last batch of one is 1 row and 3 repeated ones, of the other 4 repeated ones
 RANKING = "ranks the rows of a forward"

@@ -21,7 +21,7 @@ from typing import Any
 
 from programs import ROOT, run_program
 
-from hf_noisy.reviews import small_encoder
+from hf_noisy.corpora.small_encoder import small_encoder
 
 PAGE = ROOT / "docs" / "first_mistakes.md"
 BEGIN = """

@@ -30,11 +30,10 @@ from fuzz_trainings import check_training, trainer_cases
 from hypothesis import HealthCheck, Phase, settings
 
 from hf_noisy import METHODS
-from hf_noisy.callbacks import mentornet
-from hf_noisy.callbacks.small_loss import SmallLoss
-from hf_noisy.mentor import Mentor
-from hf_noisy.randomness import forked_generators
-from hf_noisy.supervision import keyed_generator
+from hf_noisy.common.randomness import forked_generators, keyed_generator
+from hf_noisy.methods import mentornet
+from hf_noisy.methods.parts.mentor import Mentor
+from hf_noisy.methods.parts.small_loss import SmallLoss
 
 CHUNK = 50  # examples of one hypothesis run, which ends at its first failure
 SLOW_SHARE = 40  # one in so many

@@ -11,8 +11,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hf_noisy import METHODS
-from hf_noisy.estimation.in_training import IN_TRAINING
-from hf_noisy.methods import check_methods, reads_clean
+from hf_noisy.evidence.matrices.in_training import IN_TRAINING
+from hf_noisy.methods.building import check_methods
+from hf_noisy.methods.registry import reads_clean
 
 MOST = 5  # methods of a case
 Parameters = dict[str, st.SearchStrategy[Any]]

@@ -10,8 +10,9 @@ import torch
 from fuzz_cases import Case
 from torch import Tensor
 
-from hf_noisy.labels import IGNORED, one_hot
-from hf_noisy.supervision import Batch, keyed_generator
+from hf_noisy.common.randomness import keyed_generator
+from hf_noisy.data.label_encoding import IGNORED, one_hot
+from hf_noisy.models.batch import Batch
 
 TOKENS, WORDS = 6, 40
 

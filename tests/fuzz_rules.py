@@ -8,19 +8,19 @@ from fuzz_steps import Seen, Training
 from torch import Tensor
 
 from hf_noisy import NoiseCallback
-from hf_noisy.callbacks.candidate_labels import CandidateLabels
-from hf_noisy.callbacks.consistency import ConsistencyRegularization
-from hf_noisy.callbacks.dividemix import DivideMix
-from hf_noisy.callbacks.gold_loss_correction import GoldLossCorrection
-from hf_noisy.callbacks.jocor import JoCoR
-from hf_noisy.callbacks.loss_correction import BackwardCorrection
-from hf_noisy.callbacks.loss_split import LossSplit
-from hf_noisy.callbacks.mentornet import MentorNet
-from hf_noisy.callbacks.pseudo_labeling import PseudoLabeling
-from hf_noisy.callbacks.self_training import SelfTraining
-from hf_noisy.callbacks.selfmix import SelfMix
-from hf_noisy.callbacks.small_loss import SmallLoss
-from hf_noisy.callbacks.truth_inference import TruthInference
+from hf_noisy.methods.candidate_labels import CandidateLabels
+from hf_noisy.methods.consistency import ConsistencyRegularization
+from hf_noisy.methods.dividemix import DivideMix
+from hf_noisy.methods.gold_loss_correction import GoldLossCorrection
+from hf_noisy.methods.jocor import JoCoR
+from hf_noisy.methods.loss_correction import BackwardCorrection
+from hf_noisy.methods.mentornet import MentorNet
+from hf_noisy.methods.parts.loss_split import LossSplit
+from hf_noisy.methods.parts.small_loss import SmallLoss
+from hf_noisy.methods.pseudo_labeling import PseudoLabeling
+from hf_noisy.methods.self_training import SelfTraining
+from hf_noisy.methods.selfmix import SelfMix
+from hf_noisy.methods.truth_inference import TruthInference
 
 GUESSERS = (
     PseudoLabeling,

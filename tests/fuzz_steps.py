@@ -15,13 +15,15 @@ from hypothesis import reject
 from torch import Tensor, nn
 
 from hf_noisy import NoiseCallback, Predictions, Supervision
-from hf_noisy.callbacks.dynamics import ExampleDynamics
-from hf_noisy.callbacks.supervision_record import SupervisionRecord
-from hf_noisy.labels import one_hot
-from hf_noisy.memory import Memory
-from hf_noisy.methods import build_methods, check_roles, choose_criterion
-from hf_noisy.state import load_state, save_state
-from hf_noisy.supervision import Batch, CleanRows, Context, Survey, keyed_generator
+from hf_noisy.common.randomness import keyed_generator
+from hf_noisy.data.label_encoding import one_hot
+from hf_noisy.methods.building import build_methods, check_roles, choose_criterion
+from hf_noisy.methods.parts.dynamics import ExampleDynamics
+from hf_noisy.methods.parts.memory import Memory
+from hf_noisy.methods.parts.supervision_record import SupervisionRecord
+from hf_noisy.models.batch import Batch
+from hf_noisy.models.context import CleanRows, Context, Survey
+from hf_noisy.trainer.state import load_state, save_state
 
 WIDTH = 4
 REFUSED = (  # what a method may say of data that it cannot be used with

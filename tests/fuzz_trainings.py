@@ -12,19 +12,18 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-from conftest import flat_weights, make_trainer, tiny_model
+from conftest import StopAt, flat_weights, make_trainer, same, tiny_model
 from fuzz_cases import Case, cases
 from fuzz_rows import make_rows
 from fuzz_steps import REFUSED
 from hypothesis import reject
 from hypothesis import strategies as st
-from test_contract import StopAt, same
 from transformers import TrainerCallback
 
 from hf_noisy import METHODS, NoiseCallback, NoisyStopping, NoisyTrainer
-from hf_noisy.callbacks.loss_correction import BackwardCorrection
-from hf_noisy.callbacks.rule_masking import RuleMasking
-from hf_noisy.methods import build_methods
+from hf_noisy.methods.building import build_methods
+from hf_noisy.methods.loss_correction import BackwardCorrection
+from hf_noisy.methods.rule_masking import RuleMasking
 
 RANKS = {  # what a batch teaches depends on which rows are in it, or where
     "backward": "leaves out what is negative in a forward",

@@ -33,8 +33,8 @@ from transformers import trainer as trainer_module
 from transformers.utils import logging
 
 from hf_noisy import METHODS, NoisyTrainer
-from hf_noisy.checkpoints import last_whole_checkpoint, what_is_missing
-from hf_noisy.state import STATE_NAME
+from hf_noisy.trainer.checkpoints import last_whole_checkpoint, what_is_missing
+from hf_noisy.trainer.state import STATE_NAME
 
 KINDS = ("after a step", "inside a step", "inside a pass", "while saving")
 EPOCHS, SAVE_STEPS, KEPT = 3, 2, 3

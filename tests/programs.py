@@ -15,7 +15,13 @@ from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 
 ROOT = Path(__file__).resolve().parents[1]
-PRELOADED = ("torch", "transformers.trainer", "sklearn.linear_model", "hf_noisy.trainer", "hf_noisy.recipe")
+PRELOADED = (
+    "torch",
+    "transformers.trainer",
+    "sklearn.linear_model",
+    "hf_noisy.trainer.noisy_trainer",
+    "hf_noisy.recipe",
+)
 
 
 def run_program(

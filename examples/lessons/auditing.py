@@ -25,11 +25,12 @@ from transformers import PrinterCallback, set_seed
 
 from hf_noisy import NoisyTrainer, NoisyTrainingArguments, apply_labeling_functions, hard_labels, majority_vote
 from hf_noisy.audit import apply_decisions, write_report
-from hf_noisy.noise import symmetric
-from hf_noisy.review_rules import labeling_functions
-from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
-from hf_noisy.splits import tokenize
-from hf_noisy.weak import votes_of
+from hf_noisy.corpora.review_rules import labeling_functions
+from hf_noisy.corpora.reviews import CLASS_NAMES, generate_reviews
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.noise import symmetric
+from hf_noisy.data.splits import tokenize
+from hf_noisy.weak.votes import votes_of
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # what the tests set
 ROWS, TEST_ROWS, EPOCHS, READ = (150, 40, 1, 20) if QUICK else (1500, 1000, 6, 300)

@@ -30,9 +30,10 @@ from hf_noisy import (
     NoisyTrainingArguments,
     compute_metrics,
 )
-from hf_noisy.noise import symmetric
-from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
-from hf_noisy.splits import tokenize
+from hf_noisy.corpora.reviews import CLASS_NAMES, generate_reviews
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.noise import symmetric
+from hf_noisy.data.splits import tokenize
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # what the tests set
 STEPS, SEEDS = (20, [0]) if QUICK else (1500, [0, 1, 2])

@@ -21,9 +21,10 @@ import optuna
 from transformers import PrinterCallback
 
 from hf_noisy import NoisyTrainer, NoisyTrainingArguments, compute_metrics
-from hf_noisy.noise import symmetric
-from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
-from hf_noisy.splits import tokenize
+from hf_noisy.corpora.reviews import CLASS_NAMES, generate_reviews
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.noise import symmetric
+from hf_noisy.data.splits import tokenize
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # what the tests set
 ROWS, VALID_ROWS, TEST_ROWS, EPOCHS, TRIALS = (80, 40, 40, 1, 2) if QUICK else (800, 1000, 1000, 8, 10)

@@ -33,9 +33,10 @@ from hf_noisy import (
     labels_from_votes,
     summarize_votes,
 )
-from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
-from hf_noisy.splits import tokenize
-from hf_noisy.weak import votes_of
+from hf_noisy.corpora.reviews import CLASS_NAMES, generate_reviews
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.splits import tokenize
+from hf_noisy.weak.votes import votes_of
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # what the tests set
 ROWS, TEST_ROWS, EPOCHS = (150, 40, 1) if QUICK else (3000, 1000, 6)

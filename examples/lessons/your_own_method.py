@@ -24,9 +24,10 @@ from transformers import PrinterCallback, set_seed
 from transformers.utils.logging import disable_progress_bar
 
 from hf_noisy import Memory, NoiseCallback, NoisyTrainer, NoisyTrainingArguments
-from hf_noisy.noise import symmetric
-from hf_noisy.reviews import CLASS_NAMES, generate_reviews, small_encoder
-from hf_noisy.splits import tokenize
+from hf_noisy.corpora.reviews import CLASS_NAMES, generate_reviews
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.noise import symmetric
+from hf_noisy.data.splits import tokenize
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # what the tests set
 ROWS, TEST_ROWS, EPOCHS = (80, 40, 2) if QUICK else (1500, 1000, 10)

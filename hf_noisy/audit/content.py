@@ -10,16 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from hf_noisy.audit.checks import (
-    check_classes,
-    check_known_or_none,
-    check_length,
-    check_share,
-)
+from hf_noisy.audit.checks import check_classes, check_known_or_none, check_length, check_share
 from hf_noisy.audit.rows import AuditedRows
-from hf_noisy.domains import check_choice
-from hf_noisy.estimation.kinds import KINDS
-from hf_noisy.estimation.matrices import check_matrix
+from hf_noisy.common.checks import check_choice
+from hf_noisy.evidence.matrices.matrices import check_matrix
+from hf_noisy.evidence.rates.kinds import KINDS
 
 SUSPECT = 0.5  # wrongness from which on a label counts as suspect
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_noisy.domains import nearest
+from hf_noisy.common.checks import nearest
 
 FIELDS = ("id", "label", "label_name", "decision", "new_label", "new_label_name")
 DECISIONS = ("keep", "change", "drop")

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from hf_noisy.audit.decision_files import Decision, read_decisions
-from hf_noisy.domains import LABEL_COLUMNS, nearest
+from hf_noisy.common.checks import nearest
+from hf_noisy.data.columns import LABEL_COLUMNS
 
 Write = Callable[[tuple[int, str]], Any]  # class id and name -> what the label column holds for that class
 

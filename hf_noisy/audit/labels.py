@@ -10,28 +10,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hf_noisy.audit.content import AuditContent, Curve, LossMixture, Noise, Reproduction
-from hf_noisy.audit.estimates import estimate_labels
 from hf_noisy.audit.reasons import reasons_against
 from hf_noisy.audit.recommendation import recommend
 from hf_noisy.audit.rows import AuditedRows
-from hf_noisy.audit.scorers import (
-    SAID,
-    Evidence,
-    check_scorers,
-    default_weights,
-    known_scores,
-    wrongness,
-)
+from hf_noisy.audit.scorers import SAID, Evidence, check_scorers, default_weights, known_scores, wrongness
 from hf_noisy.audit.sources import describe_sources
-from hf_noisy.coherence import search
-from hf_noisy.estimation.frozen import out_of_fold_probabilities
-from hf_noisy.estimation.inputs import check_features, check_labels
-from hf_noisy.estimation.report import BEST
-from hf_noisy.noise import check_distributions, check_table
-from hf_noisy.rule_folds import judge_by_other_rules
-from hf_noisy.sight import NEIGHBOURS, Sight, inferred_classes, label_rows, look_at
-from hf_noisy.truth import predictability
-from hf_noisy.weak import check_votes
+from hf_noisy.data.distributions import check_distributions, check_table
+from hf_noisy.data.label_encoding import label_rows
+from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
+from hf_noisy.evidence.features.neighbours import search
+from hf_noisy.evidence.features.predictability import predictability
+from hf_noisy.evidence.features.text_features import NEIGHBOURS, Sight, look_at
+from hf_noisy.evidence.inference.inferred_classes import inferred_classes
+from hf_noisy.evidence.matrices.inputs import check_features, check_labels
+from hf_noisy.evidence.rates.report import BEST
+from hf_noisy.evidence.rates.text_rates import estimate_labels
+from hf_noisy.evidence.rules.folds import judge_by_other_rules
+from hf_noisy.weak.votes import check_votes
 
 _PACKAGES = ("hf_noisy", "torch", "transformers", "scikit-learn")
 
@@ -58,13 +53,13 @@ def audit_labels(
     """Says of each label how wrong it looks and what it should be; reads no gold label.
 
     The wrongness is the mean rank of two scorers (`hf_noisy.audit.scorers`), neither of which is best everywhere: the cut
-    statistic of the labels of near texts, and the class that sources and similar texts speak for (`hf_noisy.truth`). Where
+    statistic of the labels of near texts, and the class that sources and similar texts speak for (`hf_noisy.evidence.inference.infer_truth`). Where
     wrong labels are symmetric, models of the labels join (`default_weights`): the probability of the given label by one that never
     saw the row, and the margin of a training; where labels follow the text, such a model has learned the mistakes. Texts are seen by the encoder where several sources vote, by the encoder
-    and their words where there are labels alone (`hf_noisy.choice.choose_view` says why).
+    and their words where there are labels alone (`hf_noisy.evidence.choice.choose_view` says why).
 
     The noise rate and the matrix are by the classes that sources and similar texts speak for, as the second scorer is; the
-    interval spans all estimators, as they err together on labels that follow a rule (`hf_noisy.estimation.NoiseReport`).
+    interval spans all estimators, as they err together on labels that follow a rule (`hf_noisy.evidence.NoiseReport`).
 
     Args:
         texts: (rows,), as they are to be shown.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hf_noisy.audit.content import Recommendation
-from hf_noisy.choice import choose_method
+from hf_noisy.evidence.choice import choose_method
 
 
 def recommend(kind: str, **seen: Any) -> Recommendation:
-    """The method to train with: what `auto` would choose (`hf_noisy.choice.choose_method`), and what else to try.
+    """The method to train with: what `auto` would choose (`hf_noisy.evidence.choice.choose_method`), and what else to try.
 
     Args:
         kind: one of `hf_noisy.audit.KINDS`.

@@ -19,7 +19,7 @@ from hf_noisy.audit import charts, numbers
 from hf_noisy.audit.content import AuditContent
 from hf_noisy.audit.heat_map import heat_map
 from hf_noisy.audit.rows import reason_kind
-from hf_noisy.domains import check_whole
+from hf_noisy.common.checks import check_whole
 
 WORST = 2000
 _TEXT_BUDGET = 16_000_000  # characters of all texts in one report; long texts are cut evenly until it holds

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hf_noisy.coherence import Near, coherences
-from hf_noisy.domains import check_choice, check_fraction
+from hf_noisy.common.checks import check_choice, check_fraction
+from hf_noisy.evidence.features.neighbours import Near, coherences
 
 DEFAULT = ("neighbours", "truth")  # whose mean rank is taken, with models of the labels where these are wrong at random
 
@@ -59,7 +59,9 @@ class Evidence:
     near: Near  # by what texts are seen by
     truth: np.ndarray  # (rows, classes) by sources and similar texts
     votes: np.ndarray | None = None  # (rows, sources), -1 abstains
-    rule_folds: np.ndarray | None = None  # (rows, classes) by `hf_noisy.rule_folds`, NaN where a row is not judged
+    rule_folds: np.ndarray | None = (
+        None  # (rows, classes) by `hf_noisy.evidence.rules.folds`, NaN where a row is not judged
+    )
     dynamics: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a training, (rows,) each
     reweighted: np.ndarray | None = None  # (rows, classes) by models taught each label by how probable it was unseen
 
@@ -168,7 +170,7 @@ def default_weights(kind: str, found: Evidence) -> dict[str, float]:
     training where there is one, alike, whose own hits say nothing, since it saw the labels.
 
     Args:
-        kind: one of `hf_noisy.estimation.KINDS`.
+        kind: one of `hf_noisy.evidence.KINDS`.
         found: of the rows.
     """
     if kind != "symmetric":

@@ -23,7 +23,7 @@ def describe_sources(
     """A `Source` for each column of `votes`.
 
     Accuracy is estimated by folds by rule: the mean probability of its votes by a head that never saw a row on which the
-    rules voted that voted here (`hf_noisy.rule_folds`); None for a single source, which leaves no such row, and where no
+    rules voted that voted here (`hf_noisy.evidence.rules.folds`); None for a single source, which leaves no such row, and where no
     vote could be judged. Patterns are words on whose texts the votes are improbable more often than elsewhere.
 
     Args:

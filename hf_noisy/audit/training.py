@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.audit.content import AuditContent, Curve
 from hf_noisy.audit.labels import audit_labels
-from hf_noisy.estimation.frozen import text_vectors
-from hf_noisy.weak import hard_labels
+from hf_noisy.evidence.features.frozen import text_vectors
+from hf_noisy.weak.majority import hard_labels
 
 if TYPE_CHECKING:
-    from hf_noisy.trainer import NoisyTrainer
+    from hf_noisy.trainer.noisy_trainer import NoisyTrainer
 
 _LOSS_AXIS, _SHARE_AXIS = "mean loss, in nats", "share"
 _LOSSES = {"loss": "training", "eval_loss": "evaluation"}
@@ -99,6 +99,6 @@ def _frozen(config: Any, texts: list[str]) -> np.ndarray:
     if not name:
         raise ValueError(
             "audit() knows no encoder that never saw the labels: the model was not loaded with from_pretrained. Pass "
-            "vectors=..., (rows, width), as hf_noisy.estimation.text_vectors makes them."
+            "vectors=..., (rows, width), as hf_noisy.evidence.text_vectors makes them."
         )
     return text_vectors(texts, name)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_noisy.benchmark.settings import Run, Settings
-from hf_noisy.corpus import Corpus, load_corpus
-from hf_noisy.embedded import embedded_corpus
-from hf_noisy.noise import inject
-from hf_noisy.splits import split_corpus, with_labels
-from hf_noisy.weak import hard_labels, majority_vote, votes_of
+from hf_noisy.corpora.embedded import embedded_corpus
+from hf_noisy.data.corpus import Corpus, load_corpus
+from hf_noisy.data.noise_spec import inject
+from hf_noisy.data.splits import split_corpus, with_labels
+from hf_noisy.weak.majority import hard_labels, majority_vote
+from hf_noisy.weak.votes import votes_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

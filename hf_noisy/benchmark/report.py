@@ -21,7 +21,7 @@ from hf_noisy.benchmark.gap import (
     split_sections,
 )
 from hf_noisy.benchmark.settings import FIXED
-from hf_noisy.stopping_rules import RULES
+from hf_noisy.methods.parts.stopping_rules import RULES
 
 _UNMEASURED = "\N{EN DASH}"
 _ROWS = f"""\

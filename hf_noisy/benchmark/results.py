@@ -16,7 +16,7 @@ from transformers import EvalPrediction
 
 from hf_noisy.benchmark.rows import Outcome
 from hf_noisy.benchmark.settings import Run, Settings
-from hf_noisy.metrics import compute_metrics
+from hf_noisy.data.metrics import compute_metrics
 
 KEYS = (
     "dataset",

@@ -12,9 +12,11 @@ import numpy as np
 from hf_noisy.benchmark.data import Data
 from hf_noisy.benchmark.settings import FOLDS, Run, Settings
 from hf_noisy.benchmark.training import Bench, Fit, clocks
-from hf_noisy.corpus import hold_out
-from hf_noisy.stopping_rules import RULES, chosen_epoch
-from hf_noisy.weak import covered, hard_labels, label_model_probabilities, majority_vote
+from hf_noisy.data.corpus import hold_out
+from hf_noisy.methods.parts.stopping_rules import RULES, chosen_epoch
+from hf_noisy.weak.label_model import label_model_probabilities
+from hf_noisy.weak.majority import hard_labels, majority_vote
+from hf_noisy.weak.votes import covered
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -19,10 +19,10 @@ from hf_noisy.benchmark.data import load, prepare
 from hf_noisy.benchmark.results import append, identity, open_results, to_line
 from hf_noisy.benchmark.rows import run_row
 from hf_noisy.benchmark.settings import READS_GOLD, Run, Settings, plan
-from hf_noisy.noise import check_spec
-from hf_noisy.pretrained import check_pretrained
+from hf_noisy.data.noise_spec import check_spec
+from hf_noisy.models.pretrained import check_pretrained
 
-_PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.accuracy_f1"]
+_PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.data.accuracy_f1"]
 
 
 def run_benchmark(

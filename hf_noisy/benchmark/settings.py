@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hf_noisy.domains import nearest
-from hf_noisy.methods import METHODS, check_methods, reads_clean, reads_unlabeled, split_names
-from hf_noisy.noise import check_spec
+from hf_noisy.common.checks import nearest
+from hf_noisy.data.noise_spec import check_spec
+from hf_noisy.methods.building import check_methods
+from hf_noisy.methods.registry import METHODS, reads_clean, reads_unlabeled, split_names
 
 FIXED = ("majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab")  # always written
 READS_GOLD = ("gold", "clean_valid")  # of training or validation rows
@@ -30,7 +31,7 @@ class Settings:
         learning_rates: a grid; each method takes what is best for it on noisy validation labels.
         max_train_rows: train on a random part of this size; None is all.
         max_test_rows: measure on a random part of this size, the same in all runs; None is all.
-        noise: what to do to gold labels in place of the given ones, as in "symmetric:0.2" (`hf_noisy.noise.inject`).
+        noise: what to do to gold labels in place of the given ones, as in "symmetric:0.2" (`hf_noisy.data.noise_spec.inject`).
         bf16: train and evaluate under bfloat16 autocast.
 
     Raises:

@@ -23,12 +23,12 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.benchmark.schedule import fresh_processes, peak_memory_mb
 from hf_noisy.benchmark.settings import parse_method
-from hf_noisy.methods import reads_clean
-from hf_noisy.reviews import small_encoder
-from hf_noisy.trainer import NoisyTrainer
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.methods.registry import reads_clean
+from hf_noisy.trainer.arguments import NoisyTrainingArguments
+from hf_noisy.trainer.noisy_trainer import NoisyTrainer
 
 STOCK, FLOOR = "Trainer", "forward and backward"
 CLASSES, SOURCES = 4, 3

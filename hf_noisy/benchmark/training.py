@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PrinterCallback, TrainerCallback, set_seed
 
-from hf_noisy.arguments import NoisyTrainingArguments
 from hf_noisy.benchmark.data import Data
 from hf_noisy.benchmark.settings import Settings
-from hf_noisy.callbacks.stopping import NoisyStopping
-from hf_noisy.randomness import forked_generators
-from hf_noisy.reviews import small_encoder
-from hf_noisy.splits import tokenize
-from hf_noisy.trainer import NoisyTrainer
+from hf_noisy.common.randomness import forked_generators
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.splits import tokenize
+from hf_noisy.methods.stopping import NoisyStopping
+from hf_noisy.trainer.arguments import NoisyTrainingArguments
+from hf_noisy.trainer.noisy_trainer import NoisyTrainer
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -14,12 +14,13 @@ import numpy as np
 
 from hf_noisy.audit import audit_labels, write_report, write_scores
 from hf_noisy.commands.arguments import AuditArguments
-from hf_noisy.embedded import corpus_or_reviews
-from hf_noisy.estimation import text_vectors
-from hf_noisy.pretrained import check_pretrained
-from hf_noisy.review_rules import labeling_functions
-from hf_noisy.splits import part_for_training
-from hf_noisy.weak import hard_labels, majority_vote, votes_of
+from hf_noisy.corpora.embedded import corpus_or_reviews
+from hf_noisy.corpora.review_rules import labeling_functions
+from hf_noisy.data.splits import part_for_training
+from hf_noisy.evidence import text_vectors
+from hf_noisy.models.pretrained import check_pretrained
+from hf_noisy.weak.majority import hard_labels, majority_vote
+from hf_noisy.weak.votes import votes_of
 
 
 def run(given: AuditArguments, command: str) -> None:

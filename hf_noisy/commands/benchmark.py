@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hf_noisy.benchmark import Settings, read_results, run_benchmark
 from hf_noisy.commands.arguments import BenchmarkArguments
-from hf_noisy.methods import METHODS
+from hf_noisy.methods.registry import METHODS
 
 
 def run(given: BenchmarkArguments) -> int:

@@ -13,15 +13,16 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from hf_noisy.audit.estimates import estimate_texts
 from hf_noisy.commands.arguments import EstimateArguments
-from hf_noisy.drawing import new_figure
-from hf_noisy.embedded import corpus_or_reviews
-from hf_noisy.estimation import draw_matrices, text_vectors
-from hf_noisy.estimation.matrices import row_shares
-from hf_noisy.pretrained import check_pretrained
-from hf_noisy.splits import part_for_training
-from hf_noisy.weak import hard_labels, majority_vote, votes_of
+from hf_noisy.common.drawing import new_figure
+from hf_noisy.corpora.embedded import corpus_or_reviews
+from hf_noisy.data.splits import part_for_training
+from hf_noisy.evidence import draw_matrices, text_vectors
+from hf_noisy.evidence.matrices.matrices import row_shares
+from hf_noisy.evidence.rates.text_rates import estimate_texts
+from hf_noisy.models.pretrained import check_pretrained
+from hf_noisy.weak.majority import hard_labels, majority_vote
+from hf_noisy.weak.votes import votes_of
 
 
 def run(given: EstimateArguments) -> None:

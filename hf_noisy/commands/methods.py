@@ -9,8 +9,8 @@ import textwrap
 from functools import partial
 from typing import Any
 
-from hf_noisy.domains import nearest
-from hf_noisy.methods import METHODS, Method
+from hf_noisy.common.checks import nearest
+from hf_noisy.methods.registry import METHODS, Method
 
 
 def table_of_methods() -> str:

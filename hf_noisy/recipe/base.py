@@ -13,21 +13,21 @@ import datasets
 from accelerate import PartialState
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
 
-from hf_noisy.arguments import NoisyTrainingArguments
-from hf_noisy.checkpoints import find_checkpoint
 from hf_noisy.commands.arguments import RecipeArguments
-from hf_noisy.corpus import Corpus, load_corpus
-from hf_noisy.embedded import embedded_corpus
-from hf_noisy.launching import check_launched, leave_process_group, parse_arguments
-from hf_noisy.methods import reads_clean, reads_unlabeled, split_names
-from hf_noisy.metrics import compute_metrics
-from hf_noisy.pretrained import check_pretrained
+from hf_noisy.common.launching import check_launched, leave_process_group, parse_arguments
+from hf_noisy.corpora.embedded import embedded_corpus
+from hf_noisy.corpora.review_rules import labeling_functions
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.corpus import Corpus, load_corpus
+from hf_noisy.data.metrics import compute_metrics
+from hf_noisy.data.splits import tokenize
+from hf_noisy.methods.registry import reads_clean, reads_unlabeled, split_names
+from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.recipe.data import Data, gather
 from hf_noisy.recipe.table import CEILING, PLAIN, Table, render
-from hf_noisy.review_rules import labeling_functions
-from hf_noisy.reviews import small_encoder
-from hf_noisy.splits import tokenize
-from hf_noisy.trainer import NoisyTrainer
+from hf_noisy.trainer.arguments import NoisyTrainingArguments
+from hf_noisy.trainer.checkpoints import find_checkpoint
+from hf_noisy.trainer.noisy_trainer import NoisyTrainer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

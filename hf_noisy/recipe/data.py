@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_noisy.corpus import Corpus
+from hf_noisy.data.corpus import Corpus
+from hf_noisy.data.splits import split_corpus, with_labels
 from hf_noisy.recipe.table import GOLD_TEST_ROWS, LABELS, Table, score
-from hf_noisy.splits import split_corpus, with_labels
-from hf_noisy.weak import (
-    covered,
-    hard_labels,
-    label_model_probabilities,
-    majority_vote,
-    summarize_votes,
-    votes_of,
-)
+from hf_noisy.weak.label_model import label_model_probabilities
+from hf_noisy.weak.majority import hard_labels, majority_vote
+from hf_noisy.weak.summary import summarize_votes
+from hf_noisy.weak.votes import covered, votes_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from transformers import EvalPrediction
 
-from hf_noisy.metrics import compute_metrics
+from hf_noisy.data.metrics import compute_metrics
 
 Table = dict[str, dict[str, float]]  # row -> metric -> value
 LABELS = "weak labels"  # the row of coverage and error, which is no classifier's

@@ -1,0 +1,1 @@
+"""Helpers that know nothing of labels: parameter checks, random generators, scripts, figures."""

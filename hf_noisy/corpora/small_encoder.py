@@ -1,0 +1,69 @@
+"""A small BERT with random weights and its tokenizer, for offline examples and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hf_noisy.corpora.reviews import CLASS_NAMES
+
+if TYPE_CHECKING:
+    from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
+
+
+SPECIAL_TOKENS = {  # the first ids of the tokenizer
+    "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]",
+}  # fmt: skip
+
+
+def small_encoder(
+    texts: Sequence[str],
+    class_names: Sequence[str] = CLASS_NAMES,
+    seed: int = 0,
+    max_length: int = 48,
+) -> tuple[BertForSequenceClassification, PreTrainedTokenizerFast]:
+    """Build a word tokenizer from `texts` and a BERT of two layers, 64 wide, at random: no download.
+
+    The random weights depend on `seed` alone; the global torch generator is left as it was. From them, losses that
+    ignore unlikely labels altogether (MAE, NCE + RCE) at times never leave the larger class.
+
+    Args:
+        texts: what the tokenizer may learn its words from. Labels are not looked at.
+        class_names: one name a class, in the order of the labels.
+        seed: of the random weights.
+        max_length: in tokens, [CLS] and [SEP] included; longer texts are cut.
+
+    Example:
+        >>> model, tokenizer = small_encoder(["The soup was cold.", "We stayed."])
+        >>> tuple(model(**tokenizer(["We stayed.", "The soup!"], padding=True, return_tensors="pt")).logits.shape)
+        (2, 2)
+    """
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    tokenizer = _word_tokenizer(texts, max_length)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128,
+        max_position_embeddings=max_length, pad_token_id=tokenizer.pad_token_id,
+        id2label=dict(enumerate(class_names)), label2id={name: label for label, name in enumerate(class_names)},
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BertForSequenceClassification(config), tokenizer
+
+
+def _word_tokenizer(texts: Sequence[str], max_length: int) -> PreTrainedTokenizerFast:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel(unk_token="[UNK]"))
+    words.normalizer = normalizers.Lowercase()
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.train_from_iterator(
+        texts, trainers.WordLevelTrainer(special_tokens=list(SPECIAL_TOKENS.values()), show_progress=False)
+    )
+    ends = [(token, words.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    words.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=max_length, **SPECIAL_TOKENS)

@@ -1,0 +1,1 @@
+"""Files and datasets in: tables, columns, labels, corpora, splits, injected noise, metrics."""

@@ -1,0 +1,51 @@
+"""The number and the names of a model's classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from transformers import PretrainedConfig
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
+
+
+def class_count(config: PretrainedConfig) -> int:
+    """How many classes the model tells apart."""
+    return int(config.num_labels or 0)
+
+
+def has_default_names(config: PretrainedConfig) -> bool:
+    """Whether the model's classes are still called LABEL_0, LABEL_1, ..."""
+    return config.id2label == {k: f"LABEL_{k}" for k in range(class_count(config))}
+
+
+def ids_by_name(
+    labels: np.ndarray, names: list[str], config: PretrainedConfig, where: str
+) -> tuple[np.ndarray, list[str] | None]:
+    """Ids of a `ClassLabel` -> ids of the model's classes of those names; and the names, where the model has none."""
+    if len(names) != config.num_labels:
+        raise ValueError(
+            f"{where}: {len(names)} classes ({', '.join(names[:10])}), but the model has num_labels={config.num_labels}. "
+            f"Load the model with num_labels={len(names)}."
+        )
+    if has_default_names(config):
+        return labels, names
+    known = ids_of_names(config)
+    if set(names) != set(known):
+        logger.warning(f"{where}: classes {names} are taken for the model's {list(known)} in that order.")
+        return labels, None
+    ids = np.array([known[name] for name in names])
+    return np.where(labels < 0, labels, ids[labels.clip(0)]), None
+
+
+def ids_of_names(config: PretrainedConfig) -> dict[str, int]:
+    """The model's `label2id`, if it leads to each class at most once."""
+    known: dict[str, int] = {name: int(k) for name, k in (config.label2id or {}).items()}
+    names, ids = list((config.id2label or {}).values()), list(known.values())
+    twice = len(set(names)) < len(names) or (len(ids) <= class_count(config) and len(set(ids)) < len(ids))
+    if twice or not set(ids) <= set(range(class_count(config))):
+        raise ValueError(
+            f"label2id={known}, id2label={config.id2label}: expected one name for each of the ids 0 to "
+            f"{class_count(config) - 1}. Load the model with label2id={{name: id}} and id2label={{id: name}}."
+        )
+    return known

@@ -1,0 +1,313 @@
+"""Weakly labeled text from a folder, a file or the Hub -> one `Corpus` with the same four columns in every split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_noisy.common.checks import check_encodable, check_fraction, nearest
+from hf_noisy.data.tables import READERS, Classes, Columns, Table, find_classes, read_json, read_table, table_of_dataset
+from hf_noisy.weak.votes import votes_feature
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+WRENCH_FILES = ("label.json", "train.json", "valid.json", "test.json")
+SPLIT_NAMES = {"train": ("train",), "valid": ("valid", "validation", "dev"), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts with the votes of weak sources; gold labels where they are known, for measuring only."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: (
+        Dataset  # columns: id (str), text (str), weak_labels (list of int, -1 abstains), gold (int, -1 where unknown)
+    )
+    valid: Dataset | None = None  # the same columns; None where the source has no such split
+    test: Dataset | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+
+def load_corpus(
+    source: str | Path | Mapping[str, str | Path],
+    *,
+    text_column: str = "text",
+    label_column: str | None = None,
+    votes_columns: Sequence[str] | None = None,
+    gold_column: str | None = None,
+    config: str | None = None,
+) -> Corpus:
+    """Reads texts, their untrusted labels and, where known, gold labels into one form, whatever form they come in.
+
+    The source is the first of these that fits:
+
+    1. a folder, or a dataset repository on the Hub, in the layout of the WRENCH benchmark: `label.json` maps class id
+       to name; `train.json`, `valid.json` and `test.json` each map a row id to `{"label": gold or null, "data":
+       {"text": ...}, "weak_labels": [a vote a source, -1 abstains]}`. Of the columns only `text_column` applies.
+    2. a `.csv`, `.jsonl`, `.json` (a list of objects) or `.parquet` file, which becomes `train`; a folder with `train`,
+       `valid` and `test` in one of these formats; or a mapping of split name to file.
+    3. the name of any dataset on the Hub that `datasets.load_dataset` reads without running code of the repository.
+
+    In 2 and 3 one untrusted label is one source of votes, several columns are several. An empty cell, None or -1
+    abstains. Classes are named by a ClassLabel, else by the values in order: whole numbers by size, words by spelling.
+    A column `id` is kept, else rows are counted from 0 in each split. What `valid` or `test` lack of the label columns,
+    or any split of gold, counts as empty there.
+
+    Args:
+        source: a path or name. What begins with `.`, `/` or `~`, or ends like a file, is never looked up on the Hub.
+        text_column: the text.
+        label_column: one untrusted label; by default the first of labels, label, label_ids that there is.
+        votes_columns: the untrusted labels of several sources, in place of `label_column`.
+        gold_column: true labels, if there are any.
+        config: of a Hub dataset that has several.
+
+    Raises:
+        FileNotFoundError: no such file, folder or Hub dataset; the one that is missing is named.
+        ValueError: an unknown column, named with the nearest; or a malformed row, named with its file and id.
+
+    Source: the layout is that of WRENCH (Zhang et al., NeurIPS 2021).
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "comments.csv"
+    ...     _ = path.write_text("text,label\\nsee http://a.b,spam\\nlovely song,ham\\nhm,\\n")
+    ...     corpus = load_corpus(path, label_column="label")
+    >>> corpus.class_names, corpus.train["weak_labels"][:]
+    (('ham', 'spam'), [[1], [0], [-1]])
+    """
+    columns = Columns(text_column, label_column, votes_columns, gold_column)
+    if not isinstance(source, str | Path | Mapping) or not source:
+        raise TypeError(f"source={source!r}: expected a path, a name on the Hub, or {{'train': path, ...}}.")
+    if isinstance(source, Mapping):
+        return _plain_corpus("+".join(source), {split: Path(path) for split, path in source.items()}, columns)
+    path = Path(source).expanduser()
+    if path.is_dir() and (path / "label.json").exists():
+        return _wrench_corpus(path.resolve().name, path, text_column)
+    if path.is_dir():
+        return _plain_corpus(path.resolve().name, _split_files(path), columns)
+    if path.is_file():
+        return _plain_corpus(path.stem, {"train": path}, columns)
+    if isinstance(source, Path) or _looks_like_a_path(source):
+        raise FileNotFoundError(f"{str(source)!r}: no such file or folder, seen from {os.getcwd()}. Check the path.")
+    return _hub_corpus(source, columns, config)
+
+
+def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """Sets a random part of the examples aside, for a validation set that carries the same wrong labels as the rest.
+
+    Args:
+        dataset: at least two rows.
+        fraction: of the rows to set aside, rounded, at least one row.
+        seed: of the draw; the same seed and number of rows give the same split.
+
+    Returns:
+        what is left to train on, and what was set aside; each in its former order.
+
+    Raises:
+        ValueError: a fraction outside (0, 1), or fewer than two rows.
+
+    >>> import datasets
+    >>> train, held = hold_out(datasets.Dataset.from_dict({"text": list("abcdefghij")}), fraction=0.2)
+    >>> len(train), len(held)
+    (8, 2)
+    """
+    check_fraction("fraction", fraction, "(0, 1)")
+    rows = len(dataset)
+    if rows < 2:
+        raise ValueError(f"dataset has {rows} rows: expected at least 2 to set one aside.")
+    size = min(max(round(rows * fraction), 1), rows - 1)
+    order = np.random.default_rng(seed).permutation(rows)
+    return dataset.select(np.sort(order[size:])), dataset.select(np.sort(order[:size]))
+
+
+def _wrench_corpus(name: str, folder: Path, text_column: str) -> Corpus:
+    for file in WRENCH_FILES:
+        if not (folder / file).exists():
+            raise FileNotFoundError(f"{folder / file}: missing. Expected {', '.join(WRENCH_FILES)} side by side.")
+    class_names = _wrench_classes(folder / "label.json")
+    train = _wrench_split(folder / "train.json", len(class_names), text_column, sources=None)
+    sources = len(train[0]["weak_labels"])
+    valid, test = (
+        _wrench_split(folder / file, len(class_names), text_column, sources) for file in ("valid.json", "test.json")
+    )
+    return Corpus(name, class_names, train, valid, test)
+
+
+def _wrench_classes(path: Path) -> tuple[str, ...]:
+    names = read_json(path)
+    if not isinstance(names, dict) or len(names) < 2 or set(names) != {str(k) for k in range(len(names))}:
+        raise ValueError(f'{path}: expected {{"0": name, "1": name, ...}} with two classes or more, found {names!r}.')
+    found = tuple(str(names[str(k)]) for k in range(len(names)))
+    return _checked_names(str(path), found)
+
+
+def _checked_names(where: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    for number, name in enumerate(names):
+        if names.index(name) < number:
+            raise ValueError(
+                f"{where}: classes {names.index(name)} and {number} are both {name!r}: expected a name each. Rename one."
+            )
+        check_encodable(f"{where}: the name of class {number}", name)
+    return names
+
+
+def _wrench_split(path: Path, num_classes: int, text_column: str, sources: int | None) -> Dataset:
+    rows = read_json(path)
+    if not isinstance(rows, dict) or not rows:
+        raise ValueError(f"{path}: expected an object of row id -> row, with at least one row.")
+    texts, votes, gold = [], [], []
+    for row_id, row in rows.items():
+        where = f"{path}, row {row_id!r}"
+        text, row_votes, row_gold = _wrench_row(where, row, num_classes, text_column)
+        sources = len(row_votes) if sources is None else sources
+        if len(row_votes) != sources:
+            raise ValueError(
+                f"{where}: {len(row_votes)} weak_labels, where the rows before have {sources}: expected one a source. "
+                "Write -1 where a source abstains."
+            )
+        texts.append(text)
+        votes.append(row_votes)
+        gold.append(row_gold)
+    return _split(list(rows), texts, votes, gold)
+
+
+def _wrench_row(where: str, row: Any, num_classes: int, text_column: str) -> tuple[str, list[int], int]:
+    for key in ("label", "data", "weak_labels"):
+        if not isinstance(row, dict) or key not in row:
+            raise ValueError(f"{where}: has no {key!r}: expected label (null where unknown), data and weak_labels.")
+    data, votes, gold = row["data"], row["weak_labels"], row["label"]
+    text = _checked_text(where, data.get(text_column) if isinstance(data, dict) else None, text_column)
+    if not isinstance(votes, list) or not votes:
+        raise ValueError(f"{where}: weak_labels={votes!r}: expected a list with one vote a source, -1 to abstain.")
+    for source, vote in enumerate(votes):
+        _check_class(f"{where}: the vote of source {source}", vote, num_classes)
+    gold = -1 if gold is None else gold
+    _check_class(f"{where}: the gold label", gold, num_classes)
+    return text, votes, gold
+
+
+def _check_class(what: str, value: Any, num_classes: int) -> None:
+    if type(value) is not int or not -1 <= value < num_classes:
+        raise ValueError(
+            f"{what} is {value!r}: expected a class of label.json, 0 to {num_classes - 1}, or -1 where there is none."
+        )
+
+
+def _plain_corpus(name: str, files: Mapping[str, Path], columns: Columns) -> Corpus:
+    for split in files:
+        if split not in SPLIT_NAMES:
+            raise ValueError(f"split {split!r}: unknown. {nearest(split, SPLIT_NAMES)}")
+    if "train" not in files:
+        raise ValueError(f"no split 'train' among {list(files)}: expected at least that one.")
+    return _corpus_of_tables(name, {split: read_table(path) for split, path in files.items()}, columns)
+
+
+def _split_files(folder: Path) -> dict[str, Path]:
+    files = {}
+    for split, names in SPLIT_NAMES.items():
+        found = [path for name in names for ending in READERS if (path := folder / f"{name}{ending}").exists()]
+        if len(found) > 1:
+            raise ValueError(f"{folder}: both {found[0].name} and {found[1].name}: expected one file a split.")
+        if found:
+            files[split] = found[0]
+    if "train" not in files:
+        raise FileNotFoundError(
+            f"{folder}: neither label.json (the WRENCH layout) nor train{', train'.join(READERS)}. "
+            f"Found: {', '.join(sorted(path.name for path in folder.iterdir())[:10]) or 'nothing'}."
+        )
+    return files
+
+
+def _corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns) -> Corpus:
+    sources = columns.check(tables)
+    classes = find_classes(list(tables.values()), [*sources, *([columns.gold] if columns.gold is not None else [])])
+    _checked_names(tables["train"].where, classes.names)
+    splits = {split: _split_of_table(table, columns, sources, classes) for split, table in tables.items()}
+    return Corpus(name, classes.names, splits["train"], splits.get("valid"), splits.get("test"))
+
+
+def _split_of_table(table: Table, columns: Columns, sources: Sequence[str], classes: Classes) -> Dataset:
+    if table.rows == 0:
+        raise ValueError(f"{table.where}: has 0 rows: expected at least one.")
+    texts = [
+        _checked_text(table.row(number), text, columns.text) for number, text in enumerate(table.column(columns.text))
+    ]
+    votes = [classes.encode(table, source) for source in sources]
+    gold = [-1] * table.rows if columns.gold is None else classes.encode(table, columns.gold)
+    return _split(table.ids, texts, [list(row) for row in zip(*votes, strict=True)], gold)
+
+
+def _looks_like_a_path(source: str) -> bool:
+    return source.startswith((os.sep, ".", "~")) or Path(source).suffix.lower() in READERS or source.endswith(os.sep)
+
+
+def _hub_corpus(name: str, columns: Columns, config: str | None) -> Corpus:
+    folder = _wrench_repository(name)
+    if folder is not None:
+        return _wrench_corpus(name, folder, columns.text)
+    return _corpus_of_tables(name, dict(_hub_tables(name, config)), columns)
+
+
+def _wrench_repository(name: str) -> Path | None:
+    """The snapshot of a repository in the WRENCH layout; None where the repository has another."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
+
+    try:
+        hf_hub_download(name, "label.json", repo_type="dataset")
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise _nowhere(name) from error
+    except EntryNotFoundError:  # also where we are offline and it was never downloaded: load_dataset has its own cache
+        return None
+    return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(WRENCH_FILES)))
+
+
+def _hub_tables(name: str, config: str | None) -> Iterator[tuple[str, Table]]:
+    import datasets
+
+    try:
+        splits = datasets.load_dataset(name, config)
+    except (ConnectionError, FileNotFoundError) as error:
+        raise _nowhere(name) from error
+    for split, names in SPLIT_NAMES.items():
+        found = next((known for known in names if known in splits), None)
+        if found is not None:
+            yield split, table_of_dataset(f"{name}, split {found}", splits[found])
+        elif split == "train":
+            raise ValueError(f"{name}: no split 'train'. {nearest('train', splits)}")
+
+
+def _nowhere(name: str) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{name!r}: no such file or folder, seen from {os.getcwd()}, and no such dataset within reach on the Hub. "
+        "Check the name and the connection, or log in with `hf auth login` where the dataset is private."
+    )
+
+
+def _checked_text(where: str, text: Any, column: str) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_column.")
+    return check_encodable(f"{where}: {column}", text)
+
+
+def _split(ids: list[str], texts: list[str], votes: list[list[int]], gold: list[int]) -> Dataset:
+    from datasets import Dataset, Features, Value
+
+    return Dataset.from_dict(
+        {"id": ids, "text": texts, "weak_labels": votes, "gold": gold},
+        features=Features(
+            {"id": Value("string"), "text": Value("string"), "weak_labels": votes_feature(), "gold": Value("int64")}
+        ),
+    )

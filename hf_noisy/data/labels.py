@@ -1,0 +1,190 @@
+"""A dataset with checked labels, and with row numbers where it is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import torch
+from transformers import PretrainedConfig
+from transformers.utils import logging
+
+from hf_noisy.common.checks import nearest
+from hf_noisy.data.class_names import class_count, ids_by_name
+from hf_noisy.data.columns import INDEX, LABEL_COLUMNS, columns_of
+from hf_noisy.data.label_encoding import encode_labels, has_label
+from hf_noisy.data.label_reading import read_column
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A dataset whose `labels` are checked, and those labels in one array."""
+
+    dataset: Any  # yields dictionaries with `labels` (and `index`)
+    labels: np.ndarray  # (rows,) int64, -100 abstains; or (rows, classes) float32, zero rows abstain
+    class_names: list[str] | None  # where the labels brought names and the model has none of its own
+
+    @property
+    def covered(self) -> np.ndarray:
+        """(rows,) True where the row has a label."""
+        return has_label(self.labels)
+
+    def check_covered(self, where: str) -> None:
+        """Refuse to train where no row has a label."""
+        if not self.covered.any():
+            raise ValueError(
+                f"{where}: all {len(self.labels)} rows abstain: expected at least one label. Check the labeling functions "
+                "or the label column."
+            )
+
+
+def check_rows(dataset: Any, *, where: str) -> None:
+    """Refuse what is no table of rows with a length.
+
+    Raises:
+        TypeError: a stream, a name, several splits, a dictionary of columns, a data frame, a generator.
+    """
+    if isinstance(dataset, datasets.IterableDataset | torch.utils.data.IterableDataset):
+        raise TypeError(
+            f"{where} is a stream: its rows have no number, so nothing can be remembered of them. "
+            "Load it with streaming=False."
+        )
+    kind, fix = type(dataset).__name__, "Pass a datasets.Dataset, or a list of dictionaries."
+    if isinstance(dataset, str | Path):
+        kind, fix = repr(str(dataset)), "Load it with datasets.load_dataset or hf_noisy.load_corpus."
+    elif isinstance(dataset, datasets.DatasetDict):
+        kind, fix = f"a DatasetDict of {', '.join(dataset)}", "Pass one split: datasets['train']."
+    elif isinstance(dataset, Mapping):
+        kind, fix = f"a dictionary of {', '.join(map(str, dataset))}", "Pass datasets.Dataset.from_dict(...) of it."
+    elif hasattr(dataset, "iloc"):
+        kind, fix = f"a {kind}", "Pass datasets.Dataset.from_pandas(...) of it."
+    elif hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):
+        return
+    raise TypeError(f"{where} is {kind}: expected rows that have a number and a length. {fix}")
+
+
+def label_dataset(
+    dataset: Any, config: PretrainedConfig, *, where: str, with_index: bool, number_names: bool | None = None
+) -> Labelled:
+    """Check and encode the labels of `dataset`; with `with_index` each row also carries its row number.
+
+    The dataset itself is not changed: a `datasets.Dataset` gets new columns in a copy that shares its data, any other
+    is wrapped.
+
+    Args:
+        dataset: a `datasets.Dataset`, or anything with a length whose items are dictionaries.
+        config: of the model; gives the number and the names of classes.
+        where: what the dataset is called in errors.
+        with_index: add the column `index`; a column of that name which is there already is replaced in the copy.
+        number_names: whether class names that the model does not know are numbered in order; None is `with_index`.
+
+    Raises:
+        ValueError, TypeError: streaming, empty, no label column, or a label that `encode_labels` refuses.
+    """
+    check_rows(dataset, where=where)
+    if len(dataset) == 0:
+        raise ValueError(f"{where} is empty: expected at least one row. Check the split's name and your filters.")
+    columns = columns_of(dataset)
+    column = next((name for name in LABEL_COLUMNS if name in columns), None)
+    if column is None:
+        raise ValueError(
+            f"{where} has no label column: expected one of {', '.join(LABEL_COLUMNS)}, found {', '.join(columns)}. Rename "
+            f"yours with dataset.rename_column(..., 'labels'); from votes, make them with hf_noisy.labels_from_votes."
+        )
+    values = read_column(dataset, column, class_count(config), where)
+    labels, names = encode_labels(
+        values, config, where=where, number_names=with_index if number_names is None else number_names
+    )
+    if isinstance(dataset, datasets.Dataset) and isinstance(dataset.features[column], datasets.ClassLabel):
+        labels, names = ids_by_name(labels, dataset.features[column].names, config, where)
+    if with_index:
+        _say_what_is_odd(labels, column, columns, class_count(config), where)
+    return Labelled(_with_labels(dataset, labels, with_index), labels, names)
+
+
+def _say_what_is_odd(labels: np.ndarray, column: str, columns: Sequence[str], classes: int, where: str) -> None:
+    """Of labels that can be trained on, but are seldom meant so."""
+    others = [name for name in LABEL_COLUMNS if name in columns and name != column]
+    if others:
+        logger.warning(f"{where} has columns {column!r} and {others[0]!r}: the labels are those of {column!r}.")
+    shares = np.bincount(labels[labels >= 0], minlength=classes) if labels.ndim == 1 else labels.sum(0)
+    absent = np.flatnonzero(shares == 0).tolist()
+    if classes - len(absent) == 1:
+        logger.warning(f"{where}: all labels are of one class. -1 abstains here: if it is a class of yours, recode it.")
+    elif absent and classes > len(absent):
+        logger.warning(
+            f"{where}: no row is of class {', '.join(map(str, absent[:10]))}{', ...' * (len(absent) > 10)}, which the model "
+            f"has ({classes} classes). Check num_labels, or how classes are numbered."
+        )
+
+
+def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> Any:
+    """An evaluation set with its labels checked and encoded; one without labels as it is. For streams: `hf_noisy.trainer.streaming`."""
+    check_rows(dataset, where=where)
+    if isinstance(dataset, datasets.Dataset) and INDEX in dataset.column_names:
+        dataset = dataset.remove_columns(INDEX)  # the user's own; kept, it would be taken for a row number
+    if len(dataset) and not set(LABEL_COLUMNS) & set(columns_of(dataset)):
+        return dataset
+    return label_dataset(dataset, config, where=where, with_index=False).dataset
+
+
+def read_gold(dataset: Any, column: str, config: PretrainedConfig, *, where: str = "train_dataset") -> np.ndarray:
+    """(rows,) int64 classes of `column`, negative where unknown, as `encode_labels` reads them.
+
+    Raises:
+        ValueError: no such column, or what `encode_labels` raises.
+    """
+    columns = columns_of(dataset)
+    if column not in columns:
+        raise ValueError(f"gold_column={column!r}: {where} has no such column. {nearest(column, columns)}")
+    where = f"{where}, column {column!r}"
+    values = read_column(dataset, column, class_count(config), where)
+    if values.ndim != 1:
+        raise ValueError(
+            f"{where}, row 0: holds {values[0].tolist()}: expected one class a row. Write -1 where it is unknown."
+        )
+    return encode_labels(values, config, where=where, number_names=False)[0]
+
+
+def _with_labels(dataset: Any, labels: np.ndarray, with_index: bool) -> Any:
+    if not isinstance(dataset, datasets.Dataset) or dataset.format["type"] == "custom":
+        return _LabelledRows(dataset, labels, with_index)
+    shown = dataset.format["columns"]  # what the user's format shows; the rest stays hidden
+    dataset = dataset.with_format(dataset.format["type"], **dataset.format["format_kwargs"]).select_columns(shown)
+    columns: dict[str, np.ndarray] = {"labels": labels}
+    if with_index:
+        columns[INDEX] = np.arange(len(labels))
+    dataset = dataset.remove_columns(sorted({*LABEL_COLUMNS, *columns} & set(dataset.column_names)))
+    for name, column in columns.items():
+        dataset = dataset.add_column(name, column if column.ndim == 1 else _soft_column(column))
+    return dataset
+
+
+def _soft_column(labels: np.ndarray) -> pa.Array:
+    """(rows, classes) as a column of lists, without a Python object a row."""
+    offsets = np.arange(0, labels.size + 1, labels.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, labels.ravel())
+
+
+class _LabelledRows(torch.utils.data.Dataset[Any]):
+    """Any list-like dataset with checked labels and row numbers in its items."""
+
+    def __init__(self, rows: Any, labels: np.ndarray, with_index: bool) -> None:
+        self.rows, self.labels, self.with_index = rows, labels, with_index
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        item = {name: value for name, value in self.rows[row].items() if name not in LABEL_COLUMNS}
+        item["labels"] = self.labels[row].tolist()
+        if self.with_index:
+            item[INDEX] = row
+        return item

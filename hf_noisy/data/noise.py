@@ -1,0 +1,307 @@
+"""Known wrong labels put into clean ones, so that an experiment can tell what a method made of them.
+
+Below, K is the number of classes and `labels` are (rows,) class ids; -1 and -100 abstain and stay as they are. The same
+arguments and seed give the same labels, whatever else was drawn before; no argument is modified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hf_noisy.common.checks import check_fraction
+from hf_noisy.data.distributions import check_distributions, check_table
+
+_ABSTAINED = (-1, -100)
+_STREAM = 0x6E6F697365  # a caller may draw the clean labels with the same seed, and the flips must not follow them
+_FLIP_RATE_DEVIATION = 0.1  # the standard deviation of an example's flip rate, Xia et al., Algorithm 2
+
+
+@dataclass(frozen=True, eq=False)  # whether arrays are equal has no one answer
+class NoisyLabels:
+    """Each example's label after the noise, and what the noise really did."""
+
+    labels: np.ndarray  # (rows,) int64
+    transition: np.ndarray  # (classes, classes) float64; [i, j] the share of rows of class i that became j
+    changed: np.ndarray  # (rows,) bool, True where the label is now wrong
+
+    @property
+    def rate(self) -> float:
+        """The share of labelled rows whose label was changed; 0 if no row has a label."""
+        labelled = np.count_nonzero(self.labels >= 0)
+        return float(self.changed.sum() / labelled) if labelled else 0.0
+
+
+def symmetric(
+    labels: ArrayLike, rate: float, num_classes: int, *, seed: int = 0, may_return_true: bool = False
+) -> NoisyLabels:
+    """Gives each example, with probability `rate`, a class drawn uniformly.
+
+    Papers mean two things by a symmetric rate, so say which one a table uses. By default the draw is among the K - 1
+    other classes, and `rate` of the labels become wrong (Han et al., "Co-teaching", NeurIPS 2018). With
+    `may_return_true` it is among all K, the true one included, and only rate * (K - 1) / K become wrong (Zhang et al.,
+    ICLR 2017; Li et al., "DivideMix", ICLR 2020): of two classes at 0.5, a quarter.
+
+    Args:
+        labels: (rows,) class ids; -1 or -100 abstains.
+        rate: in [0, 1), the share of labels that are drawn anew.
+        num_classes: K, at least 2.
+        seed: same seed, same flips.
+        may_return_true: whether the draw may give the true class back.
+
+    Raises:
+        ValueError, TypeError: an argument outside its domain, with the row where there is one.
+
+    The easiest noise: while the wrong labels of a class are fewer than its right ones they have no pattern to learn.
+    Report `pair` or `instance_dependent` noise next to it.
+
+    >>> noisy = symmetric([0, 1, 2, 0, 1, 2, -1, 0], 0.5, 3)
+    >>> noisy.labels
+    array([ 0,  2,  1,  1,  1,  0, -1,  2])
+    >>> round(noisy.rate, 3)
+    0.714
+    """
+    classes = checked_classes(num_classes)
+    other = check_fraction("rate", rate, "[0, 1)") / (classes if may_return_true else classes - 1)
+    transition = np.full((classes, classes), other)
+    np.fill_diagonal(transition, 1 - other * (classes - 1))
+    return _by_class(labels, transition, seed)
+
+
+def pair(labels: ArrayLike, rate: float, num_classes: int, *, seed: int = 0) -> NoisyLabels:
+    """Gives each example of class k, with probability `rate`, the class k + 1 (the last class becomes 0).
+
+    Source: "pair flipping" of Han et al., "Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy
+    Labels", NeurIPS 2018.
+
+    Args:
+        labels: (rows,) class ids; -1 or -100 abstains.
+        rate: in [0, 1), the share of labels that become wrong. Above 0.5 most labels of every class are the same
+            wrong one, and no method can tell which is right without clean data.
+        num_classes: K, at least 2. With two classes this is `symmetric`.
+        seed: same seed, same flips.
+
+    Raises:
+        ValueError, TypeError: an argument outside its domain, with the row where there is one.
+
+    Harder than `symmetric` at the same rate, since all mistakes of a class agree.
+
+    >>> pair([0, 1, 2, 0, 1, 2, -1, 0], 0.4, 3).labels
+    array([ 0,  2,  0,  0,  1,  0, -1,  1])
+    """
+    classes, rate = checked_classes(num_classes), check_fraction("rate", rate, "[0, 1)")
+    stay = np.eye(classes)
+    return _by_class(labels, (1 - rate) * stay + rate * np.roll(stay, 1, axis=1), seed)
+
+
+def asymmetric(labels: ArrayLike, transition: ArrayLike, *, seed: int = 0) -> NoisyLabels:
+    """Gives each example of class i the class j with probability `transition[i, j]`.
+
+    Source: class-conditional noise as in Patrini et al., "Making Deep Neural Networks Robust to Label Noise: a Loss
+    Correction Approach", CVPR 2017.
+
+    Args:
+        labels: (rows,) class ids; -1 or -100 abstains.
+        transition: (K, K) probabilities; every row sums to 1 within 1e-6.
+        seed: same seed, same flips.
+
+    Raises:
+        ValueError, TypeError: a matrix that is no such thing, or a label without a row in it.
+
+    Prefer it where you know which classes people confuse: a confusion matrix of annotators makes realistic noise.
+
+    >>> asymmetric([0, 0, 0, 0, 1, 1, 1, 1], [[0.5, 0.5], [0, 1]]).transition
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+    return _by_class(labels, checked_transition(transition), seed)
+
+
+def instance_dependent(
+    labels: ArrayLike, rate: float, features: ArrayLike, num_classes: int, *, seed: int = 0
+) -> NoisyLabels:
+    """Gives each example, at a flip rate of its own, a wrong class that its features favour.
+
+    Source: Xia et al., "Part-dependent Label Noise: Towards Instance-dependent Label Noise", NeurIPS 2020, Algorithm 2.
+    Example i flips with probability q_i ~ N(rate, 0.1^2) truncated to [0, 1]; the wrong class is drawn from
+    softmax(x_i W_y), true class y left out, where W_y (dim, K) is standard normal, one for each true class. The W_y
+    depend on nothing but the seed, dim and K.
+
+    Args:
+        labels: (rows,) class ids; -1 or -100 abstains.
+        rate: in [0, 1), the mean of the normal. 0 changes nothing; else a rate below 0.2 makes more wrong labels than
+            it says, since the normal is cut at 0: 0.1 makes 0.13. A rate above 0.8 makes fewer. Report
+            `NoisyLabels.rate`.
+        features: (rows, dim) finite numbers, such as sentence embeddings; standardised here, column by column.
+        num_classes: K, at least 2. With two classes the wrong class is the other one, and features decide nothing.
+        seed: same seed, same flips.
+
+    Raises:
+        ValueError, TypeError: an argument outside its domain, with the row where there is one.
+
+    Prefer it to test a method against mistakes that a model can learn from the text. `weak_model` makes mistakes on the
+    examples that are hard.
+
+    >>> instance_dependent([0, 1, 2, 0], 0.5, [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]], 3).labels
+    array([0, 2, 2, 0])
+    """
+    classes, rate = checked_classes(num_classes), check_fraction("rate", rate, "[0, 1)")
+    clean = _checked_labels(labels, classes)
+    table = check_table("features", features)
+    _check_rows("features", table, len(clean))
+    table = _standardized(table)
+    for_classes, for_rows = _generator(seed).spawn(2)
+    flip_rates = _flip_rates(for_rows, rate, len(clean))
+    uniform, noisy = for_rows.random(len(clean)), clean.copy()
+    for true_class in range(classes):
+        projection = for_classes.standard_normal((table.shape[1], classes))
+        rows = np.flatnonzero(clean == true_class)
+        probabilities = _flip_probabilities(table[rows] @ projection, true_class, flip_rates[rows])
+        noisy[rows] = _drawn(probabilities, uniform[rows])
+    return _result(clean, noisy, classes)
+
+
+def weak_model(labels: ArrayLike, rate: float, probabilities: ArrayLike, *, seed: int = 0) -> NoisyLabels:
+    """Gives the examples on which a weak model is most tempted by a wrong class that very class.
+
+    Source: Chen et al., "Beyond Class-Conditional Assumption: A Primary Attempt to Combat Instance-Dependent Label
+    Noise", AAAI 2021. There the probabilities are a network's on its training examples, averaged over its epochs.
+
+    Args:
+        labels: (rows,) class ids; -1 or -100 abstains.
+        rate: in [0, 1); exactly round(rate * labelled rows) labels become wrong.
+        probabilities: (rows, K) of the weak model; every row sums to 1 within 0.001, as half precision gives them.
+        seed: breaks ties, among rows and among classes, at random; without ties it changes nothing.
+
+    Raises:
+        ValueError, TypeError: an argument outside its domain, with the row where there is one.
+
+    Prefer it to test a method where wrong labels look like hard right ones: low-loss selection and robust losses tell
+    the two apart by the loss. Take another model's probabilities than those of the model under test, or the noise is
+    made to its measure.
+
+    >>> weak_model([0, 0, 1, 1], 0.5, [[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.0, 1.0]]).labels
+    array([0, 1, 0, 1])
+    """
+    rate = check_fraction("rate", rate, "[0, 1)")
+    table = check_table("probabilities", probabilities)
+    classes = checked_classes(table.shape[1], "columns of probabilities")
+    clean = _checked_labels(labels, classes)
+    _check_rows("probabilities", table, len(clean))
+    check_distributions("probabilities", table, tolerance=1e-3)
+    labelled, generator = np.flatnonzero(clean >= 0), _generator(seed)
+    wrong = table[labelled]
+    wrong[np.arange(len(labelled)), clean[labelled]] = -1
+    temptation = wrong.max(-1)
+    hardest = np.lexsort((generator.random(len(labelled)), -temptation))[: round(rate * len(labelled))]
+    most_tempting = (wrong[hardest] == temptation[hardest, None]).astype(float)
+    noisy = clean.copy()
+    noisy[labelled[hardest]] = _drawn(most_tempting, generator.random(len(hardest)))
+    return _result(clean, noisy, classes)
+
+
+def _by_class(labels: ArrayLike, transition: np.ndarray, seed: int) -> NoisyLabels:
+    """Each label drawn from its class's row of `transition`."""
+    clean = _checked_labels(labels, len(transition))
+    uniform, noisy = _generator(seed).random(len(clean)), clean.copy()
+    for true_class, probabilities in enumerate(transition):
+        rows = np.flatnonzero(clean == true_class)
+        noisy[rows] = _drawn(probabilities, uniform[rows])
+    return _result(clean, noisy, len(transition))
+
+
+def _drawn(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """(..., classes) proportions and (rows,) numbers in [0, 1) -> (rows,) classes, never one of proportion 0."""
+    cumulated = probabilities.cumsum(-1)
+    return (uniform[:, None] >= cumulated / cumulated[..., -1:]).sum(-1)
+
+
+def _result(clean: np.ndarray, noisy: np.ndarray, classes: int) -> NoisyLabels:
+    """The noisy labels with their counted transition; a class without rows has the row of no noise."""
+    labelled = clean >= 0
+    pairs = clean[labelled] * classes + noisy[labelled]
+    counts = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(float)
+    totals = counts.sum(-1, keepdims=True)
+    transition = np.where(totals > 0, counts / np.maximum(totals, 1), np.eye(classes))
+    return NoisyLabels(noisy, transition, clean != noisy)
+
+
+def _flip_rates(generator: np.random.Generator, rate: float, rows: int) -> np.ndarray:
+    """(rows,) draws of the normal around `rate`, truncated to [0, 1]; all 0 where the caller asks for no noise."""
+    if rate == 0:
+        return np.zeros(rows)
+    rates = generator.normal(rate, _FLIP_RATE_DEVIATION, rows)
+    while (outside := (rates < 0) | (rates > 1)).any():
+        rates[outside] = generator.normal(rate, _FLIP_RATE_DEVIATION, np.count_nonzero(outside))
+    return rates
+
+
+def _flip_probabilities(scores: np.ndarray, true_class: int, flip_rates: np.ndarray) -> np.ndarray:
+    """(rows, classes) scores -> probabilities: the true class keeps 1 - q, the others share q by softmax."""
+    scores = np.where(np.arange(scores.shape[-1]) == true_class, -np.inf, scores)
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    probabilities = flip_rates[:, None] * shares / shares.sum(-1, keepdims=True)
+    probabilities[:, true_class] = 1 - flip_rates
+    return probabilities
+
+
+def _standardized(features: np.ndarray) -> np.ndarray:
+    """Columns of mean 0 and deviation 1; a constant column is 0, though rounding may give it a deviation."""
+    if len(features) == 0:
+        return features
+    varies = np.ptp(features, axis=0) > 0
+    return (features - features.mean(0)) * varies / np.where(varies, features.std(0), 1)
+
+
+def _generator(seed: int) -> np.random.Generator:
+    """A generator of this seed; None is refused, since it would draw other labels in every process and run."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise TypeError(f"seed={seed!r}: expected an integer, got {type(seed).__name__}. Did you mean seed=0?")
+    if seed < 0:
+        raise ValueError(f"seed={seed}: expected an integer of at least 0. Did you mean seed={-seed}?")
+    return np.random.default_rng((int(seed), _STREAM))
+
+
+def checked_classes(num_classes: int, name: str = "num_classes") -> int:
+    if isinstance(num_classes, bool) or not isinstance(num_classes, Integral):
+        raise TypeError(f"{name}={num_classes!r}: expected an integer of at least 2, got {type(num_classes).__name__}.")
+    if num_classes < 2:
+        raise ValueError(f"{name}={num_classes}: expected at least 2. A label can be wrong only if there is another.")
+    return int(num_classes)
+
+
+def _checked_labels(labels: ArrayLike, classes: int) -> np.ndarray:
+    """(rows,) int64, each a class or abstained; else an error that names the row."""
+    try:
+        found = np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(f"labels: expected (rows,) class ids, got {labels!r}. Give one class id a row.") from error
+    if found.ndim != 1:
+        raise ValueError(f"labels of shape {found.shape}: expected (rows,) class ids. Take argmax(-1) of soft labels.")
+    if len(found) and found.dtype.kind not in "iu":
+        raise TypeError(f"labels of type {found.dtype}: expected integers. Convert them to class ids first.")
+    bad = np.flatnonzero((found >= classes) | ((found < 0) & ~np.isin(found, _ABSTAINED)))
+    if len(bad):
+        raise ValueError(
+            f"labels[{bad[0]}]={found[bad[0]]}: expected a class in [0, {classes}), or -1 or -100 where the row has no "
+            "label. Mend the label, or give the noise as many classes as the data has."
+        )
+    return found.astype(np.int64)
+
+
+def _check_rows(name: str, table: np.ndarray, rows: int) -> None:
+    """Raise unless `table` has one row for each label."""
+    if len(table) != rows:
+        raise ValueError(f"{name} has {len(table)} rows: expected {rows}, one for each label, abstained ones included.")
+
+
+def checked_transition(transition: ArrayLike) -> np.ndarray:
+    found = check_table("transition", transition)
+    if len(found) != found.shape[1]:
+        raise ValueError(f"transition of shape {found.shape}: expected (classes, classes), a row for each true class.")
+    checked_classes(len(found), "rows of transition")
+    check_distributions("transition", found, tolerance=1e-6)
+    return found

@@ -1,0 +1,1 @@
+"""Inference of the true classes from labels, votes and text features."""

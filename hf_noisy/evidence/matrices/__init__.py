@@ -1,0 +1,1 @@
+"""Transition matrices P(given label | true class) and their estimators."""

@@ -1,0 +1,178 @@
+"""HOC: how often a row and its nearest neighbours are given the same labels, and the matrix that explains it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, interval, resampled
+from hf_noisy.evidence.matrices.inputs import check_classes, check_features, check_labels
+from hf_noisy.evidence.matrices.matrices import noise_rate
+
+_STEPS = 600  # of Adam from the start
+_AGAIN = 25  # of Adam from the solution, for a resample
+_BLOCK = 1000  # rows whose similarities are held at once
+_NUMBERS = 2_000_000  # triples' shares that are held at once, over resamples
+
+
+def neighbours(
+    features: ArrayLike,
+    labels: ArrayLike,
+    *,
+    classes: int | None = None,
+    steps: int = _STEPS,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> NoiseEstimate:
+    """Counts the labels of each row and its two nearest neighbours, and finds T and prior that explain the counts.
+
+    If a row and its neighbours share their true class, their labels are three draws from one row of T, so
+
+        P(j) = sum_i prior_i T_ij,  P(j, k) = sum_i prior_i T_ij T_ik,  P(j, k, l) = sum_i prior_i T_ij T_ik T_il.
+
+    Squared differences to the counted shares are made small by Adam over logits of T and of the prior, and the true
+    classes named so that the diagonal is largest. Neighbours are nearest by cosine. Of rows with equal vectors only the first is used: a rule or a person gives copies of a text one
+    label, and their agreement says nothing of how often it is right.
+
+    Source: Zhu et al., "Clusterability as an Alternative to Anchor Points When Learning with Noisy Labels" (HOC), ICML
+    2021. There the neighbours are found among random parts of the rows, many times; here once among all.
+
+    Args:
+        features: (rows, width) of a frozen encoder, which never saw the labels.
+        labels: (rows,) class ids; negative where a row has none, and is left out.
+        classes: how many there are; by default one more than the largest label.
+        steps: of Adam.
+        resamples: of the rows, for the interval; each row keeps its neighbours, and T takes some steps from the one
+            found.
+        seed: of the resamples; the fit itself draws nothing.
+
+    Raises:
+        ValueError, TypeError: bad features or labels; fewer than three different rows.
+
+    Needs no model of the labels, but neighbours of one class: where the classes overlap it calls the overlap noise, and
+    the rate comes out too high. Its time grows with the square of the rows.
+    """
+    every = np.asarray(labels)
+    vectors = check_features(features, len(every))
+    found = check_labels(every, len(vectors), "features")
+    vectors, found = vectors[found >= 0], found[found >= 0]
+    size = int(found.max(initial=0)) + 1 if classes is None else classes
+    check_classes(found, max(size, 2))
+    if steps < 1:
+        raise ValueError(f"steps={steps}: expected at least 1.")
+    triples = label_triples(vectors, found)
+    draws = list(resampled(len(triples), resamples, seed))
+    wanted = torch.as_tensor(triple_shares(triples, np.ones(len(triples)), size))
+    logits, prior_logits = _fit(wanted[None], *_start(size), steps, learning_rate=0.1)
+    rates: list[float] = []
+    at_once = max(1, _NUMBERS // size**3)
+    for begin in range(0, resamples, at_once):
+        part = draws[begin : begin + at_once]
+        shares = torch.as_tensor(np.stack([triple_shares(triples, weights, size) for weights in part]))
+        starts = (logits.expand(len(part), -1, -1), prior_logits.expand(len(part), -1))
+        rates += [noise_rate(*pair) for pair in _solutions(*_fit(shares, *starts, _AGAIN, learning_rate=0.03))]
+    ((matrix, prior),) = _solutions(logits, prior_logits)
+    rate = noise_rate(matrix, prior)
+    return NoiseEstimate(matrix, prior, rate, *interval(np.array(rates), rate))
+
+
+def label_triples(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(different rows, 3) labels of a row and of its two nearest rows, by cosine.
+
+    Raises:
+        ValueError: fewer than three different rows.
+
+    >>> angles = np.array([0, 10, 25, 0, 90]) * np.pi / 180
+    >>> label_triples(np.stack([np.cos(angles), np.sin(angles)], 1), np.array([0, 1, 2, 3, 4]))
+    array([[0, 1, 2],
+           [1, 0, 2],
+           [2, 1, 0],
+           [4, 2, 1]])
+    """
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    units = (features / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    _, first = np.unique(units.round(5), axis=0, return_index=True)
+    first = np.sort(first)
+    if len(first) < 3:
+        raise ValueError(f"features hold {len(first)} different rows: expected at least 3, a row and two neighbours.")
+    units, labels = units[first], labels[first]
+    nearest = np.empty((len(units), 2), dtype=np.int64)
+    for begin in range(0, len(units), _BLOCK):
+        rows = np.arange(begin, min(begin + _BLOCK, len(units)))
+        likeness = units[rows] @ units.T
+        likeness[rows - begin, rows] = -np.inf  # no row is its own neighbour
+        for place in range(2):
+            nearest[rows, place] = likeness.argmax(1)
+            likeness[rows - begin, nearest[rows, place]] = -np.inf
+    return np.concatenate([labels[:, None], labels[nearest]], 1)
+
+
+def triple_shares(triples: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
+    """(classes, classes, classes) the share of rows with each triple of labels, in its order."""
+    places = np.ravel_multi_index(tuple(triples.T), (classes,) * 3)
+    return np.bincount(places, weights, minlength=classes**3).reshape((classes,) * 3) / weights.sum()
+
+
+def consensus(matrix: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The shares of labels, pairs and triples that T (n, K, K) and prior (n, K) lead to: (n, K), (n, K, K), (n, K, K, K).
+
+    >>> first, second, _ = consensus(torch.tensor([[[0.8, 0.2], [0.2, 0.8]]]), torch.tensor([[0.5, 0.5]]))
+    >>> second
+    tensor([[[0.3400, 0.1600],
+             [0.1600, 0.3400]]])
+    """
+    joint = prior[..., None] * matrix
+    pairs = matrix[..., :, :, None] * matrix[..., :, None, :]  # (n, K true, K, K)
+    count, classes = matrix.shape[:2]
+    second = (prior[..., None, None] * pairs).sum(1)
+    third = torch.bmm(joint.transpose(1, 2), pairs.reshape(count, classes, classes**2))
+    return joint.sum(1), second, third.reshape(count, classes, classes, classes)
+
+
+def _start(classes: int) -> tuple[Tensor, Tensor]:
+    """Logits of a matrix with 0.8 on its diagonal, and of equal classes."""
+    return (
+        float(np.log(4 * (classes - 1))) * torch.eye(classes, dtype=torch.float64)[None],
+        torch.zeros(1, classes, dtype=torch.float64),
+    )
+
+
+def named(matrix: np.ndarray, prior: np.ndarray) -> Solution:
+    """The same solution, its true classes named so that the diagonal of the matrix is as large as can be.
+
+    The counts say which rows of T there are, not which of them belongs to which class.
+
+    >>> named(np.array([[0.4, 0.6], [0.9, 0.1]]), np.array([0.3, 0.7]))
+    (array([[0.9, 0.1],
+           [0.4, 0.6]]), array([0.7, 0.3]))
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    rows, classes = linear_sum_assignment(-matrix)
+    order = rows[np.argsort(classes)]
+    return matrix[order], prior[order]
+
+
+def _solutions(logits: Tensor, prior_logits: Tensor) -> list[Solution]:
+    matrices, priors = torch.softmax(logits, -1).numpy(), torch.softmax(prior_logits, -1).numpy()
+    return [named(*pair) for pair in zip(matrices, priors, strict=True)]
+
+
+def _fit(
+    shares: Tensor, logits: Tensor, prior_logits: Tensor, steps: int, learning_rate: float
+) -> tuple[Tensor, Tensor]:
+    """The logits after some steps towards the triples' shares (n, K, K, K), n problems at once."""
+    wanted = (shares.sum((2, 3)), (shares.sum(3) + shares.sum(2)) / 2, shares)  # two neighbours, two pairs
+    parameters = [logits.clone().requires_grad_(), prior_logits.clone().requires_grad_()]
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
+    for _ in range(steps):
+        found = consensus(torch.softmax(parameters[0], -1), torch.softmax(parameters[1], -1))
+        apart = [(ours - theirs).square().sum() for ours, theirs in zip(found, wanted, strict=True)]
+        scale = float(shares.shape[-1])  # a share of one, two and three labels is as small as 1 / K, 1 / K^2, 1 / K^3
+        loss = apart[0] * scale + apart[1] * scale**2 + apart[2] * scale**3
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return parameters[0].detach(), parameters[1].detach()

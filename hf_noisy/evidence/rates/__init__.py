@@ -1,0 +1,1 @@
+"""How many labels are wrong, and of what kind the noise is."""

@@ -1,0 +1,1 @@
+"""What rules (labeling functions) leave behind in texts and votes."""

@@ -1,0 +1,155 @@
+"""Folds by rule: each example is judged by a head that never saw a row on which a rule that voted on it voted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from hf_noisy.data.label_encoding import one_hot
+from hf_noisy.evidence.features.frozen import INVERSE_PENALTIES, logistic_probabilities
+from hf_noisy.evidence.matrices.inputs import check_features, standardized
+from hf_noisy.weak.votes import check_votes
+
+_HEADS = 32  # sets of rules share them where there are more
+_FEWEST = 5  # rows of a class, or it is not learned
+_MOST = 5000  # rows that a head learns from
+
+
+def judge_by_other_rules(
+    vectors: ArrayLike, labels: ArrayLike, votes: np.ndarray, classes: int, seed: int = 0
+) -> np.ndarray:
+    """P(class | text) of each row by a logistic regression that never saw a row that shares a rule with it.
+
+    Rows on which the same rules voted share a head; it learns from the labelled rows on which none of these rules voted.
+    There each class counts as much as in all labels, since a rule's rows often hold most of a class. Where the votes
+    fall into more than 32 such sets, the rarer ones join the one with which most rows are left to learn from. The
+    penalty is the one with which a random fifth of the given labels is told best from the rest: not by the labels that
+    a head is to judge, which are the suspects.
+
+    Args:
+        vectors: (rows, width) of a frozen encoder; standardised here.
+        labels: (rows,) class ids, negative where there is none; or (rows, classes) soft, zero rows for none.
+        votes: (rows, sources), -1 abstains.
+        classes: how many there are.
+        seed: of that fifth, and of the draw where more than 5,000 rows could be learned from.
+
+    Returns:
+        (rows, classes) float64; NaN where a row is not judged: it has no label or no vote, or its class (the likeliest of
+        a soft label) or all but one have fewer than five labelled rows without its rules. Another class that has fewer
+        is not learned, and has probability 1e-6.
+
+    Raises:
+        ValueError, TypeError: vectors or votes of other rows than the labels.
+
+    >>> far = np.array([[-1.0], [-2.0], [1.0], [2.0]]).repeat(5, 0)  # class 0 on the left, class 1 on the right
+    >>> labels, votes = np.repeat([0, 0, 1, 1], 5), np.full((20, 4), -1)
+    >>> votes[np.arange(20), np.repeat([0, 1, 2, 3], 5)] = labels
+    >>> labels[0] = 1  # the first row of rule 0 is labelled wrongly
+    >>> judge_by_other_rules(far, labels, votes, classes=2)[0].argmax()
+    np.int64(0)
+    """
+    votes = check_votes(votes, classes)
+    given = one_hot(torch.as_tensor(labels), classes).double().numpy()
+    table = check_features(vectors, len(given))
+    if len(votes) != len(given):
+        raise ValueError(f"votes has {len(votes)} rows: expected {len(given)}, one for each label.")
+    table = standardized(table)
+    heads = _heads(given, votes >= 0, seed)
+    judged = np.full((len(given), classes), np.nan)
+    inverse = _best_penalty(table, given, seed)
+    for head in heads:
+        judged[head.asked] = head.predicted(table, given, inverse)
+    return judged
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What a logistic regression learns from and whom it judges."""
+
+    learned: np.ndarray  # row numbers
+    known: np.ndarray  # (classes,) bool: those with enough rows to learn from
+    asked: np.ndarray  # row numbers
+
+    def predicted(self, table: np.ndarray, given: np.ndarray, inverse: float) -> np.ndarray:
+        """(asked, classes) probabilities; each known class weighs in learning as it does in all of `given`."""
+        own = given[self.learned] * self.known
+        rows, labels = np.nonzero(own)  # a soft label is several rows
+        weights = own[rows, labels] * (given.sum(0)[labels] / own.sum(0)[labels])
+        weights = weights * len(rows) / weights.sum()
+        vectors = table[self.learned[rows]]
+        return logistic_probabilities(vectors, labels, table[self.asked], given.shape[1], inverse, weights)
+
+
+def _heads(given: np.ndarray, voted: np.ndarray, seed: int) -> list[_Head]:
+    """Those that have at least two classes to learn and a row to judge, of the commonest rules first."""
+    labelled, label = given.sum(1) > 0, given.argmax(1)
+    sets, kinds = np.unique(voted, axis=0, return_inverse=True)  # (sets, sources), (rows,)
+    kinds = kinds.reshape(-1)  # NumPy 2.0.0 gives (rows, 1)
+    counts = np.zeros((len(sets), given.shape[1]))
+    np.add.at(counts, kinds, given)
+    heads = []
+    for members, rules in _grouped(sets, counts, _HEADS):
+        learned = np.flatnonzero(labelled & ~(voted & rules).any(1))
+        if len(learned) > _MOST:
+            learned = np.sort(np.random.default_rng(seed).choice(learned, _MOST, replace=False))
+        known = given[learned].sum(0) >= _FEWEST
+        asked = np.flatnonzero(labelled & np.isin(kinds, members) & known[label])
+        if known.sum() > 1 and len(asked):
+            heads.append(_Head(learned, known, asked))
+    return heads
+
+
+def _grouped(sets: np.ndarray, counts: np.ndarray, most: int) -> list[tuple[list[int], np.ndarray]]:
+    """Which sets of rules share a head, and the union of their rules, (sources,), commonest first.
+
+    A set joins the head with which most of the labelled rows of both can be judged, then with most rows to learn from.
+
+    Args:
+        sets: (sets, sources) bool.
+        counts: (sets, classes) labelled rows of each.
+        most: heads.
+    """
+
+    def learnable(unions: np.ndarray) -> np.ndarray:
+        """(unions, classes) labelled rows without their rules."""
+        return ((sets.astype(np.int64) @ unions.astype(np.int64).T) == 0).T @ counts
+
+    wanted = sets.any(1) & (_judgeable(learnable(sets), counts) > 0)
+    groups: list[tuple[list[int], np.ndarray]] = []
+    for kind in np.argsort(-counts.sum(1), kind="stable"):
+        if not wanted[kind]:
+            continue
+        if len(groups) < most:
+            groups.append(([int(kind)], sets[kind]))
+            continue
+        unions = np.stack([rules for _, rules in groups])
+        members = np.stack([counts[mine].sum(0) for mine, _ in groups])
+        rows = learnable(unions | sets[kind])
+        gain = _judgeable(rows, members + counts[kind]) - _judgeable(learnable(unions), members)
+        place = np.lexsort((-rows.sum(1), -gain))[0]
+        if gain[place] > 0:
+            groups[place] = ([*groups[place][0], int(kind)], unions[place] | sets[kind])
+    return groups
+
+
+def _judgeable(learnable: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """(heads,) how many rows can be judged, from (heads, classes) of those to learn from and those asked about."""
+    known = learnable >= _FEWEST
+    return (asked * known).sum(1) * (known.sum(1) > 1)
+
+
+def _best_penalty(table: np.ndarray, given: np.ndarray, seed: int) -> float:
+    """The inverse penalty with which a head tells the given labels of a fifth of the rows best from the other rows."""
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(given.sum(1) > 0))[: 5 * _MOST // 4]
+    asked, learned = np.split(rows, [len(rows) // 5])
+    trial = _Head(learned, given[learned].sum(0) > 0, asked)
+    if trial.known.sum() < 2 or not len(asked):
+        return INVERSE_PENALTIES[0]
+
+    def likelihood(inverse: float) -> float:
+        return float((given[asked] * np.log(trial.predicted(table, given, inverse))).sum())
+
+    return max(INVERSE_PENALTIES, key=likelihood)

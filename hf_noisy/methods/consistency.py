@@ -1,0 +1,225 @@
+"""Consistency of two views: R-Drop (Liang et al., NeurIPS 2021) and FixMatch (Sohn et al., NeurIPS 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from hf_noisy.common.checks import check_choice, check_flag, check_fraction, check_not_negative
+from hf_noisy.data.label_encoding import one_hot
+from hf_noisy.methods.parts.augmentation import Vocabulary, token_masking, word_dropout
+from hf_noisy.methods.parts.base import VIEWER, NoiseCallback
+from hf_noisy.methods.parts.memory import Memory
+from hf_noisy.methods.parts.selection import symmetric_kl
+from hf_noisy.methods.parts.thresholds import balanced_counts, collapse
+from hf_noisy.models.batch import Batch
+from hf_noisy.models.context import Context, Survey
+from hf_noisy.models.predictions import Predictions
+from hf_noisy.models.supervision import Supervision
+
+logger = logging.get_logger(__name__)
+
+KINDS = ("rdrop", "fixmatch")
+AUGMENTATIONS = ("auto", "none", "word_dropout", "token_masking")
+
+
+class ConsistencyRegularization(NoiseCallback):
+    """Shows each example to the model twice and asks for the same answer, whether it has a label or not.
+
+    - "rdrop": two dropout views p and q. Both are taught the label, and `weight` (KL(p || q) + KL(q || p)) / 4 is added.
+      That is half of the paper's loss, CE(p) + CE(q) + alpha (KL(p || q) + KL(q || p)) / 2, since a criterion here is a
+      mean over views: `weight` is the paper's alpha.
+    - "fixmatch": a weak view, with dropout only, and a strong one, of the augmented text. The label is taught to the
+      weak view. Where the weak view gives a class a probability of `threshold` or more, `weight` times the
+      cross-entropy of the strong view against that class is added; the guess carries no gradient.
+
+    Source: Liang et al., "R-Drop: Regularized Dropout for Neural Networks", NeurIPS 2021; Sohn et al., "FixMatch:
+    Simplifying Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020. In R-Drop only rows with a label
+    are seen; here all are. FixMatch takes a mean over unlabeled rows, seven times as many as labeled ones, and its weak
+    view is a shifted image; here every row of the batch counts in both terms, and the strong view may be any of ours.
+
+    Args:
+        kind: "rdrop" or "fixmatch".
+        weight: of the added term, at least 0. The paper's alpha of R-Drop is 0.1 to 1 for text classification, its
+            counterpart in FixMatch is 1.
+        threshold: of "fixmatch", in (1/K, 1] with K classes: below 1/K every guess would pass.
+        augmentation: of the second view: "none" (dropout only), "word_dropout" (whole words hidden from attention),
+            "token_masking" (tokens replaced by the mask token), or "auto": "none" for R-Drop, "word_dropout" for
+            FixMatch. Where words begin is read off the tokenizer, `NoisyTrainer(processing_class=...)`; without one
+            every token is a word. In scripts without spaces a byte-level or SentencePiece vocabulary takes a whole
+            sentence for a word: use "token_masking".
+        share: of the words or tokens that augmentation changes, in (0, 1).
+        balance: of "fixmatch", whether the guesses of a class that takes over count less: from each epoch's sure guesses the
+            next one learns how many of each class there may be (`hf_noisy.methods.parts.thresholds.balanced_counts`), and weighs
+            those of a class by the share of them that this is.
+
+    Raises:
+        ValueError, TypeError: a parameter outside its domain; before the first step a threshold of 1/K or less, and
+            "token_masking" without a mask token; in the first step "word_dropout" without an `attention_mask`.
+
+    Costs two views in one forward, so twice the step, and no memory but two bytes a row and network for FixMatch. Prefer "rdrop" to calm a model that memorises a
+    small set, and "fixmatch" where many rows have no label. With several networks each agrees with itself. The term
+    compares predictions of the true class, before a noise channel; labels pass it as ever. Rows of weight 0 are held to
+    it too. Where one class swallows the guesses of FixMatch, or a class gets none (`hf_noisy.methods.parts.thresholds.collapse`), that is said
+    once with numbers and counted. Works with any criterion and any method that writes targets; not with another that makes
+    views.
+
+    Logs `consistency`, the mean of the added term in the last forward, and for FixMatch `sure_share`, of rows whose weak view reaches
+    `threshold`, and `pseudo_label_collapses`.
+
+    >>> ConsistencyRegularization("fixmatch").augmentation
+    'word_dropout'
+    """
+
+    roles = (VIEWER,)
+    logged = MappingProxyType(
+        {
+            "consistency": "mean over the last forward of the term that holds two views together",
+            "sure_share": 'of its examples, those whose weak view is sure enough to teach the strong one (`kind="fixmatch"`)',
+            "pseudo_label_collapses": "looks so far in which one class swallowed the guesses, or a class got none",
+        }
+    )
+
+    def __init__(
+        self,
+        kind: str = "rdrop",
+        weight: float = 1.0,
+        threshold: float = 0.95,
+        augmentation: str = "auto",
+        share: float = 0.15,
+        balance: bool = True,
+    ) -> None:
+        check_choice("kind", kind, KINDS)
+        check_choice("augmentation", augmentation, AUGMENTATIONS)
+        self.kind, self.weight = kind, check_not_negative("weight", weight)
+        self.threshold = check_fraction("threshold", threshold, "(0, 1]")
+        automatic = "none" if kind == "rdrop" else "word_dropout"
+        self.augmentation = automatic if augmentation == "auto" else augmentation
+        self.share = check_fraction("share", share, "(0, 1)")
+        self.balance = check_flag("balance", balance)
+
+    def setup(self, context: Context) -> None:
+        if self.kind == "fixmatch" and self.threshold <= 1 / context.classes:
+            raise ValueError(
+                f"threshold={self.threshold:g}: expected a number in (1/{context.classes}, 1]: with {context.classes} "
+                f"classes the likeliest one always has 1/{context.classes} or more, so every guess would pass. Use 0.95."
+            )
+        self.vocabulary: Vocabulary | None = None
+        if self.augmentation != "none" and isinstance(context.tokenizer, PreTrainedTokenizerBase):
+            self.vocabulary = Vocabulary.of(context.tokenizer, context.device)
+        if self.augmentation == "token_masking" and (self.vocabulary is None or self.vocabulary.mask_id is None):
+            found = "no tokenizer" if self.vocabulary is None else f"{type(context.tokenizer).__name__} has none"
+            raise ValueError(
+                f"augmentation='token_masking': expected a tokenizer with a mask token, got {found}. Pass "
+                "NoisyTrainer(processing_class=tokenizer), or use augmentation='word_dropout'."
+            )
+        if self.augmentation == "none" and context.model is not None and not _has_dropout(context.model):
+            logger.warning(
+                "ConsistencyRegularization: the model has no dropout and augmentation='none', so both views are equal and "
+                "nothing is gained. Load the model with dropout, or use augmentation='word_dropout'."
+            )
+        self.facts = torch.full((2,), torch.nan, device=context.device)  # of the last forward: the term, the sure
+        if self.kind == "rdrop":
+            return
+        self.labelled = one_hot(context.labels, context.classes).sum(0).cpu().numpy()
+        self.guesses = Memory(
+            context.rows, (context.networks,), dtype=torch.int16, fill=-1, device=context.device
+        )  # -1: not sure, or not seen
+        self.class_weights = torch.ones(context.networks, context.classes, device=context.device)
+        self.collapses = torch.zeros(())
+        self.said = False
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        if self.kind == "rdrop":
+            return
+        classes = len(self.labelled)
+        for network, guesses in enumerate(self.guesses.values.T.long()):
+            counts = torch.bincount(guesses[guesses >= 0], minlength=classes).cpu().numpy()
+            problem = collapse(counts, self.labelled)
+            if problem is not None:
+                self._warn(epoch, problem)
+            if self.balance and self.labelled.sum() > 0:
+                kept = balanced_counts(counts, self.labelled) / np.maximum(counts, 1)
+                self.class_weights[network] = torch.from_numpy(np.where(counts > 0, kept, 1.0))
+
+    def _warn(self, epoch: int, problem: str) -> None:
+        self.collapses += 1
+        if not self.said:
+            fix = "balance weighs them down" if self.balance else "set balance=True to keep classes in check"
+            logger.warning(
+                f"ConsistencyRegularization: before epoch {epoch} {problem}; {fix}. Counted in pseudo_label_collapses. "
+                "(said once)"
+            )
+        self.said = True
+
+    def views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
+        if batch.peeking:
+            return [inputs]
+        return [inputs, self._augmented(inputs, batch)]
+
+    def _augmented(self, inputs: dict[str, Any], batch: Batch) -> dict[str, Any]:
+        if self.augmentation == "none":
+            return inputs
+        draws = batch.generator("second view")
+        if self.augmentation == "word_dropout":
+            return word_dropout(inputs, self.share, draws, self.vocabulary)
+        assert self.vocabulary is not None  # `setup` has seen to it
+        return token_masking(inputs, self.share, draws, self.vocabulary)
+
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        if self.kind == "rdrop":
+            return supervision
+        confidence, guess = predictions.clean_log_probs[:, 0].detach().exp().max(-1)  # (networks, batch)
+        self.guesses.write(batch, torch.where(confidence >= self.threshold, guess, -1).T)
+        return replace(supervision, taught_views=1)
+
+    def penalty(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor:
+        first, second = predictions.clean_log_probs[:, 0], predictions.clean_log_probs[:, 1]
+        if self.kind == "rdrop":
+            added = symmetric_kl(first, second) / 4  # (networks, batch)
+        else:
+            confidence, guess = first.detach().exp().max(-1, keepdim=True)
+            sure = confidence >= self.threshold
+            weights = self.class_weights.gather(-1, guess.squeeze(-1))  # (networks, batch)
+            added = -(second.gather(-1, guess) * sure).squeeze(-1) * weights
+            self.facts[1] = sure.float().mean()
+        self.facts[0] = added.detach().mean()
+        return self.weight * added.sum(0)
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        logs: dict[str, Tensor | float] = {"consistency": self.facts[0]}
+        if self.kind == "fixmatch":
+            logs |= {"sure_share": self.facts[1], "pseudo_label_collapses": self.collapses}
+        return logs
+
+    def state_dict(self) -> dict[str, Tensor]:
+        if self.kind == "rdrop":
+            return {}
+        return {
+            "guesses": self.guesses.state(),
+            "class_weights": self.class_weights,
+            "collapses": self.collapses,
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        if self.kind == "rdrop":
+            return
+        self.guesses.load(state["guesses"])
+        self.class_weights.copy_(state["class_weights"])
+        self.collapses.copy_(state["collapses"])
+
+
+def _has_dropout(model: nn.Module) -> bool:
+    """Whether anything in the model is dropped in training: by a layer, or as its config says."""
+    layers = (module.p for module in model.modules() if isinstance(module, nn.Dropout))
+    config: Any = model.config
+    settings = (value for name, value in vars(config).items() if "drop" in name and isinstance(value, float))
+    return any(rate > 0 for rate in (*layers, *settings))

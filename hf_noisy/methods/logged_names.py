@@ -1,0 +1,104 @@
+"""The names that training may log and what each is, as a table: `python -m hf_noisy.logged_names > docs/logged_names.md`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import hf_noisy.methods
+from hf_noisy.methods.parts.base import NoiseCallback
+
+_ALWAYS = {
+    "loss": "the training loss, as the method has it, mean over the examples since the last log",
+    "grad_norm": "norm of the gradient before clipping, with several networks over all of them",
+    "learning_rate": "of the first parameter group",
+    "epoch": "epochs so far, a fraction within one",
+}
+_EVALUATION = {
+    "eval_loss": "plain cross-entropy, mean over the examples with a label",
+    "eval_label_accuracy": "of these, those whose label is predicted, whether it is right or not",
+    "eval_accuracy": "the same by `compute_metrics=hf_noisy.compute_metrics`",
+    "eval_f1": "mean of the F1 of all classes that occur, by `compute_metrics=hf_noisy.compute_metrics`",
+    "eval_runtime": "seconds",
+    "eval_samples_per_second": "examples a second",
+    "eval_steps_per_second": "batches a second",
+    "eval_stopping_score": "what `NoisyStopping` goes by; in `state.log_history` only",
+    "eval_prediction_changes": "`prediction_changes` at this evaluation, with `NoisyStopping`; in `state.log_history` only",
+}
+_END = {
+    "train_loss": "mean of `loss` over the training, or since it was resumed",
+    "train_runtime": "seconds",
+    "train_samples_per_second": "examples a second",
+    "train_steps_per_second": "optimizer steps a second",
+    "total_flos": "floating-point operations, as Transformers reckons them",
+}
+
+
+def declared() -> dict[str, dict[str, list[str]]]:
+    """Name -> what it is -> the classes of callbacks that log it so."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for class_name in hf_noisy.methods.__all__:
+        for name, meaning in getattr(hf_noisy.methods, class_name).logged.items():
+            found.setdefault(name, {}).setdefault(meaning, []).append(class_name)
+    return found
+
+
+def is_known(name: str) -> bool:
+    """Whether the table tells of `name`; a trailing capital K in the table stands for a class id.
+
+    >>> is_known("weight_class_12"), is_known("eval_loss"), is_known("weight")
+    (True, True, False)
+    """
+    return re.sub(r"_\d+$", "_K", name) in {*_ALWAYS, *_EVALUATION, *_END, *declared()}
+
+
+def meanings(callback: NoiseCallback, name: str) -> str | None:
+    """What `callback` declares of a logged name; None where it declares nothing."""
+    return callback.logged.get(re.sub(r"_\d+$", "_K", name))
+
+
+def markdown() -> str:
+    """The table as a page of Markdown."""
+    rows = [
+        f"| `{name}` | {meaning} | {', '.join(f'`{logger}`' for logger in loggers)} |"
+        for name, found in sorted(declared().items())
+        for meaning, loggers in found.items()
+    ]
+    return "\n".join(
+        [
+            "<!-- written by `python -m hf_noisy.methods.logged_names` -->",
+            "# Logged names",
+            "",
+            "What `NoisyTrainer` logs into `trainer.state.log_history` and to each tracker of `report_to`. There the names of",
+            "training begin with `train/` and those of an evaluation with `eval/` in the place of `eval_`. With several",
+            "evaluation sets their names follow `eval_`, as in `eval_clean_loss`.",
+            "",
+            "## Beside each training loss",
+            "",
+            *_table(_ALWAYS),
+            "",
+            "and what the methods add. `ExampleDynamics` is always on, `SupervisionRecord` wherever there is a method. A",
+            "picture is shown at the end of each epoch by TensorBoard, Weights & Biases and trackio, where matplotlib is",
+            "installed (`pip install hf_noisy[benchmark]`).",
+            "",
+            "| name | what it is | logged by |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "## At an evaluation",
+            "",
+            *_table(_EVALUATION),
+            "",
+            "## At the end",
+            "",
+            *_table(_END),
+        ]
+    )
+
+
+def _table(meanings: Mapping[str, str]) -> list[str]:
+    return ["| name | what it is |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in meanings.items())]
+
+
+if __name__ == "__main__":
+    print(markdown())

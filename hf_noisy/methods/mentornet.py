@@ -1,0 +1,274 @@
+"""MentorNet (Jiang et al., ICML 2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from numbers import Real
+from types import MappingProxyType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.utils import logging
+
+from hf_noisy.common.checks import check_fraction, nearest
+from hf_noisy.common.randomness import keyed_generator
+from hf_noisy.methods.parts.base import NoiseCallback
+from hf_noisy.methods.parts.memory import Memory
+from hf_noisy.methods.parts.mentor import PERCENTS, CleanPairs, Features, clean_pairs, predefined_mentor, teach
+from hf_noisy.models.batch import Batch
+from hf_noisy.models.context import Context, Survey
+from hf_noisy.models.predictions import Predictions
+from hf_noisy.models.supervision import Supervision
+
+logger = logging.get_logger(__name__)
+
+CURRICULA = ("predefined", "data_driven")
+Dropout = float | Sequence[Sequence[float]]
+_DROPOUT = ((0.5, 0.17), (0.05, 0.83))  # what the authors' commands for the predefined curriculum say
+_STEPS, _RATE = 200, 0.01  # each time that a data-driven mentor learns
+_ADAM = "adam."
+
+
+class MentorNet(NoiseCallback):
+    """Weighs each example as a small network, the mentor, says from its loss, its label and the progress of training.
+
+    The mentor sees the loss, how far it lies above the running p-percentile of losses, the label, and the percentage
+    of the training done (`hf_noisy.methods.parts.mentor.Mentor`). It is learned apart from the model, by an optimiser of its own;
+    its weights multiply those of other methods and carry no gradient.
+
+    - "predefined" needs no clean labels. Before the first step the mentor learns, on simulated losses, to follow
+      `hf_noisy.methods.parts.mentor.predefined_weight`: all examples up to 18 % of the training, then those with a loss below the
+      percentile, from 90 % on also those a little above it. It takes seconds, once a process. Every label counts as 0,
+      as in the released code.
+    - "data_driven" starts from that mentor and from the second epoch on learns, before each epoch, which labels are
+      right: on the rows of `clean_dataset`, seen without dropout. A row whose untrusted label is known (column
+      `given`) shows that one; any other row shows its trusted label as right and a random other one as wrong.
+
+    Source: Jiang et al., "MentorNet: Learning Data-Driven Curriculum for Very Deep Neural Networks on Corrupted
+    Labels", ICML 2018. Percentile, decay and dropout are those of the authors' code and commands, but for their last
+    5 % of the training, in which the code's default drops every example. There the running percentile starts at 0;
+    here it starts at that of the first batch. There a data-driven mentor is learned once, on another training's losses.
+
+    Args:
+        curriculum: "predefined" or "data_driven".
+        loss_percentile: p, in (0, 1): the share of losses that count as small; about the share of right labels.
+        ema_decay: of the running percentile, in [0, 1).
+        gamma: above 0: at the end, the loss above the percentile at which the weight reaches 0.
+        example_dropout: how many of the weights are set to 0, each example drawn by itself: a rate in [0, 1], or
+            (rate, share of the training) one after the other, the shares summing to 1.
+
+    Raises:
+        ValueError, TypeError: a parameter outside its domain; before the first step, "data_driven" without a
+            `clean_dataset`.
+
+    The percentile is that of each forward's losses, so accumulated batches weigh otherwise than one large batch would.
+    No further pass but, data-driven, one over the clean rows before each epoch; 4 bytes a row. Works with several
+    networks, by the mean of their losses. Prefer the predefined curriculum where the share of right labels can be
+    guessed, the data-driven one where some labels were checked. Weights are seldom exactly 0 but for dropped examples.
+
+    >>> MentorNet(loss_percentile=0.8).curriculum
+    'predefined'
+    """
+
+    roles = ("mentor",)
+    logged = MappingProxyType(
+        {
+            "mentor_percentile": "the running percentile of the losses, against which the mentor sees each",
+            "mentor_weight": "mean weight that the mentor gave in the last forward",
+            "mentor_loss": "loss of the mentor over the clean rows when it last learned (`mentornet_dd`)",
+        }
+    )
+
+    def __init__(
+        self,
+        curriculum: str = "predefined",
+        loss_percentile: float = 0.7,
+        ema_decay: float = 0.5,
+        gamma: float = 1.0,
+        example_dropout: Dropout = _DROPOUT,
+    ) -> None:
+        if curriculum not in CURRICULA:
+            raise ValueError(
+                f"curriculum={curriculum!r}: expected {' or '.join(map(repr, CURRICULA))}. "
+                f"{nearest(str(curriculum), CURRICULA)}"
+            )
+        self.curriculum = curriculum
+        self.loss_percentile = check_fraction("loss_percentile", loss_percentile, "(0, 1)")
+        self.ema_decay = check_fraction("ema_decay", ema_decay, "[0, 1)")
+        self.gamma = _checked_gamma(gamma)
+        self.example_dropout = _checked_dropout(example_dropout)
+
+    # ---- once, and once an epoch --------------------------------------------------------------------------------
+
+    def setup(self, context: Context) -> None:
+        data_driven = self.curriculum == "data_driven"
+        if data_driven and context.clean is None:
+            raise ValueError(
+                "MentorNet(curriculum='data_driven') learns from rows with trusted labels and there are none: "
+                "clean_dataset=None. Pass NoisyTrainer(clean_dataset=...), or use curriculum='predefined'."
+            )
+        self.context: Context | None = context
+        self.percentile = torch.tensor(torch.nan, device=context.device)  # running, of the losses; NaN before any
+        self.mean_weight = torch.tensor(torch.nan, device=context.device)  # of the last step
+        self.mentor_loss = torch.tensor(torch.nan)
+        self.weights = Memory(context.rows, fill=torch.nan, device=context.device)
+        self.mentor = predefined_mentor(self.gamma, context.classes if data_driven else 1).to(context.device)
+        self.optimizer = torch.optim.Adam(self.mentor.parameters(), lr=_RATE)
+        self.learns = data_driven and not self._pairs(0).one_sided
+        if data_driven and not self.learns:
+            logger.warning(
+                "MentorNet: clean_dataset shows no right label beside a wrong one, so there is nothing to learn; the "
+                "predefined curriculum stays. Give it more rows, or leave out the column 'given'."
+            )
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        if not self.learns or epoch == 0:
+            return
+        context = self._context
+        assert context.clean is not None
+        pairs = self._pairs(epoch)
+        targets = F.one_hot(pairs.labels, context.classes).float()
+        losses = context.criterion(context.clean.survey()[:, pairs.rows], targets).mean(0)
+        differences = (losses - self.percentile).nan_to_num()
+        first, last = _percents(epoch, context.epochs)
+        draws = keyed_generator(context.seed, epoch, "percents of the mentor")
+
+        def lesson() -> tuple[Features, Tensor, Tensor]:
+            """The pairs as they could be met anywhere in the epoch to come."""
+            percent = torch.randint(first, last + 1, (len(losses),), generator=draws).to(losses.device)
+            return Features(losses, differences, pairs.labels, percent), pairs.right, pairs.counts
+
+        self.mentor_loss.fill_(teach(self.mentor, self.optimizer, lesson, _STEPS))
+
+    def _pairs(self, epoch: int) -> CleanPairs:
+        clean = self._context.clean
+        assert clean is not None
+        return clean_pairs(clean, keyed_generator(self._context.seed, epoch, "wrong labels for the mentor"))
+
+    @property
+    def _context(self) -> Context:
+        if self.context is None:
+            raise RuntimeError("MentorNet was unpickled: it can be read but not go on. Train with a new one.")
+        return self.context
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "context": None}  # it holds the way to look at clean rows, which does not pickle
+
+    # ---- one step -----------------------------------------------------------------------------------------------
+
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        criterion = self._context.criterion
+        losses = criterion(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean((0, 1))  # (batch,)
+        taught = (supervision.weights > 0).any(0)
+        self._follow(torch.where(taught, losses, torch.nan), batch)
+        weights = self.mentor.weigh(self._features(losses, batch)) * self._kept(batch)
+        self.weights.write(batch, torch.where(taught, weights, torch.nan))
+        self.mean_weight = self.weights.read(batch.everywhere).masked_fill(self._repeated(batch), torch.nan).nanmean()
+        return supervision.weighted(weights)
+
+    def _follow(self, losses: Tensor, batch: Batch) -> None:
+        """Move the running percentile towards that of the step's losses, NaN where nothing is taught."""
+        everyones = batch.gather(losses).masked_fill(self._repeated(batch), torch.nan)
+        found = everyones.nanquantile(self.loss_percentile)
+        followed = self.ema_decay * self.percentile + (1 - self.ema_decay) * found
+        self.percentile = torch.where(
+            self.percentile.isnan(), found, torch.where(found.isnan(), self.percentile, followed)
+        )
+
+    def _features(self, losses: Tensor, batch: Batch) -> Features:
+        difference = (losses - self.percentile).nan_to_num()  # no percentile yet: nothing is taught, but 0 x NaN is NaN
+        label = batch.given.argmax(-1) if self.curriculum == "data_driven" else torch.zeros_like(batch.index)
+        percent = min(int(PERCENTS * batch.progress), PERCENTS - 1)
+        return Features(losses, difference, label, torch.full_like(batch.index, percent))
+
+    def _kept(self, batch: Batch) -> Tensor:
+        """(batch,) False for examples dropped in this step; one draw for each row of all processes, each takes its own."""
+        draws = torch.rand(
+            len(batch.everywhere), generator=batch.generator("example dropout"), device=batch.index.device
+        )
+        mine = (batch.everywhere == batch.index.unsqueeze(-1)).int().argmax(-1)
+        return draws[mine] >= self._dropout_rate(batch.progress)
+
+    def _dropout_rate(self, progress: float) -> float:
+        end = 0.0
+        for rate, share in self.example_dropout:
+            end += share
+            if progress < end:
+                return rate
+        return self.example_dropout[-1][0]
+
+    def _repeated(self, batch: Batch) -> Tensor:
+        """(batch of all processes,) True where a sampler only repeats a row."""
+        return batch.everywhere >= self._context.rows
+
+    # ---- what is kept -------------------------------------------------------------------------------------------
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        logs: dict[str, Tensor | float] = {"mentor_percentile": self.percentile, "mentor_weight": self.mean_weight}
+        logs |= {"mentor_loss": self.mentor_loss} if self.curriculum == "data_driven" else {}
+        return {name: value for name, value in logs.items() if not math.isnan(value)}  # NaN: nothing to say yet
+
+    def state_dict(self) -> dict[str, Tensor]:
+        state = {
+            "percentile": self.percentile,
+            "mentor_loss": self.mentor_loss,
+            "weights": self.weights.state(),
+        }
+        state |= {f"mentor.{name}": value for name, value in self.mentor.state_dict().items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            state |= {f"{_ADAM}{number}.{name}": value for name, value in moments.items()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.percentile.copy_(state["percentile"])
+        self.mentor_loss.copy_(state["mentor_loss"])
+        self.weights.load(state["weights"])
+        self.mentor.load_state_dict({name: state[f"mentor.{name}"] for name in self.mentor.state_dict()})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key in (key for key in state if key.startswith(_ADAM)):
+            number, name = key.removeprefix(_ADAM).split(".")
+            moments.setdefault(int(number), {})[name] = state[key].clone()
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _percents(epoch: int, epochs: float) -> tuple[int, int]:
+    """First and last percent of the training that lie in epoch `epoch` of `epochs`.
+
+    >>> _percents(0, 3.0), _percents(1, 3.0), _percents(2, 2.5), _percents(150, 200.0)
+    ((0, 33), (33, 66), (80, 99), (75, 75))
+    """
+    first = min(int(PERCENTS * epoch / epochs), PERCENTS - 1)
+    last = math.ceil(PERCENTS * (epoch + 1) / epochs) - 1
+    return first, max(first, min(last, PERCENTS - 1))
+
+
+def _checked_gamma(gamma: float) -> float:
+    if isinstance(gamma, bool) or not isinstance(gamma, Real):
+        raise TypeError(f"gamma={gamma!r}: expected a number above 0, got {type(gamma).__name__}.")
+    if not 0 < gamma < math.inf:
+        raise ValueError(f"gamma={gamma!r}: expected a number above 0. Did you mean 1.0?")
+    return float(gamma)
+
+
+def _checked_dropout(example_dropout: Dropout) -> tuple[tuple[float, float], ...]:
+    """(rate, share of the training) one after the other."""
+    if not isinstance(example_dropout, Sequence):
+        return ((check_fraction("example_dropout", example_dropout, "[0, 1]"), 1.0),)
+    problem = f"example_dropout={example_dropout!r}: expected a rate, or pairs (rate, share of the training)"
+    if any(not isinstance(pair, Sequence) or len(pair) != 2 or isinstance(pair, str) for pair in example_dropout):
+        raise ValueError(f"{problem}, as in ((0.5, 0.17), (0.05, 0.83)).")
+    schedule = tuple(
+        (
+            check_fraction(f"example_dropout[{k}]", rate, "[0, 1]"),
+            check_fraction(f"example_dropout[{k}]", share, "[0, 1]"),
+        )
+        for k, (rate, share) in enumerate(example_dropout)
+    )
+    total = sum(share for _, share in schedule)
+    if abs(total - 1) > 1e-6:
+        raise ValueError(f"{problem} whose shares sum to 1, not to {total:g}.")
+    return schedule

@@ -1,0 +1,142 @@
+"""What methods with a transition matrix share: when it comes into force, where it comes from, what is logged of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from hf_noisy.data.class_names import class_count
+from hf_noisy.data.label_encoding import has_label, one_hot
+from hf_noisy.evidence.matrices.figure import matrices_figure
+from hf_noisy.evidence.matrices.matrices import check_matrix, noise_rate, prior_of
+from hf_noisy.methods.parts.base import NoiseCallback
+from hf_noisy.models.channels import Channel, FixedChannel
+from hf_noisy.models.context import Context, Survey
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+logger = logging.get_logger(__name__)
+
+_WARMUP = 1 / 3  # of the epochs, where a matrix is estimated from what was learned
+Matrix = Sequence[Sequence[float]] | np.ndarray
+
+
+class LabelChannel(NoiseCallback):
+    """Puts a transition matrix between the classifier and the given labels; the base of the methods that have one.
+
+    The channel is passed by in the first `warmup_epochs`, whose end shows what the matrix is; a matrix that is known
+    from the start needs none. One network has one channel, several have one each. Targets that speak of the true class
+    (`Supervision.trusted`) are not sent through it.
+
+    Logged: `channel_diagonal`, the mean of T_ii, and `estimated_noise_rate`, the mean of 1 - T_ii over the true classes,
+    as common as T and the given labels make them. `trainer.noise_matrix()` is the matrix itself.
+
+    Args:
+        warmup_epochs: whole epochs; None is a third of the training, or 0 where the matrix is known.
+    """
+
+    roles = ("noise channel",)
+    logged = MappingProxyType(
+        {
+            "channel_diagonal": "mean of the matrix's diagonal, the probability that a label is the true class",
+            "estimated_noise_rate": "the share of labels that seem wrong",
+            "noise_matrix": "picture: the transition matrix, P(given label given true class)",
+        }
+    )
+    known = False  # whether the matrix is known before anything is learned
+    started = False  # whether the matrix is in force
+
+    def __init__(self, warmup_epochs: int | None = None) -> None:
+        if warmup_epochs is not None and (
+            isinstance(warmup_epochs, bool) or not isinstance(warmup_epochs, int) or warmup_epochs < 0
+        ):
+            raise ValueError(f"warmup_epochs={warmup_epochs!r}: expected a whole number of epochs, 0 or more, or None.")
+        if warmup_epochs == 0 and not self.known:
+            raise ValueError(
+                "warmup_epochs=0: the matrix comes from what the warm-up learned. Expected 1 or more, or a given matrix."
+            )
+        self.warmup_epochs = warmup_epochs
+
+    def make_channel(self, model: PreTrainedModel) -> Channel | None:
+        return FixedChannel(class_count(model.config))
+
+    def setup(self, context: Context) -> None:
+        self.channels, self.started = context.channels, False
+        self.networks, self.classes, self.device = context.networks, context.classes, context.device
+        self.model = context.model
+        share = 0.0 if self.known else _WARMUP
+        rest = context.epochs - self.clean_epochs
+        self.start = self.clean_epochs + (math.ceil(share * rest) if self.warmup_epochs is None else self.warmup_epochs)
+        if self.start >= context.epochs:
+            logger.warning(
+                f"{type(self).__name__}: the matrix comes into force after {self.start} of {context.epochs:g} epochs, so it is "
+                "never used, and all labels are believed. Train longer, or set warmup_epochs."
+            )
+        labels = context.labels if context.trusted is None else context.labels[~context.trusted.cpu()]
+        given = one_hot(labels[has_label(labels)], context.classes).float()
+        self.shares = given.mean(0).double().cpu().numpy()  # (classes,) of the given labels
+        self._switch()
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        if not self.started and epoch >= self.start:  # once: what was learned of it since is kept
+            self.use(self.matrices(survey).to(self.device, torch.float32))
+            self.started = True
+        self._switch()
+
+    def matrices(self, survey: Callable[[], Survey]) -> Tensor:
+        """(networks, classes, classes) the matrix that each network's channel starts from."""
+        raise NotImplementedError
+
+    def use(self, matrices: Tensor) -> None:
+        """Start from `matrices`."""
+        for channel, matrix in zip(self.channels, matrices, strict=True):
+            channel.set_matrix(matrix)
+
+    def _switch(self) -> None:
+        for channel in self.channels:
+            channel.active = self.started
+
+    @property
+    def matrix(self) -> Tensor | None:
+        """(classes, classes) mean over the networks, detached; None before it comes into force."""
+        return self.found().mean(0) if self.started else None
+
+    def found(self) -> Tensor:
+        """(networks, classes, classes) the matrices now."""
+        return torch.stack([channel.mean_matrix() for channel in self.channels])
+
+    def metrics(self) -> dict[str, Tensor | float]:
+        matrix = self.matrix
+        if matrix is None:
+            return {}
+        found = matrix.double().cpu().numpy()
+        rate = noise_rate(found, prior_of(found, self.shares))
+        return {"channel_diagonal": matrix.diagonal().mean(), "estimated_noise_rate": rate}
+
+    def figures(self) -> dict[str, Figure]:
+        matrix = self.matrix
+        if matrix is None:
+            return {}
+        names = [str(self.model.config.id2label[k]) for k in range(self.classes)]
+        return {"noise_matrix": matrices_figure({"noise channel": matrix.double().cpu().numpy()}, names)}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"started": torch.tensor(self.started)}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.started = bool(state["started"])
+        self._switch()
+
+
+def known_matrix(matrix: Matrix, classes: int) -> Tensor:
+    """A matrix that a user gave, checked against the number of classes."""
+    return torch.from_numpy(check_matrix(matrix, classes)).float()

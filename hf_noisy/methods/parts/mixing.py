@@ -1,0 +1,119 @@
+"""Two examples as one: mixed word embeddings, whatever the architecture does with them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hf_noisy.common.randomness import keyed_generator
+from hf_noisy.models.predictions import Mix
+
+
+def mixed_inputs(inputs: Mapping[str, Any], mix: Mix, main_input_name: str = "input_ids") -> dict[str, Any]:
+    """Inputs that reach as far as the longer one of each pair.
+
+    Where only the partner has a token, its token, type and mask stand in, so that whatever a model reads off its inputs
+    (positions, padding, the last token of a decoder) is right for both.
+
+    Args:
+        inputs: (batch, tokens) tensors; without an `attention_mask` every token counts.
+        mix: of the batch.
+        main_input_name: of the model.
+    """
+    ids = inputs[main_input_name]
+    own = _real_tokens(inputs, ids)
+    mixed = {
+        name: torch.where(own, value, value[mix.partner])
+        if torch.is_tensor(value) and value.shape == ids.shape
+        else value
+        for name, value in inputs.items()
+    }
+    if "attention_mask" in inputs:
+        mask = inputs["attention_mask"]
+        mixed["attention_mask"] = torch.maximum(mask, mask[mix.partner])
+    return mixed
+
+
+@contextlib.contextmanager
+def mixed_embeddings(
+    networks: list[Any], inputs: Mapping[str, Any], mix: Mix, views: int = 1, main_input_name: str = "input_ids"
+) -> Iterator[None]:
+    """Inside, the word embeddings of the networks are those of each example and its partner, mixed.
+
+    A position at which one of the two has no token counts as zeros of it. A compiled model runs uncompiled inside:
+    compiled code keeps the hooks that it was compiled with.
+
+    Args:
+        networks: models with `get_input_embeddings`.
+        inputs: of the batch as it was, before `mixed_inputs`; views stand one after the other.
+        mix: of the batch.
+        views: how many.
+        main_input_name: of the models.
+
+    Raises:
+        ValueError: in the forward, a model that embeds other tokens than it was given (one that strips padding first).
+    """
+    ids = inputs[main_input_name]
+    own = _real_tokens(inputs, ids)
+    rows = len(mix.partner)
+    partner = torch.cat([mix.partner + view * rows for view in range(views)])
+    ratio = mix.ratio.repeat(views).view(-1, 1, 1)
+
+    def mixed(module: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
+        if output.shape[:2] != ids.shape:
+            raise ValueError(
+                f"{type(module).__name__} embeds tokens of shape {tuple(output.shape[:2])}: expected {tuple(ids.shape)}. "
+                "Load the model with an attn_implementation that keeps padding, such as 'sdpa'."
+            )
+        embedded = module.forward(ids) * own.unsqueeze(-1)
+        share = ratio.to(embedded.dtype)
+        both = share * embedded + (1 - share) * embedded[partner]
+        return both.requires_grad_() if output.requires_grad else both  # frozen, but layers are recomputed from here
+
+    handles = [network.get_input_embeddings().register_forward_hook(mixed) for network in networks]
+    try:
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _real_tokens(inputs: Mapping[str, Any], ids: Tensor) -> Tensor:
+    """(batch, tokens) False where there is padding."""
+    return inputs["attention_mask"].bool() if "attention_mask" in inputs else torch.ones_like(ids, dtype=torch.bool)
+
+
+def hide_tokens(inputs: Mapping[str, Any], share: float, generator: torch.Generator) -> dict[str, Any]:
+    """Hides each token from attention with probability `share`: another view of the same text.
+
+    The first and the last token of a text, which classifiers read, are never hidden. Inputs without an `attention_mask`
+    stay as they are.
+    """
+    if "attention_mask" not in inputs or share == 0:
+        return dict(inputs)
+    mask = inputs["attention_mask"]
+    drawn = torch.rand(mask.shape, generator=generator, device=mask.device) < share
+    return {**inputs, "attention_mask": mask.masked_fill(inner_tokens(mask) & drawn, 0)}
+
+
+def inner_tokens(mask: Tensor) -> Tensor:
+    """(batch, tokens) attention mask -> True for what is neither padding nor the first or last token of a text."""
+    count = mask.cumsum(-1)
+    return (mask > 0) & (count > 1) & (count < count[:, -1:])
+
+
+def draw_mix(key: tuple[Any, ...], rows: int, alpha: float, where: str, device: torch.device | str = "cpu") -> Mix:
+    """A random partner for each example, and one ratio for all: max(l, 1 - l), l drawn from Beta(alpha, alpha).
+
+    Source: Zhang et al., "mixup", ICLR 2018; the maximum is that of Berthelot et al., "MixMatch", NeurIPS 2019.
+    """
+    generator = keyed_generator(*key, "mix")
+    partner = torch.randperm(rows, generator=generator).to(device)
+    first, second = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator).tolist()
+    ratio = first / (first + second) if first + second > 0 else 1.0
+    return Mix(partner, torch.full((rows,), max(ratio, 1 - ratio), device=device), where)  # type: ignore[arg-type]

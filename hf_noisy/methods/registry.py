@@ -1,0 +1,281 @@
+"""The table of methods: what each name of `noise_method` stands for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hf_noisy.common.checks import nearest
+from hf_noisy.methods.auto import AutoMethod
+from hf_noisy.methods.candidate_labels import CandidateLabels
+from hf_noisy.methods.co_teaching import CoTeaching
+from hf_noisy.methods.co_teaching_plus import CoTeachingPlus
+from hf_noisy.methods.consistency import ConsistencyRegularization
+from hf_noisy.methods.dividemix import DivideMix
+from hf_noisy.methods.elr import EarlyLearningRegularization
+from hf_noisy.methods.gold_loss_correction import GoldLossCorrection
+from hf_noisy.methods.jocor import JoCoR
+from hf_noisy.methods.label_correction import LabelCorrection
+from hf_noisy.methods.loss_correction import BackwardCorrection, ForwardCorrection, UniformNoise
+from hf_noisy.methods.mentornet import MentorNet
+from hf_noisy.methods.model_average import ModelAverage
+from hf_noisy.methods.neighbours import Neighbours
+from hf_noisy.methods.noise_adaptation import NoiseAdaptation
+from hf_noisy.methods.parts.base import NoiseCallback
+from hf_noisy.methods.parts.losses import (
+    ActivePassive,
+    Bootstrapping,
+    CrossEntropy,
+    GeneralizedCrossEntropy,
+    LabelSmoothing,
+    MeanAbsoluteError,
+    SymmetricCrossEntropy,
+)
+from hf_noisy.methods.pseudo_labeling import PseudoLabeling
+from hf_noisy.methods.rule_masking import RuleMasking
+from hf_noisy.methods.self_training import SelfTraining
+from hf_noisy.methods.selfmix import SelfMix
+from hf_noisy.methods.truncated_gce import TruncatedGCE
+from hf_noisy.methods.truth_inference import TruthInference
+from hf_noisy.models.criterion import Criterion
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a name stands for."""
+
+    build: Callable[..., Criterion | NoiseCallback]
+    summary: str  # what it does to an example
+    paper: str  # citation, for the model card
+    reads_clean: bool = False  # whether it needs `NoisyTrainer(clean_dataset=...)`
+    reads_votes: bool = False  # whether it needs the votes of the sources, a column `weak_labels`
+    reads_unlabeled: bool = False  # whether rows on which every source abstained tell it something
+    keeps_last: bool = (
+        False  # whether the last epoch is kept: it does not believe the labels by which others are judged
+    )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Names and defaults of what `noise_kwargs` may set."""
+        fixed = self.build.keywords if isinstance(self.build, partial) else {}
+        parameters = inspect.signature(self.build).parameters.values()
+        return {p.name: p.default for p in parameters if p.name not in fixed}
+
+
+_ZHANG = "Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, NeurIPS 2018"
+_MA = "Ma et al., Normalized Loss Functions for Deep Learning with Noisy Labels, ICML 2020"
+_REED = "Reed et al., Training Deep Neural Networks on Noisy Labels with Bootstrapping, ICLR 2015 workshop"
+_PATRINI = "Patrini et al., Making Deep Neural Networks Robust to Label Noise: a Loss Correction Approach, CVPR 2017"
+_GOLDBERGER = "Goldberger and Ben-Reuven, Training deep neural-networks using a noise adaptation layer, ICLR 2017"
+_JIANG = "Jiang et al., MentorNet: Learning Data-Driven Curriculum for Very Deep Neural Networks on Corrupted Labels, ICML 2018"
+METHODS: dict[str, Method] = {
+    "ce": Method(CrossEntropy, "believes every label", "the baseline"),
+    "mae": Method(
+        MeanAbsoluteError,
+        "bounds what one label can cost, each alike",
+        "Ghosh et al., Robust Loss Functions under Label Noise for Deep Neural Networks, AAAI 2017",
+    ),
+    "gce": Method(GeneralizedCrossEntropy, "trusts a label the less, the less the model believes it", _ZHANG),
+    "gce_truncated": Method(TruncatedGCE, "leaves out labels that the model gives a low probability", _ZHANG),
+    "sce": Method(
+        SymmetricCrossEntropy,
+        "adds a bounded term that asks the label of the prediction",
+        "Wang et al., Symmetric Cross Entropy for Robust Learning with Noisy Labels, ICCV 2019",
+    ),
+    "label_smoothing": Method(
+        LabelSmoothing,
+        "gives every class a small share of each label",
+        "Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
+    ),
+    "uniform_mixture": Method(
+        UniformNoise,
+        "supposes that a fixed share of labels is drawn at random",
+        f"{_PATRINI} (forward correction, uniform)",
+    ),
+    "nce_rce": Method(partial(ActivePassive, passive="rce"), "pairs a normalised active loss with reverse CE", _MA),
+    "nce_mae": Method(partial(ActivePassive, passive="mae"), "pairs a normalised active loss with MAE", _MA),
+    "bootstrap_soft": Method(partial(Bootstrapping, kind="soft"), "mixes the label with the prediction", _REED),
+    "bootstrap_hard": Method(partial(Bootstrapping, kind="hard"), "mixes the label with the predicted class", _REED),
+    "co_teaching": Method(
+        CoTeaching,
+        "is taught to one network if the other finds it easy",
+        "Han et al., Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels, NeurIPS 2018",
+    ),
+    "co_teaching_plus": Method(
+        CoTeachingPlus,
+        "is taught to one network if the other finds it easy and the two disagree on it",
+        "Yu et al., How does Disagreement Help Generalization against Label Corruption?, ICML 2019",
+    ),
+    "jocor": Method(
+        JoCoR,
+        "is taught to two networks if both fit its label and each other",
+        "Wei et al., Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization, CVPR 2020",
+    ),
+    "mentornet_pd": Method(
+        partial(MentorNet, curriculum="predefined"),
+        "is weighed by its loss, as a fixed curriculum says",
+        _JIANG,
+    ),
+    "mentornet_dd": Method(
+        partial(MentorNet, curriculum="data_driven"),
+        "is weighed by its loss and label, as learned from rows with trusted labels",
+        _JIANG,
+        reads_clean=True,
+    ),
+    "dividemix": Method(
+        DivideMix,
+        "loses its label if its loss is large, and is mixed with another",
+        "Li et al., DivideMix: Learning with Noisy Labels as Semi-supervised Learning, ICLR 2020",
+    ),
+    "selfmix": Method(
+        SelfMix,
+        "loses its label if its loss is large, and its sentence vector is mixed with another's",
+        "Qiao et al., SelfMix: Robust Learning Against Textual Label Noise with Self-Mixup Training, COLING 2022",
+    ),
+    "elr": Method(
+        EarlyLearningRegularization,
+        "is held to the average of its earlier predictions",
+        "Liu et al., Early-Learning Regularization Prevents Memorization of Noisy Labels, NeurIPS 2020",
+    ),
+    "noise_adaptation": Method(
+        partial(NoiseAdaptation, layer="simple"),
+        "is explained by its true class and a matrix that is learned with the model",
+        _GOLDBERGER,
+    ),
+    "noise_adaptation_complex": Method(
+        partial(NoiseAdaptation, layer="complex"),
+        "is explained by its true class and a matrix that depends on the sentence",
+        _GOLDBERGER,
+    ),
+    "forward": Method(
+        ForwardCorrection, "is explained by its true class and a matrix that is given or estimated", _PATRINI
+    ),
+    "backward": Method(
+        BackwardCorrection, "is taught signed targets that are right on average over the noise", _PATRINI
+    ),
+    "glc": Method(
+        GoldLossCorrection,
+        "is explained by its true class and a matrix read off rows with trusted labels",
+        "Hendrycks et al., Using Trusted Data to Train Deep Networks on Labels Corrupted by Severe Noise, NeurIPS 2018",
+        reads_clean=True,
+    ),
+    "pseudo_labeling": Method(
+        PseudoLabeling,
+        "loses its label if the model doubts it, and takes the model's once that is sure",
+        "Lee, Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method, ICML 2013 workshop; Sohn et al., "
+        "FixMatch, NeurIPS 2020; Zhang et al., FlexMatch, NeurIPS 2021",
+        reads_unlabeled=True,
+    ),
+    "self_training": Method(
+        SelfTraining,
+        "is taught what an earlier state of the model says of it, as far as that was sure",
+        "Yu et al., Fine-Tuning Pre-trained Language Model with Weak Supervision: A Contrastive-Regularized Self-Training "
+        "Approach, NAACL 2021",
+        reads_unlabeled=True,
+    ),
+    "label_correction": Method(
+        LabelCorrection,
+        "has its label moved towards what the model predicts for it",
+        "Lu and He, SELC: Self-Ensemble Label Correction Improves Learning with Noisy Labels, IJCAI 2022",
+    ),
+    "consistency": Method(
+        ConsistencyRegularization,
+        "is to be predicted alike in two views",
+        "Liang et al., R-Drop: Regularized Dropout for Neural Networks, NeurIPS 2021; Sohn et al., FixMatch: Simplifying "
+        "Semi-Supervised Learning with Consistency and Confidence, NeurIPS 2020",
+        reads_unlabeled=True,
+    ),
+    "candidate_labels": Method(
+        CandidateLabels,
+        "is taught the classes that its sources vote for, the more of each the likelier the model finds it",
+        "Lv et al., Progressive Identification of True Labels for Partial-Label Learning, ICML 2020",
+        reads_votes=True,
+    ),
+    "model_average": Method(
+        ModelAverage,
+        "is judged by an average of the weights so far",
+        "Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992; Tarvainen and Valpola, Mean "
+        "teachers are better role models, NeurIPS 2017",
+    ),
+    "neighbours": Method(
+        Neighbours,
+        "is left out if its label disagrees with those of the most similar texts",
+        "Lang et al., Training Subset Selection for Weak Supervision, NeurIPS 2022",
+    ),
+    "rule_masking": Method(
+        RuleMasking,
+        "has the words hidden now and then for which a rule labelled it",
+        "after Dong et al., Debiasing Made State-of-the-art: Revisiting the Simple Seed-based Weak Supervision for Text "
+        "Classification, EMNLP 2023",
+        reads_votes=True,
+    ),
+    "truth_inference": Method(
+        TruthInference,
+        "is taught the class that its sources and texts like it together speak for",
+        "after Raykar et al., Learning From Crowds, JMLR 2010; Lang et al., Training Subset Selection for Weak Supervision, "
+        "NeurIPS 2022",
+        reads_unlabeled=True,
+        keeps_last=True,
+    ),
+    "auto": Method(
+        AutoMethod,
+        "is taught its label or what truth_inference makes of it, after a look at all labels that says which and why",
+        "as truth_inference: after Raykar et al., Learning From Crowds, JMLR 2010",
+        reads_unlabeled=True,
+        keeps_last=True,
+    ),
+}
+
+
+def split_names(noise_method: str | None) -> list[str]:
+    """`"co_teaching+gce"` -> the names; an unknown one raises with the nearest, a repeated one too.
+
+    >>> split_names("gce")
+    ['gce']
+    >>> split_names("gcee")
+    Traceback (most recent call last):
+    ValueError: noise_method='gcee': unknown method 'gcee'. Did you mean 'gce'? Known: ce, mae, gce, ...
+    """
+    if not isinstance(noise_method, str | None):
+        raise TypeError(
+            f"noise_method={noise_method!r}: expected a name, as 'gce' or 'co_teaching+gce'. Objects go to the trainer, as "
+            "criterion=... or callbacks=[...]."
+        )
+    names = [name.strip() for name in noise_method.split("+")] if noise_method else []
+    for name in names:
+        if name not in METHODS:
+            raise ValueError(f"noise_method={noise_method!r}: unknown method {name!r}. {nearest(name, METHODS)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"noise_method={noise_method!r}: names a method twice. Name each once.")
+    return names
+
+
+def reads_clean(names: Iterable[str]) -> bool:
+    """Whether one of these methods needs `NoisyTrainer(clean_dataset=...)`; a name that is no method's needs nothing.
+
+    >>> reads_clean(["gce", "glc"]), reads_clean(["gold"])
+    (True, False)
+    """
+    return any(METHODS[name].reads_clean for name in names if name in METHODS)
+
+
+def reads_unlabeled(names: Iterable[str]) -> bool:
+    """Whether rows without a label tell one of these methods something; a name that is no method's reads none."""
+    return any(METHODS[name].reads_unlabeled for name in names if name in METHODS)
+
+
+def names_of(part: Criterion | NoiseCallback) -> list[str]:
+    """The names that stand for such a part, as `build_methods` would make it; none of a part that has no name.
+
+    >>> names_of(ActivePassive("mae"))
+    ['nce_mae']
+    """
+    return [name for name, method in METHODS.items() if _makes(method.build, part)]
+
+
+def _makes(build: Callable[..., Any], part: Criterion | NoiseCallback) -> bool:
+    kind, fixed = (build.func, build.keywords) if isinstance(build, partial) else (build, {})
+    return type(part) is kind and all(getattr(part, key) == value for key, value in fixed.items())

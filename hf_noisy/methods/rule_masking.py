@@ -1,0 +1,261 @@
+"""Masking of rules: the words that make a source vote are hidden from the model, so that it learns the rest."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.utils import logging
+
+from hf_noisy.common.checks import check_choice, check_fraction, check_whole
+from hf_noisy.data.label_encoding import one_hot
+from hf_noisy.evidence.features.tokens import token_ids
+from hf_noisy.evidence.rules.associations import associated_tokens
+from hf_noisy.evidence.rules.folds import judge_by_other_rules
+from hf_noisy.methods.parts.base import AUTHOR, NoiseCallback
+from hf_noisy.methods.parts.memory import Memory
+from hf_noisy.models.batch import Batch
+from hf_noisy.models.context import Context, Survey
+from hf_noisy.models.networks import Networks
+from hf_noisy.models.predictions import Predictions
+from hf_noisy.models.supervision import Supervision
+
+logger = logging.get_logger(__name__)
+
+_ROLE = "masker of rule words"
+
+
+class RuleMasking(NoiseCallback):
+    """Hides from an example, at random, the words for which a rule labelled it; and may judge it by the other rules.
+
+    A wrong label from a rule cannot be told from text and label alone, but the rule can: the model would learn it first,
+    mistakes included. In each training step the rule words of a row are hidden with probability `hide`, all of them or
+    none: a half-hidden rule ("check" without "out") can still be read. So the label must also be told from the rest of
+    the sentence. Evaluation and surveys see whole texts, and so does a look before the forward (`peek`).
+
+    Which words are a rule's is told by `tokens` (of `hf_noisy.evidence.rules.words.rule_token_mask`, which blots out each word and
+    asks the labeling functions again), else by what goes with each source's votes in the training set
+    (`hf_noisy.evidence.rules.associations.associated_tokens`). The first and last token of a row are never hidden, and where all others
+    would be, none is.
+
+    `folds` adds a judge of each label, before the first step: a logistic regression on the frozen encoder's vectors that
+    never saw a row on which a rule voted that voted on this one (`hf_noisy.evidence.rules.folds.judge_by_other_rules`). With p its
+    probabilities, "weight" multiplies the row's weight by p(label) / max p (of a soft label, the mean of p over it), and
+    "correct" moves its target to (1 - correction) target + correction p. Rows that are not judged stay as they are, and so
+    do trusted rows and those that a method before it marks as taught the true class (pseudo-labels).
+
+    Source: ours. Hiding words follows Dong et al., "Debiasing Made State-of-the-art: Revisiting the Simple Seed-based
+    Weak Supervision for Text Classification" (SimSeed), EMNLP 2023, who delete the seed words for a first classifier, on
+    whose confident pseudo-labels a second one learns from whole texts. Here there is one classifier, and the words are
+    hidden in some epochs only, since it must read them in the end.
+
+    Args:
+        tokens: for each training row a 0 or 1 a token, as the row is tokenized; with them votes are needed for `folds`
+            alone.
+        hide: probability in [0, 1] that a row's rule words are hidden in an epoch.
+        how: "attention" hides them as padding is hidden; "mask_token" puts the tokenizer's mask token in their place.
+        precision: in (0, 1]: a token goes with a vote that at least this share of the rows with the token have.
+        min_count: rows with a token, at least 1, or it goes with no vote.
+        folds: None, "weight" or "correct".
+        correction: in [0, 1], how far "correct" goes.
+
+    Raises:
+        ValueError, TypeError: a parameter outside its domain; before the first step, no votes, tokens that do not fit the
+            rows, no `input_ids`, a tokenizer without a mask token where one is needed, or a model without attention mask.
+
+    A step costs nothing; `folds` one pass over the training set and up to 36 logistic regressions of 5,000 rows at most.
+    For labels of keyword rules; a person's label has no rule, and what goes with it are the words of the topic. Whether
+    it pays depends on the texts: of short ones the rule's words may be all that tells the class. The judge by other
+    rules knows less than one by random folds, which however believes the rules; try it on your own rows before
+    trusting it. Several networks see the same words hidden. With "correct" it goes with no other author of targets.
+
+    `report` adds `rule_tokens` (how many of a row can be hidden) and, with folds, `rule_judgement` (p of the given label,
+    NaN where a row is not judged).
+
+    >>> RuleMasking(hide=0.5).how
+    'attention'
+    """
+
+    roles: tuple[str, ...] = (_ROLE,)
+
+    def __init__(
+        self,
+        tokens: Sequence[Sequence[int]] | None = None,
+        hide: float = 0.5,
+        how: str = "attention",
+        precision: float = 0.9,
+        min_count: int = 5,
+        folds: str | None = None,
+        correction: float = 0.5,
+    ) -> None:
+        check_choice("how", how, ("attention", "mask_token"))
+        if folds is not None:
+            check_choice("folds", folds, ("weight", "correct"))
+        self.hide = check_fraction("hide", hide, "[0, 1]")
+        self.precision = check_fraction("precision", precision, "(0, 1]")
+        self.correction = check_fraction("correction", correction, "[0, 1]")
+        if not isinstance(tokens, Sequence | np.ndarray | None):
+            raise TypeError(f"tokens={tokens!r}: expected a row of 0 and 1 for each example, as rule_token_mask gives.")
+        self.tokens = None if tokens is None else [_checked_row(row, marks) for row, marks in enumerate(tokens)]
+        self.how, self.min_count, self.folds = how, check_whole("min_count", min_count), folds
+        if folds == "correct":
+            self.roles = (_ROLE, AUTHOR)
+
+    def setup(self, context: Context) -> None:
+        self.context = context
+        if context.votes is None and (self.tokens is None or self.folds is not None):
+            raise ValueError(
+                "RuleMasking: the training set has no votes. Add a column weak_labels of them with "
+                "hf_noisy.apply_labeling_functions, or pass tokens=... and no folds."
+            )
+        self.mask_token: int | None = getattr(context.tokenizer, "mask_token_id", None)
+        if self.how == "mask_token" and self.mask_token is None:
+            raise ValueError(
+                'how="mask_token": the trainer has no tokenizer with a mask token. Pass one as processing_class, or use '
+                'how="attention".'
+            )
+        if self.how == "attention" and not _reads_attention_mask(context.model):
+            raise ValueError(
+                'how="attention": the model takes no attention_mask, so nothing can be hidden that way. Use how="mask_token".'
+            )
+        marks = [_hidable(row) for row in self._rule_tokens(context)]
+        self.rule = padded(marks).to(context.device)  # (rows, tokens) True for a real token of a rule
+        self.judged = torch.zeros(1, dtype=torch.bool)
+        classes = context.classes if self.folds is not None else 0
+        self.judgement = Memory(context.rows, (classes,), fill=torch.nan, device=context.device)
+
+    def _rule_tokens(self, context: Context) -> list[np.ndarray]:
+        """For each row, which of its real tokens are a rule's."""
+        ids, real = token_ids("RuleMasking", context.dataset)
+        if self.tokens is not None:
+            return _aligned(self.tokens, real, context.trusted)
+        assert context.votes is not None  # setup has looked
+        kept = [row[mask] for row, mask in zip(ids, real, strict=True)]
+        votes = context.votes.cpu().numpy()
+        # the last rows, of which no source was asked
+        clean = 0 if context.trusted is None else int(context.trusted.sum())
+        own = len(kept) - clean
+        found = associated_tokens(kept[:own], votes[:own], precision=self.precision, min_count=self.min_count)
+        if self.hide > 0 and not any(row.any() for row in found):
+            logger.warning(
+                f"RuleMasking: no token of {own} rows goes with a vote of {votes.shape[1]} sources (min_count="
+                f"{self.min_count}, precision={self.precision:g}): nothing is hidden. Pass tokens of rule_token_mask."
+            )
+        return [*found, *(np.zeros(len(row), dtype=bool) for row in kept[own:])]
+
+    def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
+        if self.folds is None or bool(self.judged):
+            return
+        self.judged.fill_(True)
+        context = self.context
+        assert context.encode is not None  # the trainer gives it
+        assert context.votes is not None  # setup has looked
+        vectors, votes = context.encode().cpu().numpy(), context.votes.cpu().numpy()
+        found = judge_by_other_rules(vectors, context.labels.cpu().numpy(), votes, context.classes, context.seed)
+        self.judgement.values.copy_(torch.from_numpy(found))
+        if np.isnan(found).all():
+            logger.warning(
+                f"RuleMasking: folds={self.folds!r}, but no row can be judged: for each, too few labelled rows are without "
+                "its rules."
+            )
+
+    def views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
+        if self.hide == 0 or batch.peeking:
+            return [inputs]
+        ids = inputs["input_ids"]
+        mask = inputs.get("attention_mask")
+        mask = torch.ones_like(ids) if mask is None else mask
+        # tokens are not counted: another method may have hidden some of them
+        first = (mask > 0).int().argmax(-1, keepdim=True)
+        drawn = torch.rand(len(ids), generator=batch.generator("rule masking"), device=ids.device) < self.hide
+        place = (torch.arange(ids.shape[1], device=ids.device) - first).clamp(0, self.rule.shape[1] - 1)
+        hidden = self.rule[batch.index].gather(1, place)  # padding reads the first token or beyond: never hidden
+        hidden = hidden & drawn.unsqueeze(-1)
+        if self.how == "attention":
+            return [{**inputs, "attention_mask": mask.masked_fill(hidden, 0)}]
+        return [{**inputs, "input_ids": ids.masked_fill(hidden, self.mask_token or 0)}]
+
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        if self.folds is None:
+            return supervision
+        judgement = self.judgement.read(batch.index)  # (batch, classes)
+        moved = (~judgement[:, 0].isnan()).expand_as(supervision.weights)
+        for kept in (batch.trusted, supervision.trusted):
+            moved = moved if kept is None else moved & ~kept
+        if self.folds == "weight":
+            believed = (judgement * batch.given).sum(-1) / judgement.amax(-1)
+            return supervision.weighted(torch.where(moved, believed, 1.0))
+        targets = (1 - self.correction) * supervision.targets + self.correction * judgement
+        return replace(supervision, targets=torch.where(moved.unsqueeze(-1), targets, supervision.targets))
+
+    def report(self) -> dict[str, np.ndarray]:
+        found = {"rule_tokens": self.rule.sum(-1).cpu().numpy()}
+        if self.folds is not None:
+            given = one_hot(self.context.labels.to(self.rule.device), self.context.classes)
+            found["rule_judgement"] = (self.judgement.values * given).sum(-1).cpu().numpy()
+        return found
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {} if self.folds is None else {"judgement": self.judgement.state(), "judged": self.judged}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        if self.folds is not None:
+            self.judgement.load(state["judgement"])
+            self.judged.copy_(state["judged"])
+
+
+def _reads_attention_mask(model: Any) -> bool:
+    """False only of a model that names what it reads, and does not name that."""
+    network = model.first if isinstance(model, Networks) else model
+    names = inspect.signature(network.forward).parameters if network is not None else {}
+    return "attention_mask" in names or "input_ids" not in names
+
+
+def padded(rows: Sequence[np.ndarray]) -> Tensor:
+    """(rows, longest) bool, False where a row has no token.
+
+    >>> padded([np.array([True]), np.array([False, True])])
+    tensor([[ True, False],
+            [False,  True]])
+    """
+    table = torch.zeros(len(rows), max(1, *map(len, rows)), dtype=torch.bool)
+    for row, marks in enumerate(rows):
+        table[row, : len(marks)] = torch.from_numpy(marks)
+    return table
+
+
+def _hidable(marks: np.ndarray) -> np.ndarray:
+    """Without the first and the last token of the row; none where that would be all that is left."""
+    inner = np.zeros(len(marks), dtype=bool)
+    inner[1:-1] = marks[1:-1]
+    return inner if not inner[1:-1].all() else np.zeros_like(inner)
+
+
+def _checked_row(row: int, marks: Sequence[int]) -> np.ndarray:
+    found = np.asarray(marks)
+    if found.ndim != 1 or not np.isin(found, (0, 1)).all():
+        raise ValueError(f"tokens[{row}]: expected a 0 or 1 for each token, as rule_token_mask gives, got {marks!r}.")
+    return found.astype(bool)
+
+
+def _aligned(tokens: list[np.ndarray], real: list[np.ndarray], trusted: Tensor | None) -> list[np.ndarray]:
+    """Marks of the real tokens of each row; clean rows that are trained on may have none."""
+    clean = 0 if trusted is None else int(trusted.sum())
+    if len(tokens) == len(real) - clean:
+        tokens = [*tokens, *(np.zeros(len(mask), dtype=bool) for mask in real[len(tokens) :])]
+    if len(tokens) != len(real):
+        raise ValueError(f"tokens has {len(tokens)} rows: expected {len(real)}, one a training row in row order.")
+    found = []
+    for row, (marks, mask) in enumerate(zip(tokens, real, strict=True)):
+        if len(marks) not in (len(mask), mask.sum()):
+            raise ValueError(
+                f"tokens[{row}] has {len(marks)} numbers: expected {mask.sum()}, one a token of the row. Give rule_token_mask "
+                "the tokenizer and max_length that the training set was tokenized with."
+            )
+        found.append(marks[mask] if len(marks) == len(mask) else marks)
+    return found

@@ -1,0 +1,52 @@
+"""Checks that a model is a single-label classifier, before a Trainer is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+from hf_noisy.data.class_names import class_count
+
+_LOAD = "Load it with AutoModelForSequenceClassification.from_pretrained(..., num_labels=K)."
+
+
+def check_model(model: Any) -> None:
+    """Refuse what cannot be a classifier, before a Trainer is made of it.
+
+    Raises:
+        TypeError: a name, a class, a module without a `config`, or an encoder without a head.
+    """
+    if isinstance(model, str | Path | type):
+        raise TypeError(f"model={model!r}: expected a model that is loaded. {_LOAD}")
+    if not hasattr(model, "config"):
+        raise TypeError(
+            f"model is a {type(model).__name__} without a config: expected a Transformers classifier. {_LOAD}"
+        )
+    encoders = {
+        name for names in MODEL_MAPPING_NAMES.values() for name in ([names] if isinstance(names, str) else names)
+    }
+    if type(model).__name__ in encoders and type(model).__module__.startswith("transformers."):
+        raise TypeError(f"model is a {type(model).__name__}, which has no classification head: expected one. {_LOAD}")
+
+
+def check_head(model: Any) -> None:
+    """Refuse a model that does not choose one of several classes.
+
+    Raises:
+        ValueError: a regression or multi-label head, one class, or a head of another size than its `config` says.
+    """
+    config = model.config
+    if config.problem_type in ("multi_label_classification", "regression") or class_count(config) < 2:
+        raise ValueError(
+            f"problem_type={config.problem_type!r}, num_labels={config.num_labels}: expected a single-label classifier "
+            'with at least 2 classes. Load the model with num_labels=K and problem_type="single_label_classification" '
+            "(or None)."
+        )
+    made_for = getattr(model, "num_labels", config.num_labels)
+    if made_for != config.num_labels:
+        raise ValueError(
+            f"num_labels={config.num_labels} in the model's config, but its head was made for {made_for}: expected the same. "
+            f"Load the model with num_labels={config.num_labels}; changing the config does not change the head."
+        )

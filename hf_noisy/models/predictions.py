@@ -1,0 +1,79 @@
+"""What one forward pass predicts, and how examples are mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one forward said of the batch, before any supervision."""
+
+    clean_log_probs: Tensor  # (networks, views, batch, classes) of the true class
+    unmixed: Predictions | None = None  # where logits were mixed: what they were before
+    channelled: Tensor | None = None  # (networks, views, batch, classes) what came out of the channel, if there is one
+    channel_matrix: Tensor | None = None  # (networks, classes, classes) the channel's T, with gradient
+    vectors: Tensor | None = None  # (networks, views, batch, width) what went into the last layer, where asked for
+
+    @classmethod
+    def from_outputs(cls, outputs: Any, views: int, rows: int) -> Predictions:
+        """What a training forward gave."""
+        clean = cls.from_logits(outputs.logits, views, rows)
+        noisy = getattr(outputs, "noisy_log_probs", None)
+        if noisy is None:
+            return clean
+        return replace(clean, channelled=noisy.view_as(clean.clean_log_probs), channel_matrix=outputs.channel_matrix)
+
+    @classmethod
+    def from_logits(cls, logits: Tensor, views: int, rows: int) -> Predictions:
+        """(views x rows, classes), view by view, or one such table a network; another shape raises."""
+        if logits.ndim not in (2, 3) or logits.shape[-2] != views * rows:
+            raise ValueError(
+                f"the model gives logits of shape {tuple(logits.shape)}: expected ({views * rows}, classes). Use a model "
+                "for sequence classification."
+            )
+        networks = len(logits) if logits.ndim == 3 else 1
+        return cls(logits.float().log_softmax(-1).view(networks, views, rows, -1))
+
+    @property
+    def noisy_log_probs(self) -> Tensor:
+        """(networks, views, batch, classes) of the label that is given: after the channel, if there is one."""
+        return self.clean_log_probs if self.channelled is None else self.channelled
+
+    def detached(self) -> Predictions:
+        """The same without gradient."""
+        channelled, matrix, vectors = (
+            None if value is None else value.detach() for value in (self.channelled, self.channel_matrix, self.vectors)
+        )
+        return Predictions(self.clean_log_probs.detach(), channelled=channelled, channel_matrix=matrix, vectors=vectors)
+
+    def mixed(self, mix: Mix) -> Predictions:
+        """Those of mixed vectors: the last layer is linear, so its logits mix as what goes into it.
+
+        Raises:
+            ValueError: they have passed a noise channel, which is not linear.
+        """
+        if self.channelled is not None:
+            raise ValueError(
+                'vectors are mixed behind a noise channel: expected Mix(where="embeddings"), or no channel.'
+            )
+        ratio = mix.ratio.view(-1, 1)
+        logits = ratio * self.clean_log_probs + (1 - ratio) * self.clean_log_probs[:, :, mix.partner]
+        return Predictions(logits.log_softmax(-1), unmixed=self)
+
+    @property
+    def probs(self) -> Tensor:
+        """(batch, classes) mean over networks of the first view's probabilities."""
+        return self.clean_log_probs[:, 0].exp().mean(0)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Which example of the batch each one is mixed with, and how much it keeps of itself."""
+
+    partner: Tensor  # (batch,) positions in the batch
+    ratio: Tensor  # (batch,) share of the example itself, in [0, 1]
+    where: Literal["embeddings", "vectors"]  # of words; or what goes into the last linear layer, whose logits then mix

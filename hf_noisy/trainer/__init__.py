@@ -1,0 +1,1 @@
+"""`NoisyTrainer` and the parts that it holds."""

@@ -1,0 +1,122 @@
+"""Which checkpoints are whole, so that a training that was killed while saving goes on from the one before."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import logging
+
+from hf_noisy.trainer.state import STATE_NAME
+
+logger = logging.get_logger(__name__)
+
+_COUNT = re.compile(r"\d{1,6}", re.ASCII)
+_NUMBER = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
+
+
+def what_is_missing(checkpoint: str | Path) -> str | None:
+    """Why a checkpoint is not whole, None if it is.
+
+    The Trainer writes `trainer_state.json` last, so whatever comes before it is there when it can be read. What other
+    processes write beside it is looked for by itself.
+    """
+    folder = Path(checkpoint)
+    try:
+        progress = json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return f"it has no {TRAINER_STATE_NAME}"
+    except (ValueError, RecursionError):  # no JSON, not in UTF-8, or nested without end
+        return f"its {TRAINER_STATE_NAME} is cut short"
+    if not isinstance(progress, dict):
+        return f"its {TRAINER_STATE_NAME} is cut short"
+    if not (folder / STATE_NAME).exists():
+        return None
+    try:
+        with safe_open(folder / STATE_NAME, framework="pt") as file:
+            processes = (file.metadata() or {}).get("processes", "1")
+    except SafetensorError as error:
+        return f"its {STATE_NAME} cannot be read ({error})"
+    if not _COUNT.fullmatch(processes):
+        return f"its {STATE_NAME} was written by processes={processes[:20]!r}, which is no count"
+    for rank in range(int(processes) if int(processes) > 1 else 0):
+        if not zipfile.is_zipfile(folder / f"rng_state_{rank}.pth"):
+            return f"the random state of process {rank} is not there or cut short"
+    return None
+
+
+def last_whole_checkpoint(output_dir: str | Path) -> str | None:
+    """The latest whole checkpoint in `output_dir`, None if it has no checkpoint; half-written ones are warned about.
+
+    Raises:
+        ValueError: there are checkpoints, and none is whole.
+    """
+    broken: list[str] = []
+    for folder in reversed(_in_order(Path(output_dir))):
+        missing = what_is_missing(folder)
+        if missing is None:
+            for line in broken:
+                logger.warning(f"{line}: it was not finished. The training goes on from {folder}.")
+            return str(folder)
+        broken.append(f"{folder}: {missing}")
+    if broken:
+        raise ValueError(f"no whole checkpoint in {output_dir}: {'; '.join(broken)}. Start afresh, or name another.")
+    return None
+
+
+def find_checkpoint(resume: str | os.PathLike[str] | bool | None, output_dir: str | None) -> str | bool | None:
+    """What `train(resume_from_checkpoint=resume)` resumes from.
+
+    Raises:
+        ValueError: the checkpoint that is named is not whole, or there is none to find.
+        FileNotFoundError: there is no such folder.
+    """
+    if resume is True:
+        found = last_whole_checkpoint(output_dir) if output_dir is not None else None
+        if found is None:
+            raise ValueError(
+                f"resume_from_checkpoint=True: no checkpoint in {output_dir}, expected a folder checkpoint-STEP. Train without "
+                "it first, with save_strategy='epoch' or 'steps'."
+            )
+        return found
+    if resume is None or isinstance(resume, bool):
+        return resume
+    if not Path(resume).is_dir():
+        raise FileNotFoundError(
+            f"resume_from_checkpoint={os.fspath(resume)!r}: no such folder. Expected a checkpoint, as OUTPUT_DIR/checkpoint-STEP; "
+            "True finds the last one in output_dir."
+        )
+    missing = what_is_missing(Path(resume))
+    if missing is not None:
+        raise ValueError(
+            f"{resume}: {missing}, so it was not finished. Expected a whole checkpoint, "
+            "and not what save_model() wrote: resume_from_checkpoint=True finds the last one."
+        )
+    return os.fspath(resume)
+
+
+def begin(checkpoint: str | Path, limit: int | None = None) -> None:
+    """Before a checkpoint is written, perhaps over an older one of that step: it is not whole until its end.
+
+    Where only the last `limit` are kept, the half-written ones beside it are removed: rotation counts them, and would
+    remove a whole one in their place.
+    """
+    checkpoint = Path(checkpoint)
+    (checkpoint / TRAINER_STATE_NAME).unlink(missing_ok=True)
+    for folder in _in_order(checkpoint.parent) if limit and limit > 0 else ():
+        if folder != checkpoint and (missing := what_is_missing(folder)) is not None:
+            logger.warning(f"{folder}: {missing}. It was not finished, and is removed.")
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_order(root: Path) -> list[Path]:
+    """The checkpoints in a folder, by step."""
+    found = ((_NUMBER.fullmatch(path.name), path) for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]

@@ -1,0 +1,253 @@
+"""The README.md beside saved weights: how they were trained, on what labels, and how to do it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from huggingface_hub import ModelCard, ModelCardData
+from transformers.utils import logging
+
+from hf_noisy.data.label_encoding import has_label
+from hf_noisy.methods.auto import AutoMethod
+from hf_noisy.methods.building import method_arguments
+from hf_noisy.methods.logged_names import meanings
+from hf_noisy.methods.parts.base import NoiseCallback
+from hf_noisy.methods.registry import METHODS, names_of, split_names
+from hf_noisy.models.adapters import is_adapted
+from hf_noisy.models.criterion import Criterion
+from hf_noisy.trainer.arguments import NoisyTrainingArguments
+from hf_noisy.trainer.state import fingerprint
+
+if TYPE_CHECKING:
+    from hf_noisy.trainer.noisy_trainer import NoisyTrainer
+
+logger = logging.get_logger(__name__)
+
+_TAGS = ["hf_noisy", "noisy-labels", "text-classification"]
+_GENERATED = ("- hf_noisy", "generated_from_trainer")  # what may be written over
+_PACKAGES = ("hf_noisy", "transformers", "torch", "datasets", "accelerate")
+_ARGUMENTS = (  # written down always
+    "num_train_epochs",
+    "max_steps",
+    "learning_rate",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "seed",
+)
+_CHANGED_ARGUMENTS = (  # written down where they are not the default
+    "lr_scheduler_type",
+    "warmup_steps",
+    "weight_decay",
+    "optim",
+    "max_grad_norm",
+    "train_sampling_strategy",
+    "bf16",
+    "fp16",
+    "nonfinite_loss",
+)
+_MATRIX_CLASSES = 10  # of how many classes a matrix is written down
+
+
+def write(trainer: NoisyTrainer, folder: str | os.PathLike[str], **fields: Any) -> None:
+    """Write the card of `trainer`'s model into `folder`/README.md.
+
+    Args:
+        trainer: as it stands; before any evaluation the card says that nothing was measured.
+        folder: where the weights are.
+        fields: what `Trainer.create_model_card` and `push_to_hub` take: `model_name`, `language`, `license`, `tags`,
+            `finetuned_from`, `dataset`, `dataset_tags`; others are ignored.
+    """
+    data = ModelCardData(
+        language=fields.get("language"),
+        license=fields.get("license"),
+        library_name="peft" if is_adapted(trainer.deployed_model) else "transformers",
+        pipeline_tag="text-classification",
+        tags=[*_TAGS, *_methods(trainer), *_as_list(fields.get("tags"))],
+        datasets=_as_list(fields.get("dataset_tags") or fields.get("dataset")) or None,
+        base_model=fields.get("finetuned_from") or _base_model(trainer),
+        model_name=fields.get("model_name"),
+    )
+    name = fields.get("model_name") or Path(trainer.args.output_dir or "model").name
+    sections = [
+        f"# {name}",
+        "A text classifier trained with `hf_noisy` on labels of which some are wrong.",
+        f"## Method\n\n{_method(trainer)}",
+        f"## Labels\n\n{_labels(trainer)}",
+        f"## Estimated noise\n\n{_noise(trainer)}",
+        f"## Metrics\n\n{_metrics(trainer)}",
+        f"## How to reproduce\n\n{_reproduce(trainer)}",
+        f"## Citation\n\n{_citation(trainer)}",
+    ]
+    path = Path(folder) / "README.md"
+    if path.exists() and not any(mark in path.read_text(encoding="utf-8") for mark in _GENERATED):
+        logger.warning(f"{path} was not written by a trainer and is left as it is; the model card is not saved.")
+        return
+    card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
+    card.save(path)
+
+
+def _names(trainer: NoisyTrainer) -> list[str]:
+    args = trainer.args
+    return split_names(args.noise_method) if isinstance(args, NoisyTrainingArguments) else []
+
+
+def _as_list(value: str | list[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def _base_model(trainer: NoisyTrainer) -> str | None:
+    """The Hub's name of what was fine-tuned; a folder of this machine means nothing elsewhere."""
+    name: str = trainer.model.config._name_or_path
+    return name if name and not os.path.exists(name) and name.count("/") <= 1 else None
+
+
+def _parts(trainer: NoisyTrainer) -> Iterator[Criterion | NoiseCallback]:
+    if all(callback.criterion is not trainer.criterion for callback in trainer.noise_callbacks):
+        yield trainer.criterion
+    yield from trainer.noise_callbacks
+
+
+def _methods(trainer: NoisyTrainer) -> list[str]:
+    """The names in `METHODS` of what was trained with, named by the arguments or passed as objects."""
+    found = [name for part in _parts(trainer) for name in names_of(part) if name != "ce"]
+    return list(dict.fromkeys([*_names(trainer), *found]))
+
+
+def _method(trainer: NoisyTrainer) -> str:
+    lines = [f"- criterion: `{trainer.criterion!r}`"]
+    lines += [f"- callback: `{type(callback).__name__}`" for callback in trainer.noise_callbacks]
+    args = trainer.args
+    if isinstance(args, NoisyTrainingArguments) and args.noise_method:
+        for name, given in method_arguments(args.noise_method, args.method_parameters).items():
+            own = METHODS[name].parameters | given
+            lines.append(
+                f"- `{name}`: {', '.join(f'`{key}={value!r}`' for key, value in own.items()) or 'no parameters'}"
+            )
+    choices = [callback.choice for callback in trainer.noise_callbacks if isinstance(callback, AutoMethod)]
+    lines += [f"- `auto` took `{name}`, since {reason}" for name, _, reason in filter(None, choices)]
+    return "\n".join(lines)
+
+
+def _noise(trainer: NoisyTrainer) -> str:
+    """What the methods found out about the labels, by what they logged last."""
+    logs: dict[str, Any] = next((entry for entry in reversed(trainer.state.log_history) if "loss" in entry), {})
+    said = {
+        name: f"| `{name}` | {value:.4g} | {_of_class(meaning, name, trainer.model.config.id2label)} |"
+        for callback in trainer.noise_callbacks
+        for name, value in logs.items()
+        if (meaning := meanings(callback, name)) is not None
+    }
+    if not said:
+        return "No method that estimates anything about the labels was trained with."
+    lines = ["As the methods saw the labels when they last logged; nothing here was measured against the truth.", ""]
+    lines += ["| name | value | what it is |", "|---|---|---|", *said.values()]
+    matrix = trainer.noise_matrix()
+    if matrix is not None and len(matrix) <= _MATRIX_CLASSES:
+        names = [trainer.model.config.id2label[k] for k in range(len(matrix))]
+        lines += ["", "The probability of a given label (columns), by the true class (rows):", ""]
+        lines += [f"| | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+        lines += [
+            f"| {name} | {' | '.join(f'{share:.3f}' for share in row)} |"
+            for name, row in zip(names, matrix, strict=True)
+        ]
+    return "\n".join(lines)
+
+
+def _of_class(meaning: str, name: str, class_names: Mapping[int, str]) -> str:
+    """With the class that a name ends in, as `weight_class_1` does, instead of K."""
+    number = re.search(r"_(\d+)$", name)
+    if number is None or int(number[1]) not in class_names:
+        return meaning
+    return re.sub(r"\bK\b", lambda _: class_names[int(number[1])], meaning)
+
+
+def _citation(trainer: NoisyTrainer) -> str:
+    papers = dict.fromkeys(METHODS[name].paper for name in _methods(trainer) if name != "ce")
+    return "\n".join(f"- {paper}" for paper in papers) or "No method of a paper was trained with."
+
+
+def _labels(trainer: NoisyTrainer) -> str:
+    if trainer.train_dataset is None:
+        return "No training set was given."
+    labels = trainer.labels
+    soft = labels.ndim == 2
+    covered = has_label(labels)
+    counts = labels.sum(0) if soft else np.bincount(labels[covered], minlength=trainer.model.config.num_labels)
+    classes = [f"| {trainer.model.config.id2label[k]} | {count:.0f} |" for k, count in enumerate(counts)]
+    lines = [
+        f"{len(labels):,} rows, {covered.mean():.1%} of them with a label ({'soft' if soft else 'hard'}); fingerprint of the "
+        f"labels `{fingerprint(labels)}`."
+    ]
+    if trainer.votes is not None:
+        lines.append(f"Votes of {trainer.votes.shape[1]} sources for each row.")
+    if trainer.trusted is not None:
+        lines.append(f"{trainer.trusted.sum():,} of the rows have trusted labels.")
+    return "\n".join([" ".join(lines), "", "| class | labels |", "|---|---|", *classes])
+
+
+def _metrics(trainer: NoisyTrainer) -> str:
+    evaluations = [entry for entry in trainer.state.log_history if any(key.startswith("eval_") for key in entry)]
+    if not evaluations:
+        return "Nothing was measured while training."
+    last = evaluations[-1]
+    rows = [f"| {key} | {value:.4g} |" for key, value in last.items() if isinstance(value, int | float)]
+    return "\n".join(
+        ["The last evaluation, on the evaluation set as its labels came:", "", "| | |", "|---|---|", *rows]
+    )
+
+
+def _reproduce(trainer: NoisyTrainer) -> str:
+    args = trainer.args
+    arguments = {"output_dir": "output"} | {name: getattr(args, name) for name in _ARGUMENTS}
+    defaults = {field.name: _plain(_default(field)) for field in dataclasses.fields(args)}
+    for name in (name for name in _CHANGED_ARGUMENTS if name in defaults):
+        value = _plain(getattr(args, name))
+        arguments |= {name: value} if value != defaults[name] else {}
+    if isinstance(args, NoisyTrainingArguments) and args.noise_method is not None:
+        arguments |= {"noise_method": args.noise_method, "noise_kwargs": args.method_parameters}
+    passed = ", ".join(f"{type(callback).__name__}(...)" for callback in trainer.passed_callbacks)
+    extra = [] if trainer.passed_criterion is None else [f"criterion={trainer.passed_criterion!r}"]
+    extra += [f"callbacks=[{passed}]"] if passed else []
+    code = [
+        "from hf_noisy import NoisyTrainer, NoisyTrainingArguments",
+        "",
+        "args = NoisyTrainingArguments(",
+        *(f"    {name}={value!r}," for name, value in arguments.items()),
+        ")",
+        f"trainer = NoisyTrainer({', '.join(['model', 'args', 'train_dataset=train', *extra])})",
+        "trainer.train()",
+    ]
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
+    start = _base_model(trainer) or "a model of your own"
+    return "\n".join(
+        [
+            f"From {start}, on {args.world_size} {'process' if args.world_size == 1 else 'processes'}:",
+            "",
+            "```python",
+            *code,
+            "```",
+            "",
+            f"Packages: {packages}.",
+        ]
+    )
+
+
+_version = cache(version)  # which reads and parses a file
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _plain(value: Any) -> Any:
+    """A member of an enumeration as what it stands for."""
+    return value.value if isinstance(value, Enum) else value

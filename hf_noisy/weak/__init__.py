@@ -1,0 +1,1 @@
+"""Weak supervision: labeling functions, their votes, label models, and labels by language models."""

@@ -1,0 +1,114 @@
+"""Class probabilities by Snorkel's `LabelModel`, which weighs each source by its estimated accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hf_noisy.common.checks import check_whole
+from hf_noisy.common.randomness import forked_generators
+from hf_noisy.weak.labeling_functions import Result
+from hf_noisy.weak.votes import check_votes, covered
+
+if TYPE_CHECKING:
+    from snorkel.labeling.model import LabelModel
+
+
+def label_model_probabilities(
+    votes: np.ndarray,
+    num_classes: int,
+    *,
+    on: np.ndarray | None = None,
+    seed: int = 0,
+    epochs: int = 100,
+    learning_rate: float = 0.01,
+) -> np.ndarray:
+    """Weighs each source by how accurate Snorkel's `LabelModel` infers it to be, and gives class probabilities.
+
+    Prefer it to `majority_vote` where many sources of unequal quality overlap; compare the two on a few gold rows, for
+    it is not always better (on the training rows of `youtube` 85.5% of its labels are right after 100 epochs and 74.7%
+    after 500, on `trec` 50.8% and 41.6%: more epochs fit the agreements, not the truth). Classes are taken as equally
+    likely beforehand.
+
+    Torch's, numpy's and Python's global random numbers are as they were afterwards. Under `torch.distributed` every
+    process must call it: the first one fits and sends the others its result.
+
+    Args:
+        votes: (rows, sources), -1 abstains; at least three sources.
+        num_classes: how many classes there are.
+        on: the votes to give probabilities for, of the same sources; None for `votes`, which the model is fitted to.
+        seed: of the model's starting point.
+        epochs: gradient steps over the agreements (Snorkel's default).
+        learning_rate: of those steps (Snorkel's default).
+
+    Returns:
+        soft labels, float32 (rows, classes); a row where every source abstains is all zero, where Snorkel would give
+        the prior.
+
+    Raises:
+        ValueError: fewer than three sources, a vote outside the classes, no epoch, or a fit that diverges.
+
+    Source: Ratner et al., "Training Complex Models with Multi-Task Weak Supervision", AAAI 2019.
+    """
+    votes = check_votes(votes, num_classes)
+    check_whole("epochs", epochs, of=" of epochs")
+    if votes.shape[1] < 3:
+        raise ValueError(
+            f"votes has {votes.shape[1]} sources: the label model infers accuracies from agreements of 3 or more. "
+            "Use majority_vote for fewer."
+        )
+    wanted = votes if on is None else check_votes(on, num_classes)
+    if wanted.shape[1] != votes.shape[1]:
+        raise ValueError(f"on has {wanted.shape[1]} sources, votes {votes.shape[1]}: expected the same ones.")
+    spoken = covered(wanted)
+    probabilities = np.zeros((len(wanted), num_classes), dtype=np.float32)
+    if spoken.any():
+        probabilities[spoken] = _on_the_first_rank(
+            lambda: _posterior(_fit_label_model(votes, num_classes, seed, epochs, learning_rate), wanted[spoken])
+        )
+    return probabilities
+
+
+def _fit_label_model(votes: np.ndarray, num_classes: int, seed: int, epochs: int, learning_rate: float) -> LabelModel:
+    with forked_generators():
+        from snorkel.labeling.model import LabelModel  # inside: importing it draws from numpy's global generator
+
+        model = LabelModel(cardinality=num_classes, verbose=False)
+        try:
+            model.fit(votes, seed=seed, n_epochs=epochs, lr=learning_rate, progress_bar=False)
+        except Exception as error:  # Snorkel raises no narrower one for a loss that is not a number
+            raise ValueError(
+                f"the label model could not be fitted at learning_rate={learning_rate}: {error} "
+                "Pass a smaller learning_rate, or use majority_vote."
+            ) from error
+    return model
+
+
+def _posterior(model: LabelModel, votes: np.ndarray) -> np.ndarray:
+    # In logs, where Snorkel multiplies: over a few hundred sources its products underflow to 0 / 0.
+    log_conditionals = np.log(model.get_conditional_probs()[:, 1:])  # (sources, votes, classes)
+    log_joint = np.zeros((len(votes), model.cardinality))
+    for source, table in enumerate(log_conditionals):
+        voted = votes[:, source] >= 0
+        log_joint[voted] += table[votes[voted, source]]
+    joint = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+    return (joint / joint.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _on_the_first_rank(compute: Callable[[], Result]) -> Result:
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return compute()
+    outcome: list[Any] = [None]
+    if distributed.get_rank() == 0:
+        try:
+            outcome = [compute()]
+        except Exception as error:  # sent to the other ranks, which would wait for a result for ever
+            outcome = [error]
+    distributed.broadcast_object_list(outcome, src=0)
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]

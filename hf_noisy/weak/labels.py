@@ -1,0 +1,79 @@
+"""Training labels from votes, with a policy for rows on which no source votes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hf_noisy.common.checks import nearest
+from hf_noisy.weak.label_model import label_model_probabilities
+from hf_noisy.weak.labeling_functions import check_dataset, check_new_column
+from hf_noisy.weak.majority import hard_labels, majority_vote
+from hf_noisy.weak.votes import covered, votes_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def labels_from_votes(
+    dataset: Dataset,
+    num_classes: int,
+    *,
+    aggregate: Literal["majority_vote", "label_model"] = "majority_vote",
+    hard: bool = False,
+    abstain: Literal["unlabeled", "drop", "uniform"] = "unlabeled",
+    seed: int = 0,
+    column: str = "weak_labels",
+) -> Dataset:
+    """Turns each example's votes into the `labels` it is trained on, and settles what examples without a vote get.
+
+    Args:
+        dataset: with a column of votes, as `apply_labeling_functions` adds it.
+        num_classes: how many classes there are.
+        aggregate: `majority_vote` or `label_model`; see the functions of those names.
+        hard: integers in place of soft labels, ties broken at random by `seed`.
+        abstain: `unlabeled` keeps uncovered examples (a zero row, or -1 when hard), for methods that pseudo-label them;
+            `drop` removes them; `uniform` gives each class 1 / classes (when hard: a class at random).
+        seed: of the label model and of ties.
+        column: where the votes are.
+
+    Returns:
+        the dataset with a new column `labels`: lists of float32, or int64 when hard.
+
+    Raises:
+        ValueError: an unknown name, no such column, a vote outside the classes, or a column `labels` that exists
+            already.
+
+    >>> import datasets
+    >>> votes = datasets.Dataset.from_dict({"weak_labels": [[0, 0], [0, 1], [-1, -1]]})
+    >>> labels_from_votes(votes, num_classes=2)["labels"][:]
+    [[1.0, 0.0], [0.5, 0.5], [0.0, 0.0]]
+    >>> labels_from_votes(votes, num_classes=2, hard=True, abstain="drop").num_rows
+    2
+    """
+    from datasets import List, Value
+
+    _check_choice("aggregate", aggregate, ("majority_vote", "label_model"))
+    _check_choice("abstain", abstain, ("unlabeled", "drop", "uniform"))
+    check_dataset(dataset)
+    check_new_column(dataset, "labels")
+    votes = votes_of(dataset, column)
+    if aggregate == "label_model":
+        soft = label_model_probabilities(votes, num_classes, seed=seed)
+    else:
+        soft = majority_vote(votes, num_classes)
+    spoken = covered(votes)
+    if abstain == "uniform":
+        soft[~spoken] = 1 / num_classes
+    if hard:
+        labeled = dataset.add_column("labels", hard_labels(soft, seed=seed), feature=Value("int64"))
+    else:
+        labeled = dataset.add_column("labels", list(soft), feature=List(Value("float32")))
+    return labeled.select(np.flatnonzero(spoken)) if abstain == "drop" else labeled
+
+
+def _check_choice(argument: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{argument}={value!r}: expected one of the known names. {nearest(value, known)}")

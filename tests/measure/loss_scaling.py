@@ -1,0 +1,82 @@
+"""One gradient however a batch is split: the stock Trainer and NoisyTrainer on the same 16 rows.
+
+    python tests/measure/loss_scaling.py
+
+takes one step on 16 rows at once and one on 4 batches of 4, accumulated, and prints the logged loss of the second and how
+far its gradient is from that of the first. Dropout is off, so nothing but the scaling differs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+
+import datasets
+import torch
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+
+from hf_noisy import NoisyTrainer
+
+ROWS, CLASSES, WORDS = 16, 3, 50
+
+
+class Gradient(TrainerCallback):
+    """Keeps the gradient of the last optimizer step."""
+
+    def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+        self.value = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]).clone()
+
+
+def one_step(trainer_class: type[Trainer], batch_size: int) -> tuple[torch.Tensor, float]:
+    """The gradient and the logged loss of one optimizer step over all rows."""
+    set_seed(0)
+    config = BertConfig(
+        vocab_size=WORDS,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        num_labels=CLASSES,
+    )
+    rows = {
+        "input_ids": torch.randint(WORDS, (ROWS, 8)).tolist(),
+        "labels": torch.randint(CLASSES, (ROWS,)).tolist(),
+    }
+    watch = Gradient()
+    with tempfile.TemporaryDirectory() as folder:
+        args = TrainingArguments(
+            folder,
+            per_device_train_batch_size=batch_size,
+            gradient_accumulation_steps=ROWS // batch_size,
+            num_train_epochs=1,
+            max_grad_norm=0.0,
+            logging_steps=1,
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=True,
+        )
+        dataset = datasets.Dataset.from_dict(rows)
+        trainer = trainer_class(BertForSequenceClassification(config), args, train_dataset=dataset, callbacks=[watch])
+        trainer.train()
+    return watch.value, trainer.state.log_history[0]["loss"]
+
+
+lines = [
+    "",
+    "| trainer | loss, 16 at once | loss, 4 x 4 | gradient's length, ratio | relative error |",
+    "|---|---|---|---|---|",
+]
+for trainer_class in (Trainer, NoisyTrainer):
+    whole, whole_loss = one_step(trainer_class, ROWS)
+    parts, parts_loss = one_step(trainer_class, ROWS // 4)
+    ratio, error = parts.norm() / whole.norm(), (parts - whole).norm() / whole.norm()
+    lines.append(f"| {trainer_class.__name__} | {whole_loss:.4f} | {parts_loss:.4f} | {ratio:.2f} | {error:.1e} |")
+print("\n".join(lines))
