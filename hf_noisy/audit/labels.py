@@ -16,16 +16,16 @@ from hf_noisy.audit.rows import AuditedRows
 from hf_noisy.audit.scorers import SAID, Evidence, check_scorers, default_weights, known_scores, wrongness
 from hf_noisy.audit.sources import describe_sources
 from hf_noisy.data.distributions import check_distributions, check_table
-from hf_noisy.data.label_encoding import label_rows
+from hf_noisy.data.label_encoding import one_hot_rows
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
-from hf_noisy.evidence.features.neighbours import search
-from hf_noisy.evidence.features.predictability import predictability
-from hf_noisy.evidence.features.text_features import NEIGHBOURS, Sight, look_at
-from hf_noisy.evidence.inference.inferred_classes import inferred_classes
+from hf_noisy.evidence.features.neighbours import nearest_rows
+from hf_noisy.evidence.features.scores import cv_gain_z
+from hf_noisy.evidence.features.text_features import NEIGHBOURS, TextFeatures, text_features
+from hf_noisy.evidence.inference.infer_classes import infer_classes
 from hf_noisy.evidence.matrices.inputs import check_features, check_labels
 from hf_noisy.evidence.rates.report import BEST
 from hf_noisy.evidence.rates.text_rates import estimate_labels
-from hf_noisy.evidence.rules.folds import judge_by_other_rules
+from hf_noisy.evidence.rules.folds import rule_held_out_probabilities
 from hf_noisy.weak.votes import check_votes
 
 _PACKAGES = ("hf_noisy", "torch", "transformers", "scikit-learn")
@@ -56,7 +56,7 @@ def audit_labels(
     statistic of the labels of near texts, and the class that sources and similar texts speak for (`hf_noisy.evidence.inference.infer_truth`). Where
     wrong labels are symmetric, models of the labels join (`default_weights`): the probability of the given label by one that never
     saw the row, and the margin of a training; where labels follow the text, such a model has learned the mistakes. Texts are seen by the encoder where several sources vote, by the encoder
-    and their words where there are labels alone (`hf_noisy.evidence.choice.choose_view` says why).
+    and their words where there are labels alone (`hf_noisy.evidence.choice.choose_features` says why).
 
     The noise rate and the matrix are by the classes that sources and similar texts speak for, as the second scorer is; the
     interval spans all estimators, as they err together on labels that follow a rule (`hf_noisy.evidence.NoiseReport`).
@@ -89,7 +89,7 @@ def audit_labels(
     asked = None if scorers is None else check_scorers(scorers)
     given = _checked(texts, labels, len(class_names), vectors, votes, folds)
     kept = given.kept
-    sight = look_at(texts, given.vectors, given.labels, given.votes, given.classes, seed)
+    sight = text_features(texts, given.vectors, given.labels, given.votes, given.classes, seed)
     held_out = (
         out_of_fold_probabilities(sight.view[kept], given.labels[kept], given.classes, folds, seed)
         if probabilities is None
@@ -129,8 +129,8 @@ def audit_labels(
             labelled=len(rows),
             rows=len(texts),
             sources=sight.sources,
-            coherence=sight.coherence,
-            told=predictability(sight.view, label_rows(given.labels, given.classes), seed),
+            cut_statistic=sight.cut_statistic,
+            cv_gain_z=cv_gain_z(sight.view, one_hot_rows(given.labels, given.classes), seed),
             rate=float(scores["truth"].mean()),
         ),
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
@@ -172,18 +172,18 @@ def _checked(
 
 
 def _evidence(
-    given: _Given, sight: Sight, held_out: np.ndarray, dynamics: Mapping[str, np.ndarray], seed: int
+    given: _Given, sight: TextFeatures, held_out: np.ndarray, dynamics: Mapping[str, np.ndarray], seed: int
 ) -> Evidence:
     kept, labels, view = given.kept, given.labels[given.kept], sight.view
     votes = None if given.votes is None else given.votes[kept]
     judged = None
     if votes is not None and sight.sources > 1:
-        judged = judge_by_other_rules(given.vectors[kept], labels, votes, given.classes, seed)
+        judged = rule_held_out_probabilities(given.vectors[kept], labels, votes, given.classes, seed)
     return Evidence(
         labels,
         held_out,
-        search(view[kept], min(NEIGHBOURS, len(kept) - 1)),
-        inferred_classes(view, given.labels, given.votes, given.classes, seed)[kept],
+        nearest_rows(view[kept], min(NEIGHBOURS, len(kept) - 1)),
+        infer_classes(view, given.labels, given.votes, given.classes, seed)[kept],
         votes,
         judged,
         {name: np.asarray(values)[kept] for name, values in dynamics.items()},

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hf_noisy.common.checks import check_choice, check_fraction
-from hf_noisy.evidence.features.neighbours import Near, coherences
+from hf_noisy.evidence.features.neighbours import NearestRows, label_agreement
 
 DEFAULT = ("neighbours", "truth")  # whose mean rank is taken, with models of the labels where these are wrong at random
 
@@ -24,7 +24,7 @@ def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return 1 - probabilities[np.arange(len(labels)), labels]
 
 
-def incoherence(near: Near, labels: np.ndarray, classes: int) -> np.ndarray:
+def neighbour_disagreement(near: NearestRows, labels: np.ndarray, classes: int) -> np.ndarray:
     """(rows,) the cut statistic of Muhlenbach et al. (2004), as Lang et al. (NeurIPS 2022) use it, turned round.
 
     How many of the nearest neighbours have another label, measured by how many would if labels were drawn by lot: a label
@@ -36,7 +36,7 @@ def incoherence(near: Near, labels: np.ndarray, classes: int) -> np.ndarray:
         labels: (rows,) class ids.
         classes: how many there are.
     """
-    return -coherences(near, np.eye(classes)[labels], "cut_statistic")
+    return -label_agreement(near, np.eye(classes)[labels], "cut_statistic")
 
 
 def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ class Evidence:
 
     labels: np.ndarray  # (rows,) class ids
     probabilities: np.ndarray  # (rows, classes) of models that never saw the row
-    near: Near  # by what texts are seen by
+    near: NearestRows  # by what texts are seen by
     truth: np.ndarray  # (rows, classes) by sources and similar texts
     votes: np.ndarray | None = None  # (rows, sources), -1 abstains
     rule_folds: np.ndarray | None = (
@@ -118,7 +118,7 @@ SCORERS: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
     {
         "held_out": lambda found: disbelief(found.probabilities, found.labels),
         "reweighted": _reweighted,
-        "neighbours": lambda found: incoherence(found.near, found.labels, found.classes),
+        "neighbours": lambda found: neighbour_disagreement(found.near, found.labels, found.classes),
         "truth": lambda found: disbelief(found.truth, found.labels),
         "margin": _margin,
         "disagreements": _disagreements,

@@ -64,7 +64,9 @@ def labeling_functions() -> list[LabelingFunction]:
     """
     from snorkel.labeling import labeling_function
     from snorkel.preprocess import preprocessor
-    from textblob.en import polarity  # of `TextBlob(text).sentiment`, which makes two classes for each text beside
+    from textblob.en import (
+        polarity,  # of `TextBlob(text).sentiment`, which makes two classes for each text side_by_side
+    )
 
     @preprocessor(memoize=True, memoize_key=lambda x: x.text)
     def with_polarity(x: Any) -> SimpleNamespace:

@@ -133,6 +133,6 @@ def _refuse(bad: Any, values: np.ndarray, where: str, expected: str) -> None:
         raise ValueError(f"{where}, row {row}: label {values[row].tolist()}: expected {expected}.")
 
 
-def label_rows(labels: np.ndarray, classes: int) -> np.ndarray:
+def one_hot_rows(labels: np.ndarray, classes: int) -> np.ndarray:
     """(rows,) class ids -> (rows, classes) one-hot, zeros where an id is negative."""
     return one_hot(torch.from_numpy(labels), classes).double().numpy()

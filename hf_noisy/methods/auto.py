@@ -11,16 +11,16 @@ from transformers.utils import logging
 
 from hf_noisy.common.checks import check_whole
 from hf_noisy.data.label_encoding import has_label
-from hf_noisy.evidence.choice import FEW_WRONG, MIN_LABELS, SURE, choose_method, choose_view
-from hf_noisy.evidence.features.predictability import mean_coherence, predictability
-from hf_noisy.evidence.features.views import view_of
+from hf_noisy.evidence.choice import MIN_CV_GAIN_Z, MIN_LABELS, MIN_NOISE_RATE, choose_features, choose_method
+from hf_noisy.evidence.features.scores import cv_gain_z, mean_cut_statistic
+from hf_noisy.evidence.features.views import features_of
 from hf_noisy.methods.truth_inference import TruthInference
 from hf_noisy.models.context import Context, Survey
-from hf_noisy.weak.votes import voters
+from hf_noisy.weak.votes import count_voting_sources
 
 logger = logging.get_logger(__name__)
 
-_LOOKED, _COHERENCE, _TOLD, _RATE = range(4)  # facts
+_LOOKED, _CUT_STATISTIC, _CV_GAIN_Z, _RATE = range(4)  # facts
 
 
 class AutoMethod(TruthInference):
@@ -29,7 +29,7 @@ class AutoMethod(TruthInference):
     Before the first step, in this order:
 
     1. With fewer than `min_labels` labels they are taught as they are: `ce`.
-    2. It is settled what texts are seen by (`hf_noisy.evidence.choice.choose_view`): the encoder and their words where there are labels
+    2. It is settled what texts are seen by (`hf_noisy.evidence.choice.choose_features`): the encoder and their words where there are labels
        alone; the encoder where several sources have voted, or the words where labels are hardly more like those of the nearest
        texts, by the encoder, than by chance (a mean cut statistic below 1; 0 is chance), since it is not pretrained for such
        texts; and the words where it is not pretrained at all, as a model that `from_pretrained` did not load.
@@ -66,9 +66,9 @@ class AutoMethod(TruthInference):
         return choose_method(
             labelled=self._labelled(),
             rows=self.context.rows,
-            sources=voters(self.context.votes),
-            coherence=float(facts[_COHERENCE]),
-            told=float(facts[_TOLD]),
+            sources=count_voting_sources(self.context.votes),
+            cut_statistic=float(facts[_CUT_STATISTIC]),
+            cv_gain_z=float(facts[_CV_GAIN_Z]),
             rate=float(facts[_RATE]),
             min_labels=self.min_labels,
         )
@@ -80,7 +80,7 @@ class AutoMethod(TruthInference):
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if bool(self.inferred):
-            if self.facts[_RATE] >= FEW_WRONG:
+            if self.facts[_RATE] >= MIN_NOISE_RATE:
                 super().begin_epoch(epoch, survey)
             return
         self.inferred.fill_(True)
@@ -93,18 +93,18 @@ class AutoMethod(TruthInference):
         logger.warning(f"auto: {method}{listed}, since {reason}")
 
     def _look(self) -> None:
-        given, seed, sources = self._given(), self.context.seed, voters(self.context.votes)
+        given, seed, sources = self._given(), self.context.seed, count_voting_sources(self.context.votes)
         encoded = cache(self._encoded)  # one pass, whoever asks
         if self._is_pretrained():
-            self.facts[_COHERENCE] = mean_coherence(encoded(), given, self.neighbours, seed)
-        vectors = view_of(choose_view(sources, float(self.facts[_COHERENCE])), encoded, self._words)
-        self.facts[_TOLD] = predictability(vectors, given, seed)
-        if not self.facts[_TOLD] >= SURE:
+            self.facts[_CUT_STATISTIC] = mean_cut_statistic(encoded(), given, self.neighbours, seed)
+        vectors = features_of(choose_features(sources, float(self.facts[_CUT_STATISTIC])), encoded, self._words)
+        self.facts[_CV_GAIN_Z] = cv_gain_z(vectors, given, seed)
+        if not self.facts[_CV_GAIN_Z] >= MIN_CV_GAIN_Z:
             return
         self.sources = "votes" if sources > 1 else "label"
         truth = self._infer(vectors)
         self.facts[_RATE] = float(self.rate)
-        if self.rate >= FEW_WRONG:
+        if self.rate >= MIN_NOISE_RATE:
             self._teach(truth)
 
     def _labelled(self) -> int:

@@ -13,7 +13,7 @@ from transformers.utils import logging
 from hf_noisy.common.checks import check_choice, check_fraction, check_whole
 from hf_noisy.data.distributions import check_table
 from hf_noisy.data.label_encoding import has_label, one_hot
-from hf_noisy.evidence.features.neighbours import coherences, most_coherent, search, share_below
+from hf_noisy.evidence.features.neighbours import label_agreement, nearest_rows, rank_in_group, top_share_by_group
 from hf_noisy.methods.parts.base import NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.row_vectors import check_row_vectors
@@ -32,7 +32,7 @@ class Neighbours(NoiseCallback):
     """Leaves out the examples whose label disagrees with those of the most similar texts, seen by a frozen encoder.
 
     Once, before the first step, each text becomes a vector: the mean last hidden state of the encoder as it is then,
-    which is as it was pretrained. Each labelled example then has a coherence, by its nearest labelled neighbours (the
+    which is as it was pretrained. Each labelled example then has a agreement, by its nearest labelled neighbours (the
     distance d of vectors of length 1; a neighbour weighs w = 1 / (1 + d)):
 
     - "cut_statistic": minus (J - E[J]) / sd[J], where J is the weight of the neighbours with another label, and
@@ -68,7 +68,7 @@ class Neighbours(NoiseCallback):
     and are nobody's neighbours; trusted rows are neighbours and keep their weight. It judges the labels as they were
     given, once, and weights multiply, so it goes with any criterion or method.
 
-    `report` adds `coherence` (NaN without a label) and `kept`: True and False, or the weight.
+    `report` adds `label_agreement` (NaN without a label) and `kept`: True and False, or the weight.
 
     >>> Neighbours(share=0.5).score
     'cut_statistic'
@@ -96,7 +96,7 @@ class Neighbours(NoiseCallback):
         if self.vectors is not None:
             check_row_vectors(self.vectors, context.rows)
         self.context = context
-        self.coherence = Memory(context.rows, fill=torch.nan, device=context.device)
+        self.agreement = Memory(context.rows, fill=torch.nan, device=context.device)
         self.kept = Memory(context.rows, fill=1.0, device=context.device)
         self.searched = torch.zeros(1, dtype=torch.bool)
 
@@ -116,16 +116,16 @@ class Neighbours(NoiseCallback):
             return
         vectors = self._vectors()
         given = one_hot(labels, context.classes).double().numpy()[labelled]
-        coherence = coherences(search(vectors[labelled], count), given, self.score)
+        agreement = label_agreement(nearest_rows(vectors[labelled], count), given, self.score)
         groups = given.argmax(1) if self.by_class else np.zeros(len(given), dtype=np.int64)
         chosen = np.ones(len(given))
         judged = np.arange(len(given))
         if context.trusted is not None:
             judged = np.flatnonzero(~context.trusted.cpu().numpy()[labelled])
-        choose = share_below if self.how == "weight" else self._most_coherent
-        chosen[judged] = choose(coherence[judged], groups[judged])
+        choose = rank_in_group if self.how == "weight" else self._top_share
+        chosen[judged] = choose(agreement[judged], groups[judged])
         rows = torch.from_numpy(labelled).to(context.device)
-        for memory, values in ((self.coherence, coherence), (self.kept, chosen)):
+        for memory, values in ((self.agreement, agreement), (self.kept, chosen)):
             memory.values[rows] = torch.from_numpy(values).to(rows.device, torch.float32)
 
     def _vectors(self) -> np.ndarray:
@@ -134,8 +134,8 @@ class Neighbours(NoiseCallback):
         assert self.context.encode is not None  # the trainer gives it
         return self.context.encode().cpu().numpy()
 
-    def _most_coherent(self, coherence: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        return most_coherent(coherence, groups, self.share, self.context.seed)
+    def _top_share(self, agreement: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        return top_share_by_group(agreement, groups, self.share, self.context.seed)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         return supervision.weighted(self.kept.read(batch.index))
@@ -143,12 +143,15 @@ class Neighbours(NoiseCallback):
     def report(self) -> dict[str, np.ndarray]:
         kept = self.kept.values.cpu().numpy()
         kept = kept * has_label(self.context.labels).cpu().numpy()  # rows without a label are left alone, not chosen
-        return {"kept": kept > 0 if self.how == "keep" else kept, "coherence": self.coherence.values.cpu().numpy()}
+        return {
+            "kept": kept > 0 if self.how == "keep" else kept,
+            "label_agreement": self.agreement.values.cpu().numpy(),
+        }
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"kept": self.kept.state(), "coherence": self.coherence.state(), "searched": self.searched}
+        return {"kept": self.kept.state(), "label_agreement": self.agreement.state(), "searched": self.searched}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.kept.load(state["kept"])
-        self.coherence.load(state["coherence"])
+        self.agreement.load(state["label_agreement"])
         self.searched.copy_(state["searched"])

@@ -16,7 +16,7 @@ from hf_noisy.common.checks import check_choice, check_fraction, check_whole
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.evidence.features.tokens import token_ids
 from hf_noisy.evidence.rules.associations import associated_tokens
-from hf_noisy.evidence.rules.folds import judge_by_other_rules
+from hf_noisy.evidence.rules.folds import rule_held_out_probabilities
 from hf_noisy.methods.parts.base import AUTHOR, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.models.batch import Batch
@@ -44,7 +44,7 @@ class RuleMasking(NoiseCallback):
     would be, none is.
 
     `folds` adds a judge of each label, before the first step: a logistic regression on the frozen encoder's vectors that
-    never saw a row on which a rule voted that voted on this one (`hf_noisy.evidence.rules.folds.judge_by_other_rules`). With p its
+    never saw a row on which a rule voted that voted on this one (`hf_noisy.evidence.rules.folds.rule_held_out_probabilities`). With p its
     probabilities, "weight" multiplies the row's weight by p(label) / max p (of a soft label, the mean of p over it), and
     "correct" moves its target to (1 - correction) target + correction p. Rows that are not judged stay as they are, and so
     do trusted rows and those that a method before it marks as taught the true class (pseudo-labels).
@@ -156,7 +156,7 @@ class RuleMasking(NoiseCallback):
         assert context.encode is not None  # the trainer gives it
         assert context.votes is not None  # setup has looked
         vectors, votes = context.encode().cpu().numpy(), context.votes.cpu().numpy()
-        found = judge_by_other_rules(vectors, context.labels.cpu().numpy(), votes, context.classes, context.seed)
+        found = rule_held_out_probabilities(vectors, context.labels.cpu().numpy(), votes, context.classes, context.seed)
         self.judgement.values.copy_(torch.from_numpy(found))
         if np.isnan(found).all():
             logger.warning(

@@ -16,11 +16,11 @@ from transformers.utils import logging
 from hf_noisy.common.checks import check_choice, check_flag, check_fraction, check_not_negative, check_whole
 from hf_noisy.data.distributions import check_table
 from hf_noisy.data.label_encoding import has_label, one_hot
-from hf_noisy.evidence.choice import choose_view
+from hf_noisy.evidence.choice import choose_features
 from hf_noisy.evidence.features.tokens import word_vectors
-from hf_noisy.evidence.features.views import view_of
+from hf_noisy.evidence.features.views import features_of
 from hf_noisy.evidence.inference.infer_truth import infer_truth
-from hf_noisy.evidence.inference.sources import Source, label_source, posterior, sources_of
+from hf_noisy.evidence.inference.sources import Source, posterior, source_from_labels, sources_from_votes
 from hf_noisy.methods.parts.base import AUTHOR, GUESSER, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.row_vectors import check_row_vectors
@@ -29,7 +29,7 @@ from hf_noisy.models.batch import Batch
 from hf_noisy.models.context import Context, Survey
 from hf_noisy.models.predictions import Predictions
 from hf_noisy.models.supervision import Supervision
-from hf_noisy.weak.votes import voters
+from hf_noisy.weak.votes import count_voting_sources
 
 logger = logging.get_logger(__name__)
 
@@ -225,16 +225,16 @@ class TruthInference(NoiseCallback):
         if self.sources is None:
             return []
         if self.sources == "label" or self.context.votes is None:
-            return [label_source(given)]
-        return sources_of(self.context.votes.cpu().numpy(), self.context.classes)
+            return [source_from_labels(given)]
+        return sources_from_votes(self.context.votes.cpu().numpy(), self.context.classes)
 
     def _vectors(self, kind: str | np.ndarray) -> np.ndarray:
         if not isinstance(kind, str):
             return kind
         if kind == "auto":
-            coherence = math.inf if self._is_pretrained() else math.nan  # the encoder is taken at its word
-            kind = choose_view(voters(self.context.votes), coherence)
-        return view_of(kind, self._encoded, self._words)
+            cut_statistic = math.inf if self._is_pretrained() else math.nan  # the encoder is taken at its word
+            kind = choose_features(count_voting_sources(self.context.votes), cut_statistic)
+        return features_of(kind, self._encoded, self._words)
 
     def _is_pretrained(self) -> bool:
         """Whether `from_pretrained` has loaded the model; a configuration that does not tell is believed to."""

@@ -22,7 +22,7 @@ def votes_feature() -> Any:
     return List(Value("int16"))
 
 
-def voters(votes: Any) -> int:
+def count_voting_sources(votes: Any) -> int:
     """Sources that vote at all, of (rows, sources) votes, an array or a tensor; 1 where there are labels alone (None)."""
     return 1 if votes is None else int((votes >= 0).any(0).sum())
 

@@ -26,14 +26,14 @@ from hf_noisy.audit.scorers import (
     contradiction,
     default_weights,
     disbelief,
-    incoherence,
+    neighbour_disagreement,
     wrongness,
 )
 from hf_noisy.audit.training import learning_curves
 from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.data.noise import pair, symmetric
-from hf_noisy.evidence.features.neighbours import Near, search
-from hf_noisy.evidence.inference.inferred_classes import inferred_classes
+from hf_noisy.evidence.features.neighbours import NearestRows, nearest_rows
+from hf_noisy.evidence.inference.infer_classes import infer_classes
 from hf_noisy.methods.building import check_methods
 from hf_noisy.weak.majority import hard_labels, majority_vote
 
@@ -103,9 +103,9 @@ def test_where_labels_follow_rules_no_model_of_them_decides_and_the_sources_are_
     assert all(source.accuracy is not None for source in content.sources)
     assert set(content.rows.votes) == set(names)
     known = labels >= 0
-    truth = inferred_classes(points, labels, votes, 2)[known]
+    truth = infer_classes(points, labels, votes, 2)[known]
     scores = {
-        "near": incoherence(search(points[known], 20), labels[known], 2),
+        "near": neighbour_disagreement(nearest_rows(points[known], 20), labels[known], 2),
         "truth": disbelief(truth, labels[known]),
     }
     expected = wrongness(scores, dict.fromkeys(scores, 1.0), content.noise.rate)
@@ -135,7 +135,9 @@ def test_what_a_training_learned_is_asked_only_where_labels_are_wrong_at_random(
 
 def test_neighbours_and_models_of_the_labels_share_a_weight_by_how_often_they_hit_labels_unseen():
     labels = np.array([0, 0, 0, 1, 1, 1])
-    near = Near(np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [0, 1]]), np.full((6, 2), 0.5))  # the last misses
+    near = NearestRows(
+        np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [0, 1]]), np.full((6, 2), 0.5)
+    )  # the last misses
     believed = np.array([0.9, 0.2, 0.8, 0.7, 0.3, 0.1])  # of the given label: three of six hit
     probabilities = np.where(np.arange(2) == labels[:, None], believed[:, None], 1 - believed[:, None])
     found = Evidence(labels, probabilities, near, probabilities)

@@ -31,10 +31,10 @@ from hf_noisy.evidence import (
 from hf_noisy.evidence.rates.kinds import evenness
 from hf_noisy.evidence.rates.report import CAUTION
 from hf_noisy.evidence.rates.structure import (
-    coverage_told,
     family_rates,
     implied_accuracy,
     share_followed,
+    vote_auroc,
     vote_consistency,
 )
 from hf_noisy.weak.majority import hard_labels, majority_vote
@@ -121,10 +121,10 @@ def test_sources_that_vote_where_the_text_says_so_are_a_sign_of_rules_and_people
     alone = np.where(votes[:, :1] >= 0, gold[:, None], -1)  # one source, whose votes the labels are whatever it is
     assert not any("AUROC" in said for said in estimate_noise(alone[:, 0], **{**given, "votes": alone}).evidence)
     handed_out = np.where(np.random.default_rng(0).random(votes.shape) < 0.3, gold[:, None], -1)
-    assert coverage_told(points, votes) > 0.99
-    assert coverage_told(points, handed_out) == pytest.approx(0.5, abs=0.06)
-    assert coverage_told(points, np.zeros_like(votes)) is None  # nobody abstains
-    assert coverage_told(points, np.where(np.arange(len(votes))[:, None] < 19, votes, -1)) is None  # too few votes
+    assert vote_auroc(points, votes) > 0.99
+    assert vote_auroc(points, handed_out) == pytest.approx(0.5, abs=0.06)
+    assert vote_auroc(points, np.zeros_like(votes)) is None  # nobody abstains
+    assert vote_auroc(points, np.where(np.arange(len(votes))[:, None] < 19, votes, -1)) is None  # too few votes
 
 
 def test_labels_follow_votes_where_a_source_of_the_row_says_the_same():

@@ -22,10 +22,10 @@ from hf_noisy.benchmark import Settings
 from hf_noisy.benchmark.data import Rows, prepare
 from hf_noisy.benchmark.settings import Run
 from hf_noisy.evidence import mean_vectors, text_vectors
-from hf_noisy.evidence.features.views import beside
+from hf_noisy.evidence.features.views import side_by_side
 from hf_noisy.evidence.inference.infer_truth import infer_truth
-from hf_noisy.evidence.inference.sources import Source, label_source, sources_of
-from hf_noisy.weak.votes import voters
+from hf_noisy.evidence.inference.sources import Source, source_from_labels, sources_from_votes
+from hf_noisy.weak.votes import count_voting_sources
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 
@@ -69,9 +69,9 @@ def variants(
     given = np.zeros((len(rows.labels), classes))
     labelled = rows.labels >= 0
     given[labelled] = np.eye(classes)[rows.labels[labelled]]
-    several = voters(rows.votes) > 1
-    votes = sources_of(rows.votes, classes) if several else [label_source(given)]
-    both = beside(vectors, words)
+    several = count_voting_sources(rows.votes) > 1
+    votes = sources_from_votes(rows.votes, classes) if several else [source_from_labels(given)]
+    both = side_by_side(vectors, words)
     view = vectors if several else both  # as `vectors="auto"`
 
     def inferred(seen: np.ndarray, sources: list[Source], **parameters: object) -> Callable[[], np.ndarray]:
@@ -85,7 +85,7 @@ def variants(
         "words beside the encoder": inferred(both, votes),
         "start from 60 % by neighbours (share=0.6)": inferred(view, votes, share=0.6),
         "no sharpening": inferred(view, votes, sharpen=False),
-        "labels as one source": inferred(view, [label_source(given)]),
+        "labels as one source": inferred(view, [source_from_labels(given)]),
         "no source": inferred(view, []),
         "one round": inferred(view, votes, rounds=1),
         "twelve rounds": inferred(view, votes, rounds=12),

@@ -13,7 +13,7 @@ from sklearn.metrics import pairwise_distances
 from transformers import TrainerCallback
 
 from hf_noisy import CoTeaching
-from hf_noisy.evidence.features.neighbours import coherences, most_coherent, search, share_below
+from hf_noisy.evidence.features.neighbours import label_agreement, nearest_rows, rank_in_group, top_share_by_group
 from hf_noisy.methods import neighbours as module
 from hf_noisy.methods.neighbours import Neighbours
 
@@ -58,17 +58,17 @@ def test_a_score_is_that_of_a_naive_loop(score, soft):
     generator = np.random.default_rng(1)
     vectors = generator.normal(size=(30, 5))
     labels = generator.dirichlet(np.ones(3), 30) if soft else np.eye(3)[generator.integers(0, 3, 30)]
-    assert np.allclose(coherences(search(vectors, 7), labels, score), naive(vectors, labels, 7, score))
+    assert np.allclose(label_agreement(nearest_rows(vectors, 7), labels, score), naive(vectors, labels, 7, score))
 
 
 def test_the_length_of_a_vector_does_not_count_and_no_row_is_its_own_neighbour():
     vectors, labels = clusters(wrong=[3])
     long = vectors * np.linspace(1, 100, 20)[:, None]
-    found = coherences(search(long, 4), np.eye(2)[labels], "votes")
-    assert np.allclose(found, coherences(search(vectors, 4), np.eye(2)[labels], "votes"))
+    found = label_agreement(nearest_rows(long, 4), np.eye(2)[labels], "votes")
+    assert np.allclose(found, label_agreement(nearest_rows(vectors, 4), np.eye(2)[labels], "votes"))
     assert found[3] == 0  # with itself among them it would have a vote of its own
     twins = np.repeat(vectors[:10], 2, 0)  # each text twice, with both labels
-    assert (coherences(search(twins, 1), np.eye(2)[[0, 1] * 10], "votes") == 0).all()
+    assert (label_agreement(nearest_rows(twins, 1), np.eye(2)[[0, 1] * 10], "votes") == 0).all()
 
 
 @pytest.mark.parametrize("score", ["cut_statistic", "votes"])
@@ -102,24 +102,24 @@ def test_a_weight_is_the_share_of_rows_that_are_no_more_coherent():
     method = ready(Neighbours(neighbours=4, how="weight", by_class=True, vectors=vectors), labels)
     report = method.report()
     for row in range(20):
-        mine = report["coherence"][labels == labels[row]]
-        assert report["kept"][row] == pytest.approx((mine <= report["coherence"][row]).mean())
+        mine = report["label_agreement"][labels == labels[row]]
+        assert report["kept"][row] == pytest.approx((mine <= report["label_agreement"][row]).mean())
     assert report["kept"].max() == 1
     assert report["kept"][[2, 13]] == pytest.approx([1 / 10, 1 / 10])
 
 
 def test_ties_are_broken_by_lot_and_not_by_row_number():
-    kept = most_coherent(np.zeros(40), np.zeros(40, dtype=int), 0.5, seed=0)
+    kept = top_share_by_group(np.zeros(40), np.zeros(40, dtype=int), 0.5, seed=0)
     assert kept.sum() == 20
     assert 0 < kept[:20].sum() < 20
-    assert not np.array_equal(kept, most_coherent(np.zeros(40), np.zeros(40, dtype=int), 0.5, seed=1))
-    assert (share_below(np.zeros(4), np.zeros(4, dtype=int)) == 1).all()
+    assert not np.array_equal(kept, top_share_by_group(np.zeros(40), np.zeros(40, dtype=int), 0.5, seed=1))
+    assert (rank_in_group(np.zeros(4), np.zeros(4, dtype=int)) == 1).all()
 
 
 def test_where_all_labels_are_alike_nothing_is_told_apart_and_nothing_breaks():
     vectors, _ = clusters()
     method = ready(Neighbours(neighbours=4, share=0.5, vectors=vectors), np.zeros(20, dtype=int))
-    assert (method.report()["coherence"] == 0).all()
+    assert (method.report()["label_agreement"] == 0).all()
     assert method.report()["kept"].sum() == 10
 
 
@@ -129,8 +129,8 @@ def test_a_row_without_a_label_is_nobodys_neighbour_and_keeps_the_weight_that_an
     near = np.concatenate([vectors, vectors[[2]] + np.zeros((4, 1))])  # as near to row 2 as can be
     method = ready(Neighbours(neighbours=4, share=0.9, vectors=near), abstained)
     alone = ready(Neighbours(neighbours=4, share=0.9, vectors=vectors), labels)
-    assert np.allclose(method.report()["coherence"][:20], alone.report()["coherence"], atol=1e-6)
-    assert np.isnan(method.report()["coherence"][20:]).all()
+    assert np.allclose(method.report()["label_agreement"][:20], alone.report()["label_agreement"], atol=1e-6)
+    assert np.isnan(method.report()["label_agreement"][20:]).all()
     assert not method.report()["kept"][20:].any()
     rows = batch([-1, 0], 2, index=[20, 0])
     given = supervise(method, predictions([[0.5, 0.5]] * 2), rows)
@@ -147,7 +147,7 @@ def test_a_trusted_row_keeps_its_weight_and_speaks_of_its_neighbours():
     report = method.report()
     assert report["kept"][[2, 5]].all()
     assert not report["kept"][13]
-    assert np.allclose(report["coherence"], naive(vectors, np.eye(2)[labels], 4, "cut_statistic"), atol=1e-5)
+    assert np.allclose(report["label_agreement"], naive(vectors, np.eye(2)[labels], 4, "cut_statistic"), atol=1e-5)
     assert (~report["kept"][labels == 0]).sum() == 9 - round(0.9 * 9)  # of the ten of class 0 one is trusted
 
 
@@ -187,7 +187,7 @@ def test_the_encoder_is_looked_at_once_before_training_and_never_again(tmp_path)
     trainer.train()
     assert len(looks.seen) == 1
     assert torch.equal(looks.seen[0], before)
-    assert np.allclose(method.report()["coherence"], expected, atol=1e-3)
+    assert np.allclose(method.report()["label_agreement"], expected, atol=1e-3)
     assert trainer.example_report()["kept"][:] == method.report()["kept"].tolist()
 
 
@@ -248,7 +248,7 @@ def test_soft_labels_and_rows_without_one_train(tmp_path):
     method = Neighbours(neighbours=3)
     trainer = make_trainer(tmp_path, token_dataset(12, soft.tolist()), callbacks=[method])
     assert np.isfinite(trainer.train().training_loss)
-    assert np.isnan(method.report()["coherence"]).tolist() == [row % 4 == 0 for row in range(12)]
+    assert np.isnan(method.report()["label_agreement"]).tolist() == [row % 4 == 0 for row in range(12)]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hf_noisy import CoTeaching, DivideMix, Supervision, apply_labeling_function
 from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.evidence.rules import folds as folds_module
 from hf_noisy.evidence.rules.associations import associated_tokens
-from hf_noisy.evidence.rules.folds import judge_by_other_rules
+from hf_noisy.evidence.rules.folds import rule_held_out_probabilities
 from hf_noisy.evidence.rules.words import rule_token_mask, words_behind_votes
 from hf_noisy.methods import rule_masking as module
 from hf_noisy.methods.rule_masking import RuleMasking
@@ -516,7 +516,7 @@ def test_no_head_has_seen_a_row_that_shares_a_rule_with_those_that_it_judges(mon
     for most in (32, 4):  # sets of rules of their own, and sets that share a head
         seen.clear()
         monkeypatch.setattr(folds_module, "_HEADS", most)
-        judged = judge_by_other_rules(vectors, labels, votes, 2)
+        judged = rule_held_out_probabilities(vectors, labels, votes, 2)
         heads = seen[len(folds_module.INVERSE_PENALTIES) :]
         assert len(heads) == min(most, len(np.unique(votes >= 0, axis=0)))
         asked = np.concatenate([head.asked for head in heads])
@@ -529,7 +529,7 @@ def test_no_head_has_seen_a_row_that_shares_a_rule_with_those_that_it_judges(mon
 def test_a_wrong_label_is_found_by_the_rules_that_did_not_give_it():
     wrong = [3, 50, 77]
     vectors, labels, votes, gold = many_rules(wrong=wrong)
-    judged = judge_by_other_rules(vectors, labels, votes, 2)
+    judged = rule_held_out_probabilities(vectors, labels, votes, 2)
     assert np.allclose(judged.sum(1), 1)
     assert np.array_equal(judged.argmax(1), gold)
     assert np.flatnonzero(judged.argmax(1) != labels).tolist() == wrong
@@ -537,28 +537,28 @@ def test_a_wrong_label_is_found_by_the_rules_that_did_not_give_it():
 
 def test_soft_labels_that_are_sure_judge_as_hard_ones_and_unsure_ones_judge_too():
     vectors, labels, votes, gold = many_rules(wrong=[3])
-    hard = judge_by_other_rules(vectors, labels, votes, 2)
-    assert np.allclose(hard, judge_by_other_rules(vectors, np.eye(2)[labels], votes, 2))
+    hard = rule_held_out_probabilities(vectors, labels, votes, 2)
+    assert np.allclose(hard, rule_held_out_probabilities(vectors, np.eye(2)[labels], votes, 2))
     soft = 0.8 * np.eye(2)[labels] + 0.1
-    assert np.array_equal(judge_by_other_rules(vectors, soft, votes, 2).argmax(1), gold)
+    assert np.array_equal(rule_held_out_probabilities(vectors, soft, votes, 2).argmax(1), gold)
 
 
 def test_rows_without_a_label_or_vote_or_enough_other_rows_are_not_judged():
     vectors, labels, votes, _ = many_rules()
     labels[0], votes[1] = -1, -1
     votes[[2, 3]] = labels[[2, 3], None]  # every rule voted: no row is left
-    judged = judge_by_other_rules(vectors, labels, votes, 3)
+    judged = rule_held_out_probabilities(vectors, labels, votes, 3)
     assert np.flatnonzero(np.isnan(judged).any(1)).tolist() == [0, 1, 2, 3]
     assert np.allclose(judged[4:, 2], 1e-6)  # a class that no one has
     same = np.where(labels[:, None] == 1, [1, -1], [-1, 0])  # one rule a class: without it the class is unknown
-    assert np.isnan(judge_by_other_rules(vectors, labels, same, 2)).all()
+    assert np.isnan(rule_held_out_probabilities(vectors, labels, same, 2)).all()
 
 
 def test_a_rare_class_is_not_judged_and_does_not_keep_the_others_from_it():
     vectors, labels, votes, _ = many_rules()
     labels[10:13] = 2
     votes[10:13] = np.where(votes[10:13] >= 0, 2, -1)
-    judged = judge_by_other_rules(vectors, labels, votes, 3)
+    judged = rule_held_out_probabilities(vectors, labels, votes, 3)
     assert np.isnan(judged[10:13]).all()
     assert np.isfinite(np.delete(judged, [10, 11, 12], 0)).all()
 
@@ -566,9 +566,9 @@ def test_a_rare_class_is_not_judged_and_does_not_keep_the_others_from_it():
 def test_votes_of_other_rows_are_refused():
     vectors, labels, votes, _ = many_rules()
     with pytest.raises(ValueError, match="votes has 100 rows: expected 120"):
-        judge_by_other_rules(vectors, labels, votes[:100], 2)
+        rule_held_out_probabilities(vectors, labels, votes[:100], 2)
     with pytest.raises(ValueError, match="features has 100 rows"):
-        judge_by_other_rules(vectors[:100], labels, votes, 2)
+        rule_held_out_probabilities(vectors[:100], labels, votes, 2)
 
 
 def judged_method(folds, judgement, labels, **arguments):
@@ -620,7 +620,7 @@ def test_judgements_are_made_once_from_the_encoder_and_taken_back_from_a_checkpo
     method.setup(rows)
     method.begin_epoch(0, survey=None)
     method.begin_epoch(1, survey=None)
-    expected = judge_by_other_rules(vectors, labels, votes, 2)
+    expected = rule_held_out_probabilities(vectors, labels, votes, 2)
     column = method.report()["rule_judgement"]
     assert len(asked) == 1
     assert np.allclose(column, expected[np.arange(120), labels], atol=1e-6)

@@ -14,13 +14,13 @@ from conftest import flat_weights, make_trainer, tiny_model, token_dataset, vote
 
 from hf_noisy import AutoMethod, CoTeaching, PseudoLabeling, TruthInference
 from hf_noisy.evidence import text_vectors
-from hf_noisy.evidence.choice import SURE
-from hf_noisy.evidence.features.predictability import predictability
+from hf_noisy.evidence.choice import MIN_CV_GAIN_Z
+from hf_noisy.evidence.features.scores import cv_gain_z
 from hf_noisy.evidence.features.tokens import word_vectors
-from hf_noisy.evidence.features.views import beside
+from hf_noisy.evidence.features.views import side_by_side
 from hf_noisy.evidence.inference import infer_truth as truth_module
 from hf_noisy.evidence.inference.infer_truth import infer_truth
-from hf_noisy.evidence.inference.sources import label_source, posterior, sources_of
+from hf_noisy.evidence.inference.sources import posterior, source_from_labels, sources_from_votes
 from hf_noisy.methods import auto
 from hf_noisy.methods import truth_inference as module
 from hf_noisy.models.context import Survey
@@ -55,7 +55,7 @@ def ready(method: TruthInference, labels, classes: int = 3, *, votes=None, trust
 def test_what_a_source_says_is_counted_by_the_classes_as_believed():
     draw = np.random.default_rng(0)
     truth, votes = draw.dirichlet(np.ones(3), 12), draw.integers(-1, 3, 12)
-    (source,) = sources_of(votes[:, None], 3)
+    (source,) = sources_from_votes(votes[:, None], 3)
     assert source.rows.tolist() == np.flatnonzero(votes >= 0).tolist()
     for row, found in zip(source.rows, source.log_likelihood(truth), strict=True):
         for j in range(3):
@@ -68,11 +68,11 @@ def test_what_a_source_says_is_counted_by_the_classes_as_believed():
 def test_a_source_with_few_votes_is_left_out_and_soft_labels_are_a_source_in_shares():
     votes = np.full((9, 2), -1)
     votes[:4, 0], votes[:5, 1] = 0, 1
-    assert [source.votes.shape for source in sources_of(votes, 3)] == [(5, 3)]
+    assert [source.votes.shape for source in sources_from_votes(votes, 3)] == [(5, 3)]
     soft = np.array([[0.5, 0.5], [0.0, 0.0], [1.0, 0.0]])
-    assert label_source(soft).rows.tolist() == [0, 2]
+    assert source_from_labels(soft).rows.tolist() == [0, 2]
     truth = np.array([[0.7, 0.3], [0.5, 0.5], [0.2, 0.8]])
-    hard = [label_source(np.eye(2)[[k, k, k]]).log_likelihood(truth) for k in (0, 1)]
+    hard = [source_from_labels(np.eye(2)[[k, k, k]]).log_likelihood(truth) for k in (0, 1)]
     assert all(np.isfinite(found).all() for found in hard)
 
 
@@ -80,7 +80,7 @@ def test_the_posterior_is_the_prior_times_what_each_source_says():
     vectors, truth = clouds(60)
     given = np.eye(3)[truth]
     votes = np.stack([flipped(truth, 0.2), np.where(truth == 0, 0, -1)], 1)
-    sources = sources_of(votes, 3)
+    sources = sources_from_votes(votes, 3)
     one = infer_truth(vectors, given, sources, rounds=1).truth
     prior = infer_truth(vectors, given, [], rounds=1).truth
     for row in range(60):
@@ -198,7 +198,7 @@ def test_before_the_second_epoch_the_encoder_is_heard_once_beside_the_classifier
     method = ready(TruthInference(vectors=vectors), votes[:, 0], votes=votes, trusted=trusted)
     said = np.random.default_rng(3).dirichlet(np.ones(3), 300)
     both = torch.from_numpy(said + method.predicted.values.double().numpy()) / 2
-    expected = posterior(both, sources_of(votes, 3))
+    expected = posterior(both, sources_from_votes(votes, 3))
     expected[:5] = np.eye(3)[votes[:5, 0]]
     first = float(method.rate)
     np.testing.assert_allclose(seen(method, said).truth.values, expected, atol=1e-5)
@@ -299,7 +299,7 @@ def test_auto_infers_by_labels_or_votes_and_says_so(said):
     assert "270 labels come out as wrong" in reason
     assert "30 rows without a label are taught too" in reason
     assert said == [f"auto: truth_inference sources='label' vectors='both', since {reason}"]
-    same = TruthInference(vectors=beside(vectors, vectors), sources="label")
+    same = TruthInference(vectors=side_by_side(vectors, vectors), sources="label")
     assert torch.equal(method.truth.values, ready(same, labels).truth.values)
     votes = np.stack([flipped(truth, 0.3, seed) for seed in range(3)], 1)
     method = ready(Seen(vectors), votes[:, 0], votes=votes)
@@ -458,7 +458,7 @@ def seen_by(kind, votes=None, **parameters) -> np.ndarray:
 def test_labels_alone_are_inferred_from_encoder_and_words_and_votes_of_several_sources_from_the_encoder():
     votes = torch.tensor(votes_on(token_dataset(24)))
     assert np.array_equal(seen_by(None), seen_by("both"))
-    assert np.allclose(seen_by("both"), beside(seen_by("encoder"), seen_by("words")))
+    assert np.allclose(seen_by("both"), side_by_side(seen_by("encoder"), seen_by("words")))
     assert np.allclose(np.linalg.norm(seen_by("both"), axis=1), np.sqrt(2))
     one = torch.where(torch.arange(3) == 0, votes, -1)
     assert np.array_equal(seen_by(None, one), seen_by("both"))
@@ -476,11 +476,13 @@ def test_words_tell_what_an_encoder_does_not_see_and_random_noise_is_found_by_bo
         f"{'good' if row else 'bad'} thing" if by_word else "a thing" for row, by_word in zip(truth, told, strict=True)
     ]
     found = {
-        name: (infer_truth(seen, np.eye(2)[labels], [label_source(np.eye(2)[labels])]).truth.argmax(1) == truth).mean()
+        name: (
+            infer_truth(seen, np.eye(2)[labels], [source_from_labels(np.eye(2)[labels])]).truth.argmax(1) == truth
+        ).mean()
         for name, seen in {
             "encoder": encoded,
             "words": text_vectors(texts),
-            "both": beside(encoded, text_vectors(texts)),
+            "both": side_by_side(encoded, text_vectors(texts)),
         }.items()
     }
     assert found["both"] > 0.95
@@ -492,11 +494,11 @@ def test_labels_are_told_from_texts_that_say_something_and_not_from_others(class
     draw = np.random.default_rng(1)
     labels = draw.choice(classes, 300, p=[0.6, *[0.4 / (classes - 1)] * (classes - 1)])
     given, noise = np.eye(classes)[labels], draw.normal(size=(300, 16))
-    assert predictability(noise, given) < SURE
-    assert predictability(noise + 2 * np.eye(16)[labels], given) > 5
+    assert cv_gain_z(noise, given) < MIN_CV_GAIN_Z
+    assert cv_gain_z(noise + 2 * np.eye(16)[labels], given) > 5
     given[: 300 - 9] = 0
-    assert np.isnan(predictability(noise, given))  # too few to hold some out
-    assert np.isnan(predictability(noise, np.eye(classes)[np.zeros(300, int)]))  # of one class
+    assert np.isnan(cv_gain_z(noise, given))  # too few to hold some out
+    assert np.isnan(cv_gain_z(noise, np.eye(classes)[np.zeros(300, int)]))  # of one class
 
 
 def test_two_networks_learn_one_truth(tmp_path):

@@ -8,14 +8,14 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Near:
+class NearestRows:
     """The nearest neighbours of each text, by the angle between vectors."""
 
     rows: np.ndarray  # (rows, neighbours) row numbers, the nearest first
     distances: np.ndarray  # (rows, neighbours) between unit vectors, in [0, 2]
 
 
-def search(vectors: np.ndarray, neighbours: int) -> Near:
+def nearest_rows(vectors: np.ndarray, neighbours: int) -> NearestRows:
     """Compares each row with all others.
 
     Args:
@@ -26,7 +26,7 @@ def search(vectors: np.ndarray, neighbours: int) -> Near:
 
     units = unit_rows(vectors)
     distances, rows = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(units).kneighbors()
-    return Near(rows, distances)
+    return NearestRows(rows, distances)
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
@@ -35,7 +35,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
-def coherences(near: Near, labels: np.ndarray, score: str) -> np.ndarray:
+def label_agreement(near: NearestRows, labels: np.ndarray, score: str) -> np.ndarray:
     """(rows,) how well each label fits those of its nearest neighbours, as `Neighbours` defines it; larger is better.
 
     Where all labels are alike, the cut statistic is 0.
@@ -46,8 +46,8 @@ def coherences(near: Near, labels: np.ndarray, score: str) -> np.ndarray:
         score: "cut_statistic" or "votes".
 
     >>> angles = np.array([0, 10, 20, 180, 190, 200]) * np.pi / 180
-    >>> near = search(np.stack([np.cos(angles), np.sin(angles)], 1), neighbours=2)
-    >>> coherences(near, np.eye(2)[[0, 0, 1, 1, 1, 1]], score="votes").round(2)
+    >>> near = nearest_rows(np.stack([np.cos(angles), np.sin(angles)], 1), neighbours=2)
+    >>> label_agreement(near, np.eye(2)[[0, 0, 1, 1, 1, 1]], score="votes").round(2)
     array([0.53, 0.5 , 0.  , 1.  , 1.  , 1.  ])
     """
     weights = 1 / (1 + near.distances)  # (rows, neighbours)
@@ -62,28 +62,28 @@ def coherences(near: Near, labels: np.ndarray, score: str) -> np.ndarray:
     return np.where(varies, ((1 - p) * total - cut) / deviation, 0.0)
 
 
-def most_coherent(coherence: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
+def top_share_by_group(agreement: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
     """(rows,) 1 for the most coherent `share` of each group, at least one row of it, else 0; ties by lot.
 
-    >>> most_coherent(np.array([3.0, 1.0, 2.0, 0.0]), np.array([0, 0, 0, 1]), share=0.6, seed=0)
+    >>> top_share_by_group(np.array([3.0, 1.0, 2.0, 0.0]), np.array([0, 0, 0, 1]), share=0.6, seed=0)
     array([1., 0., 1., 1.])
     """
-    order = np.lexsort((np.random.default_rng(seed).random(len(coherence)), -coherence))
-    chosen = np.zeros(len(coherence))
+    order = np.lexsort((np.random.default_rng(seed).random(len(agreement)), -agreement))
+    chosen = np.zeros(len(agreement))
     for group in np.unique(groups):
         mine = order[groups[order] == group]
         chosen[mine[: max(1, round(share * len(mine)))]] = 1
     return chosen
 
 
-def share_below(coherence: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def rank_in_group(agreement: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """(rows,) the share of the rows of its group that are no more coherent than a row, itself among them.
 
-    >>> share_below(np.array([3.0, 1.0, 1.0, 0.0]), np.array([0, 0, 0, 1]))
+    >>> rank_in_group(np.array([3.0, 1.0, 1.0, 0.0]), np.array([0, 0, 0, 1]))
     array([1.        , 0.66666667, 0.66666667, 1.        ])
     """
-    shares = np.empty(len(coherence))
+    shares = np.empty(len(agreement))
     for group in np.unique(groups):
-        mine = coherence[groups == group]
+        mine = agreement[groups == group]
         shares[groups == group] = np.searchsorted(np.sort(mine), mine, side="right") / len(mine)
     return shares

@@ -7,30 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_noisy.data.label_encoding import label_rows
-from hf_noisy.evidence.choice import choose_view
+from hf_noisy.data.label_encoding import one_hot_rows
+from hf_noisy.evidence.choice import choose_features
 from hf_noisy.evidence.features.frozen import latent_semantic_vectors
-from hf_noisy.evidence.features.predictability import mean_coherence
-from hf_noisy.evidence.features.views import view_of
-from hf_noisy.weak.votes import voters
+from hf_noisy.evidence.features.scores import mean_cut_statistic
+from hf_noisy.evidence.features.views import features_of
+from hf_noisy.weak.votes import count_voting_sources
 
 NEIGHBOURS = 20  # of a row, as in `Neighbours`
 
 
 @dataclass(frozen=True)
-class Sight:
+class TextFeatures:
     """Of some texts with labels."""
 
     kind: str  # "encoder", "words" or "both"
     view: np.ndarray  # (rows, width)
-    coherence: float  # mean cut statistic of the labels by the encoder
+    cut_statistic: float  # mean cut statistic of the labels by the encoder
     sources: int  # that vote at all; 1 where there are labels alone
 
 
-def look_at(
+def text_features(
     texts: Sequence[str], vectors: np.ndarray, labels: np.ndarray, votes: np.ndarray | None, classes: int, seed: int = 0
-) -> Sight:
-    """By the encoder, their words or both, as `hf_noisy.evidence.choice.choose_view` has it.
+) -> TextFeatures:
+    """By the encoder, their words or both, as `hf_noisy.evidence.choice.choose_features` has it.
 
     Args:
         texts: (rows,)
@@ -46,8 +46,8 @@ def look_at(
     labelled = int((labels >= 0).sum())
     if labelled < 2:
         raise ValueError(f"{labelled} of {len(labels)} rows have a label: expected two or more to compare.")
-    sources = voters(votes)
-    coherence = mean_coherence(vectors, label_rows(labels, classes), NEIGHBOURS, seed)
-    kind = choose_view(sources, coherence)
-    view = view_of(kind, lambda: vectors, lambda: latent_semantic_vectors(texts, seed))
-    return Sight(kind, view, coherence, sources)
+    sources = count_voting_sources(votes)
+    cut_statistic = mean_cut_statistic(vectors, one_hot_rows(labels, classes), NEIGHBOURS, seed)
+    kind = choose_features(sources, cut_statistic)
+    view = features_of(kind, lambda: vectors, lambda: latent_semantic_vectors(texts, seed))
+    return TextFeatures(kind, view, cut_statistic, sources)

@@ -9,22 +9,22 @@ import numpy as np
 from hf_noisy.evidence.features.neighbours import unit_rows
 
 
-def view_of(kind: str, encoded: Callable[[], np.ndarray], words: Callable[[], np.ndarray]) -> np.ndarray:
+def features_of(kind: str, encoded: Callable[[], np.ndarray], words: Callable[[], np.ndarray]) -> np.ndarray:
     """(rows, width) of the texts; only what is asked for is computed.
 
     Args:
-        kind: "encoder", "words" or "both" (`hf_noisy.evidence.choice.choose_view`).
+        kind: "encoder", "words" or "both" (`hf_noisy.evidence.choice.choose_features`).
         encoded, words: what gives the vectors of each, (rows, width).
     """
     if kind == "encoder":
         return encoded()
-    return words() if kind == "words" else beside(encoded(), words())
+    return words() if kind == "words" else side_by_side(encoded(), words())
 
 
-def beside(vectors: np.ndarray, words: np.ndarray) -> np.ndarray:
+def side_by_side(vectors: np.ndarray, words: np.ndarray) -> np.ndarray:
     """(rows, width + words) two views of the same texts, each at unit length, so that neither outweighs the other.
 
-    >>> beside(np.array([[3.0, 4.0]]), np.array([[2.0]])).tolist()
+    >>> side_by_side(np.array([[3.0, 4.0]]), np.array([[2.0]])).tolist()
     [[0.6, 0.8, 1.0]]
     """
     return np.concatenate([unit_rows(vectors), unit_rows(words)], axis=1)

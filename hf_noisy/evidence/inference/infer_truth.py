@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hf_noisy.evidence.features.neighbours import coherences, most_coherent, search
+from hf_noisy.evidence.features.neighbours import label_agreement, nearest_rows, top_share_by_group
 from hf_noisy.evidence.inference.heads import fit_head, principal
 from hf_noisy.evidence.inference.sources import TINY, Source, posterior
 
@@ -47,7 +47,7 @@ def infer_truth(
     Args:
         vectors: (rows, width) of the texts; their length does not count for neighbours.
         given: (rows, classes) labels, one-hot or soft; zero rows where there is none. At least two rows have one.
-        sources: what voted; where the labels alone are known, they are one source (`label_source`).
+        sources: what voted; where the labels alone are known, they are one source (`source_from_labels`).
         neighbours: of a text, for a start by a share below 1.
         share: of the labelled texts that the classifier starts from, the most coherent; of each class at least one. With 1
             no neighbours are searched.
@@ -79,7 +79,7 @@ def _anchors(vectors: np.ndarray, given: np.ndarray, neighbours: int, share: flo
     """Numbers of the most coherent `share` of these texts, and of the most coherent text of each class."""
     if share >= 1:
         return np.arange(len(given))
-    coherence = coherences(search(vectors, min(neighbours, len(given) - 1)), given, "cut_statistic")
-    chosen = most_coherent(coherence, np.zeros(len(given), dtype=np.int64), share, seed)
-    of_class = most_coherent(coherence, given.argmax(1), TINY, seed)  # at least one row each
+    agreement = label_agreement(nearest_rows(vectors, min(neighbours, len(given) - 1)), given, "cut_statistic")
+    chosen = top_share_by_group(agreement, np.zeros(len(given), dtype=np.int64), share, seed)
+    of_class = top_share_by_group(agreement, given.argmax(1), TINY, seed)  # at least one row each
     return np.flatnonzero(np.maximum(chosen, of_class))

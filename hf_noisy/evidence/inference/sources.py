@@ -32,7 +32,7 @@ class Source:
         return self.votes @ np.log(matrix).T + np.log(speaks)
 
 
-def sources_of(votes: np.ndarray, classes: int) -> list[Source]:
+def sources_from_votes(votes: np.ndarray, classes: int) -> list[Source]:
     """One for each column that votes on five rows or more.
 
     Args:
@@ -43,7 +43,7 @@ def sources_of(votes: np.ndarray, classes: int) -> list[Source]:
     return [Source(rows, np.eye(classes)[column[rows]]) for rows, column in found if len(rows) >= _FEWEST]
 
 
-def label_source(given: np.ndarray) -> Source:
+def source_from_labels(given: np.ndarray) -> Source:
     """The labels as what one source says, soft ones in shares."""
     rows = np.flatnonzero(given.sum(1) > 0)
     return Source(rows, given[rows])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_noisy.evidence.choice import FEW_WRONG
+from hf_noisy.evidence.choice import MIN_NOISE_RATE
 
 KINDS = ("symmetric", "class-dependent", "instance-dependent", "structured by a rule", "undecided")
 RANDOM = ("symmetric", "class-dependent")  # given the class, whatever the text
@@ -36,7 +36,7 @@ class Misses:
 
         Never where hardly any is missed: labels that are wrong at random are missed at least as often as they are wrong.
         """
-        return self.every >= FEW_WRONG and self.sure >= _EVEN * self.every
+        return self.every >= MIN_NOISE_RATE and self.sure >= _EVEN * self.every
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -102,7 +102,7 @@ def kind_of_noise(
     depends = f"{sentence}: whether a label is wrong depends on the text."
     if signs and not found.random:
         return "structured by a rule", [depends, *filter(None, [rules]), *signs]
-    if rate < FEW_WRONG:
+    if rate < MIN_NOISE_RATE:
         return "undecided", [f"With {rate:.1%} of {found.rows:,} labels taken for wrong, {few}"]
     if rules:
         return "structured by a rule", [f"{sentence}: wrong labels look random." if found.random else depends, rules]

@@ -27,14 +27,14 @@ from hf_noisy.evidence.rates.structure import (
     DISAGREEMENT,
     EXCESS,
     FOLLOWED,
-    TOLD,
+    MIN_VOTE_AUROC,
     Consistency,
-    coverage_told,
     family_rates,
     share_followed,
+    vote_auroc,
     vote_consistency,
 )
-from hf_noisy.weak.votes import check_votes, voters
+from hf_noisy.weak.votes import check_votes, count_voting_sources
 
 BEST = "truth_inference"  # whose rate and matrix are taken where classes were inferred
 CAUTION = MappingProxyType(
@@ -208,7 +208,7 @@ def estimate_noise(
       often they agree with each other; see `hf_noisy.evidence.rates.structure.vote_consistency`.
 
     Where the labels are what the sources say, and whether a source votes is told from the text, as where it looks for a word
-    (`hf_noisy.evidence.rates.structure.coverage_told`), wrong ones follow a rule even where they look random.
+    (`hf_noisy.evidence.rates.structure.vote_auroc`), wrong ones follow a rule even where they look random.
 
     Args:
         labels: (rows,) class ids, as given; negative where a row has none.
@@ -217,7 +217,7 @@ def estimate_noise(
         votes: (rows, sources) of the weak sources, -1 abstains.
         label_model: (rows, classes) posteriors of the true class, as `label_model_probabilities` makes them.
         inferred: (rows, classes) how probable each class is by the sources and similar texts, as
-            `hf_noisy.evidence.inference.inferred_classes.inferred_classes` makes them; the rate is then by them.
+            `hf_noisy.evidence.inference.infer_classes.infer_classes` makes them; the rate is then by them.
         estimators: names out of `ESTIMATORS`; by default all that have what they need. Dawid-Skene is among them from
             three sources on, the confident joint where cleanlab is installed.
         resamples: of the rows, for the intervals.
@@ -248,7 +248,7 @@ def estimate_noise(
         warnings.filterwarnings("ignore", message="the most probable class is the given label")  # said once already
         estimates = {name: ESTIMATORS[name].run(given) for name in names}
     consistency = _consistency(given)
-    signs = _signs(estimates, consistency, several=voters(given.votes) > 1)
+    signs = _signs(estimates, consistency, several=count_voting_sources(given.votes) > 1)
     if given.probs is None or given.classes is None:
         kind = "structured by a rule" if signs else "undecided"
         return NoiseReport(estimates, kind, signs or ["Without out-of-fold probabilities no kind is told."])
@@ -320,12 +320,12 @@ def _consistency(given: _Inputs) -> Consistency | None:
 
 def _rules(given: _Inputs, seed: int) -> str:
     """That the labels are what several sources say that vote by the text, in a sentence; empty where that cannot be said."""
-    if given.votes is None or given.features is None or voters(given.votes) < 2:
+    if given.votes is None or given.features is None or count_voting_sources(given.votes) < 2:
         return ""
     if share_followed(given.labels, given.votes) < FOLLOWED:
         return ""
-    told = coverage_told(np.asarray(given.features, dtype=np.float64), given.votes, seed)
-    if told is None or told < TOLD:
+    told = vote_auroc(np.asarray(given.features, dtype=np.float64), given.votes, seed)
+    if told is None or told < MIN_VOTE_AUROC:
         return ""
     return (
         "Labels are what sources say, and these vote by what the text has, as rules do (or people who are handed texts by topic): "

@@ -23,7 +23,9 @@ FAMILIES = {
     "neighbours": ("neighbours",),
     "votes": ("dawid_skene", "label_model"),
 }
-TOLD = 0.7  # AUROC from which on the text tells whether a source votes: where Hosmer and Lemeshow call it acceptable
+MIN_VOTE_AUROC = (
+    0.7  # AUROC from which on the text tells whether a source votes: where Hosmer and Lemeshow call it acceptable
+)
 FOLLOWED = 0.98  # of the labels that are among a row's votes, from which on labels are what sources say
 _PAIRS = 50  # of votes on one row; from fewer nothing is concluded
 _FEWEST = 20  # votes of a source, and abstentions, to tell them apart
@@ -117,7 +119,7 @@ def share_followed(labels: np.ndarray, votes: np.ndarray) -> float:
     return float(given[asked].mean()) if asked.any() else 0.0
 
 
-def coverage_told(features: np.ndarray, votes: np.ndarray, seed: int = 0) -> float | None:
+def vote_auroc(features: np.ndarray, votes: np.ndarray, seed: int = 0) -> float | None:
     """How well the text tells whether a source votes: the median AUROC over sources, out of five folds.
 
     A rule votes where the text has what it looks for: on `youtube` and `trec` 0.94 and 0.96 by a pretrained encoder. People who

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
-from hf_noisy.evidence.features.text_features import look_at
-from hf_noisy.evidence.inference.inferred_classes import inferred_classes
+from hf_noisy.evidence.features.text_features import text_features
+from hf_noisy.evidence.inference.infer_classes import infer_classes
 from hf_noisy.evidence.rates.report import NoiseReport, estimate_noise
 from hf_noisy.weak.label_model import label_model_probabilities
 
@@ -37,11 +37,11 @@ def estimate_texts(
         folds: of the rows, for held-out probabilities.
         estimators, resamples, seed: of `estimate_noise`.
     """
-    sight, kept = look_at(texts, vectors, labels, votes, classes, seed), np.flatnonzero(labels >= 0)
+    sight, kept = text_features(texts, vectors, labels, votes, classes, seed), np.flatnonzero(labels >= 0)
     return estimate_labels(
         labels[kept],
         held_out=out_of_fold_probabilities(sight.view[kept], labels[kept], classes, folds, seed),
-        inferred=inferred_classes(sight.view, labels, votes, classes, seed)[kept],
+        inferred=infer_classes(sight.view, labels, votes, classes, seed)[kept],
         vectors=vectors[kept],
         votes=None if votes is None else votes[kept],
         estimators=estimators,
@@ -66,7 +66,7 @@ def estimate_labels(
     Args:
         labels: (rows,) class ids, one for each row.
         held_out: (rows, classes) probabilities by models that never saw the row.
-        inferred: (rows, classes) by `hf_noisy.evidence.inference.inferred_classes.inferred_classes`.
+        inferred: (rows, classes) by `hf_noisy.evidence.inference.infer_classes.infer_classes`.
         vectors: (rows, width) of a frozen encoder.
         votes: (rows, sources), -1 abstains; fewer than three sources tell nothing of each other.
         estimators, resamples, seed: of `estimate_noise`.

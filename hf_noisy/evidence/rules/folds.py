@@ -18,7 +18,7 @@ _FEWEST = 5  # rows of a class, or it is not learned
 _MOST = 5000  # rows that a head learns from
 
 
-def judge_by_other_rules(
+def rule_held_out_probabilities(
     vectors: ArrayLike, labels: ArrayLike, votes: np.ndarray, classes: int, seed: int = 0
 ) -> np.ndarray:
     """P(class | text) of each row by a logistic regression that never saw a row that shares a rule with it.
@@ -48,7 +48,7 @@ def judge_by_other_rules(
     >>> labels, votes = np.repeat([0, 0, 1, 1], 5), np.full((20, 4), -1)
     >>> votes[np.arange(20), np.repeat([0, 1, 2, 3], 5)] = labels
     >>> labels[0] = 1  # the first row of rule 0 is labelled wrongly
-    >>> judge_by_other_rules(far, labels, votes, classes=2)[0].argmax()
+    >>> rule_held_out_probabilities(far, labels, votes, classes=2)[0].argmax()
     np.int64(0)
     """
     votes = check_votes(votes, classes)

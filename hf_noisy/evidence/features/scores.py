@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
-from hf_noisy.evidence.features.neighbours import coherences, search
+from hf_noisy.evidence.features.neighbours import label_agreement, nearest_rows
 
 _SAMPLE = 5_000  # rows by which vectors are judged
 _FOLDS = 5
 
 
-def mean_coherence(vectors: np.ndarray, given: np.ndarray, neighbours: int, seed: int = 0) -> float:
+def mean_cut_statistic(vectors: np.ndarray, given: np.ndarray, neighbours: int, seed: int = 0) -> float:
     """The mean cut statistic of the labels, by at most 5,000 rows: about 0 where near texts have labels like any others.
 
     Args:
@@ -23,11 +23,11 @@ def mean_coherence(vectors: np.ndarray, given: np.ndarray, neighbours: int, seed
     labelled = np.flatnonzero(given.sum(1) > 0)
     if len(labelled) > _SAMPLE:
         labelled = np.random.default_rng(seed).choice(labelled, _SAMPLE, replace=False)
-    near = search(vectors[labelled], min(neighbours, len(labelled) - 1))
-    return float(coherences(near, given[labelled], "cut_statistic").mean())
+    near = nearest_rows(vectors[labelled], min(neighbours, len(labelled) - 1))
+    return float(label_agreement(near, given[labelled], "cut_statistic").mean())
 
 
-def predictability(vectors: np.ndarray, given: np.ndarray, seed: int = 0) -> float:
+def cv_gain_z(vectors: np.ndarray, given: np.ndarray, seed: int = 0) -> float:
     """By how many standard errors the labels are told from the vectors, out of fold, better than by the commonest class.
 
     About 0 or below where vectors say nothing of the labels: then nothing can be inferred of them. NaN where there are too few
