@@ -1,4 +1,4 @@
-"""`hf-noisy COMMAND`: the command line over what the scripts in recipes/ call. Nothing heavy is imported for its help."""
+"""`hf-noisy COMMAND`: the command line. It runs the same code as recipes/, and its help imports no heavy package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Words = Sequence[str]
 
 
 def train(words: Words, prog: str) -> int:
-    from hf_noisy.recipe import Recipe  # late, as in all commands: torch
+    from hf_noisy.recipe import Recipe  # every command imports late, since torch is slow to import
 
     Recipe.main(words, description=COMMANDS["train"].describe(), prog=prog)
     return DONE
@@ -78,14 +78,14 @@ def methods(words: Words, prog: str) -> int:
 
 @dataclass(frozen=True)
 class Command:
-    """One word after `hf-noisy`."""
+    """A command: a word after `hf-noisy`."""
 
-    body: Callable[[Words, str], int]  # (words after it, what it is called) -> exit code
+    body: Callable[[Words, str], int]  # (the words after it, the name in messages) -> exit code
     summary: str
     details: str
 
     def describe(self) -> str:
-        """Above the options of `--help`."""
+        """Return the text above the options in `--help`."""
         return f"{self.summary}\n\n{self.details}"
 
 
@@ -98,23 +98,24 @@ COMMANDS = {
     ),
     "benchmark": Command(
         benchmark,
-        "Compare methods on the same rows, encoder and budget, beside what they have to beat.",
-        f"{_FILE}\nWhat the file of results holds is not run again.",
+        "Compare methods and baselines on the same rows, encoder and budget.",
+        f"{_FILE}\nRuns that are in the file of results already are skipped.",
     ),
     "audit": Command(
         audit,
-        "Find the labels that look wrong: a page to review them on, and a line for each.",
-        f"{_FILE}\nNo gold label is read, unless --gold asks for it, and then for measuring only.",
+        "Find labels that look wrong: writes a page to review them and a JSON line for each label.",
+        f"{_FILE}\nGold labels are read only with --gold, to evaluate the result.",
     ),
     "estimate": Command(
         estimate,
-        "Estimate how many labels are wrong, and which class is taken for which.",
-        f"{_FILE}\nNo gold label is read, unless --gold asks for it, and then for measuring only.",
+        "Estimate how many labels are wrong, and which classes are confused.",
+        f"{_FILE}\nGold labels are read only with --gold, to evaluate the result.",
     ),
     "methods": Command(
         methods,
-        "List the methods, or show those that are named in full.",
-        "A name is what --noise_method of train and --methods of benchmark take. NAME --yaml prints a file for --config.",
+        "List all methods, or describe the named methods in full.",
+        "The names are values of --noise_method (train) and --methods (benchmark).\n"
+        "NAME --yaml prints a file for --config.",
     ),
 }
 
@@ -122,14 +123,15 @@ COMMANDS = {
 def main(words: Words | None = None, prog: str = "hf-noisy") -> int:
     """Run the command that the first word names.
 
-    An error that this package raised says what was expected, so it is printed alone; any other keeps its traceback.
+    An error raised by this package says what was expected, so it is printed without a traceback. Any other error keeps
+    its traceback.
 
     Args:
-        words: instead of `sys.argv[1:]`.
-        prog: what the program is called in its messages.
+        words: used instead of `sys.argv[1:]`.
+        prog: the name of the program in messages.
 
     Returns:
-        0 where all went well, 1 where the work failed, 2 where the call was wrong.
+        0 on success, 1 if the work failed, 2 if the call was wrong.
     """
     name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
     return run_script(f"{prog} {name}", lambda: _run(name, rest, prog))

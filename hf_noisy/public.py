@@ -1,4 +1,4 @@
-"""Where each public name comes from; `hf_noisy` imports all of them when the first is asked for."""
+"""Imports every public name. `hf_noisy` imports this module when a public name is first used."""
 
 from hf_noisy.data.corpus import Corpus, hold_out, load_corpus
 from hf_noisy.data.metrics import compute_metrics

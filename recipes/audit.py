@@ -1,12 +1,12 @@
-"""Which labels look wrong, how many, and of what kind: a page to look at, and a line for each label.
+"""Find labels that look wrong, and estimate how many there are and of what kind.
 
     python recipes/audit.py --data PATH_OR_NAME --model PATH_OR_NAME --output DIR
 
-encodes the training texts with the frozen encoder, once, and writes DIR/report.html, to be opened in a browser, and
-DIR/audit.jsonl, a JSON object a labelled row: id, label, wrongness, suggested_label, suggested_probability, reasons. Rows on
-which every source abstains are left out. Decisions that are exported from the page are applied by
-`hf_noisy.audit.apply_decisions`. Given labels are the majority vote of the sources, ties by lot, as in the benchmark; no gold
-label is read, but for measuring, where `--gold True` asks for it.
+encodes the training texts once with the frozen encoder. It writes DIR/report.html, a page for the browser, and
+DIR/audit.jsonl with one JSON object per labelled row: id, label, wrongness, suggested_label, suggested_probability,
+reasons. Rows on which every source abstains are left out. `hf_noisy.audit.apply_decisions` applies the decisions that
+are exported from the page. The given labels are the majority vote of the sources, with ties broken at random, as in the
+benchmark. Gold labels are read only with `--gold True`, to evaluate the result.
 
 Without --data it runs on the embedded reviews, without --model on a bag of words. `hf-noisy audit` does the same.
 """

@@ -1,19 +1,20 @@
-"""Which method, for my labels? Every method on the same rows, encoder and budget, beside what it has to beat.
+"""Compare methods and baselines on the same rows, encoder and budget.
 
     python recipes/benchmark.py --data PATH_OR_NAME ... --model PATH_OR_NAME --methods gce sce --output results.jsonl
 
-appends one JSON line a run to results.jsonl: the methods, and always majority_vote, label_model, ce, gold, clean_valid and
-cleanlab. Interrupted, it goes on where it stopped. `--report report.md` writes tables and figures of what the file holds:
+appends one JSON line per run to results.jsonl: the methods, and always the baselines majority_vote, label_model, ce,
+gold, clean_valid and cleanlab. An interrupted benchmark continues where it stopped. `--report report.md` writes tables
+and figures of the results in the file:
 
     python recipes/benchmark.py --output results.jsonl --report report.md
 
-Without --data it runs on the embedded reviews, without --model with a small encoder from scratch, which needs
-`--learning_rate 1e-3 --epochs 8`. Gold labels replaced by known noise: `--noise symmetric:0.2`. What a step costs against
-the Trainer of Transformers:
+Without --data it runs on the embedded reviews. Without --model it trains a small encoder from scratch, which needs
+`--learning_rate 1e-3 --epochs 8`. `--noise symmetric:0.2` trains on gold labels with injected noise. The cost of a step
+compared with the Trainer of Transformers:
 
     python recipes/benchmark.py --speed --model PATH_OR_NAME --methods gce sce
 
-Settings from a file: `--config FILE`. `hf-noisy benchmark` does the same.
+`--config FILE` reads settings from a file. `hf-noisy benchmark` does the same.
 """
 
 from __future__ import annotations

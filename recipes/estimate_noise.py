@@ -1,11 +1,12 @@
-"""How wrong are my labels? What several estimators say of a corpus, before anything is trained on it.
+"""Estimate the noise rate and the noise matrix of a corpus with several estimators, before training.
 
     python recipes/estimate_noise.py --data PATH_OR_NAME --model PATH_OR_NAME --output noise.json
 
-encodes the training texts with the frozen encoder, predicts each given label from them out of fold, asks every estimator that
-has what it needs, and prints a table of rates, what is taken of them, and of what kind the mistakes seem to be: where they follow a
-rule, the true rate may be far above. It is what an audit says too. noise.json holds the same, with each matrix. Given labels are the majority vote of the sources, as in
-the benchmark. A picture of the matrices, next to the true one where gold labels may be read for measuring:
+encodes the training texts with the frozen encoder, predicts each given label out of fold, and runs every estimator
+whose inputs exist. It prints a table of rates, the rate that is chosen from them, and the likely kind of the wrong
+labels. An audit reports the same rate and kind. If the wrong labels follow a rule, the true rate may be far above all
+estimates. noise.json holds the same results and each matrix. The given labels are the majority vote of the sources, as
+in the benchmark. A figure of the matrices, with the true matrix from gold labels next to them:
 
     python recipes/estimate_noise.py --data PATH_OR_NAME --model PATH_OR_NAME --figure noise.png --gold True
 

@@ -1,24 +1,25 @@
-"""Labels by a language model, which says how sure it is: a small classifier that withstood its mistakes.
+"""Train a small classifier on labels and confidences of a language model, robust to its wrong labels.
 
     accelerate launch recipes/llm_labels.py
 
-writes short news of five topics (`hf_noisy.corpora.topics`) and trains on labels that a rule gives in place of a language model
-(`hf_noisy.corpora.topic_labels.simulated_answers`: it counts words and is surer than it should be; no language model was asked). A model is
-asked in three wordings; each is a source that votes where its confidence reaches --confidence, and abstains elsewhere. The table is
-that of recipes/sentiment.py. It needs no download and ends within 3 minutes on two cores.
+generates short news of five topics (`hf_noisy.corpora.topics`) and trains on labels of a rule that replaces a language
+model (`hf_noisy.corpora.topic_labels.simulated_answers`). The rule counts words and is overconfident; no language model
+is run. A model labels each text with three wordings of the prompt. Each wording is a source: it votes if its confidence
+is at least --confidence, and abstains otherwise. The table is that of recipes/sentiment.py. The recipe needs no
+download and ends within 3 minutes on two cores.
 
-A model of your own, through the pipelines of Transformers, on any corpus, whose own labels are not looked at but for gold:
+Your own model, run by a pipeline of Transformers, on any corpus. Of the corpus's own labels only gold labels are used:
 
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --labeler PATH_OR_NAME --task zero-shot-classification
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --labeler PATH_OR_NAME --task text-generation --samples 5
 
-What was answered is kept in --answers, a JSONL file, and not asked again; so let one process ask, and several train. Such a file
-may come from anywhere:
+Answers are stored in --answers, a JSONL file, and are not computed again. So one process can label the texts, and
+several processes train. Such a file may also come from another program:
 
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --answers answers.jsonl
     {"text": "The coach left.", "by": "any name", "answers": [{"label": "sport", "confidence": 0.9}]}
 
-Where a corpus holds the votes of a language model already, one a wording in `weak_labels`, they are taken as they were recorded:
+If a corpus already holds the votes of a language model in `weak_labels`, one per wording, these are used:
 
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME
 """
@@ -45,22 +46,23 @@ from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments, se
 from hf_noisy.recipe.base import say
 from hf_noisy.weak.language_model import TASKS, Answer, Answers, ask, votes_of_answers
 
-RULE = "a rule, no language model"  # who answered, in the file
+RULE = "a rule, no language model"  # the value of "by" in the file of answers
 
 
 @dataclass
 class LabelerArguments(RecipeArguments):
-    """What to train on, and what labels it."""
+    """The data to train on, and the language model that labels it."""
 
     labeler: str | None = field(default=None, metadata={"help": "A local language model, or a name on the Hub."})
-    task: str = field(default=TASKS[0], metadata={"help": f"What the labeler does: {' or '.join(TASKS)}."})
+    task: str = field(default=TASKS[0], metadata={"help": f"The pipeline of the labeler: {' or '.join(TASKS)}."})
     wordings: list[str] | None = field(
-        default=None, metadata={"help": "With {} for the class; or with {text} and {classes} for text-generation."}
+        default=None,
+        metadata={"help": "Prompts with {} for the class, or for text-generation with {text} and {classes}."},
     )
-    samples: int = field(default=5, metadata={"help": "Answers to draw in each wording, for text-generation."})
-    confidence: float = field(default=0.5, metadata={"help": "A wording votes where its answer is as sure as this."})
+    samples: int = field(default=5, metadata={"help": "Answers to sample per wording, for text-generation."})
+    confidence: float = field(default=0.5, metadata={"help": "The least confidence with which a wording votes."})
     answers: str | None = field(
-        default=None, metadata={"help": "A JSONL file of answers, read and added to. None: in output_dir."}
+        default=None, metadata={"help": "A JSONL file of answers; new ones are appended. None: in output_dir."}
     )
 
     def __post_init__(self) -> None:
@@ -69,30 +71,30 @@ class LabelerArguments(RecipeArguments):
 
     @property
     def recorded(self) -> bool:
-        """Whether the votes that the corpus came with are those of the language model."""
+        """Whether the votes in the corpus are used as those of the language model."""
         return self.dataset is not None and self.labeler is None and self.answers is None
 
 
 @dataclass
 class LabelerTrainingArguments(RecipeTrainingArguments):
-    """Defaults for the embedded news; --help_all lists every field."""
+    """Training arguments with defaults for the embedded news; --help_all lists every field."""
 
     output_dir: str = setting("output_dir", "output/llm_labels", "--output")
 
 
 class LanguageModelLabels(Recipe):
-    """The texts of a corpus, or of the embedded news, with the votes of a language model."""
+    """Trains on a corpus, or on the embedded news, with the votes of a language model."""
 
     arguments = LabelerArguments
     training_arguments = LabelerTrainingArguments
 
     def embedded(self, seed: int) -> Corpus:
-        """Texts without votes."""
+        """Return news without votes."""
         splits = {name: generate_topics(rows, 10 * seed + k) for k, (name, rows) in enumerate(TOPIC_ROWS.items())}
         return Corpus("topics", CLASS_NAMES, **splits)
 
     def corpus(self, seed: int) -> Corpus:
-        """The votes of the corpus give way to those of the model, on no more rows than are needed."""
+        """Return the corpus with its votes replaced by those of the model, restricted to the rows that are needed."""
         check_most(**self.given.most)
         check_pretrained("labeler", self.given.labeler)
         corpus = super().corpus(seed)
@@ -117,10 +119,10 @@ class LanguageModelLabels(Recipe):
         )
 
     def labelled(self, rows: Dataset, class_names: tuple[str, ...], seed: int) -> Dataset:
-        """`rows` with a vote for each wording in `weak_labels`."""
+        """Return `rows` with one vote per wording in `weak_labels`."""
         texts = rows["text"][:]
         by = self.given.labeler or (None if self.given.answers else RULE)
-        with PartialState().main_process_first():  # the others read what the first one was told
+        with PartialState().main_process_first():  # the others read the answers that it stored
             answers = Answers(self.given.answers or Path(self.args.output_dir, "answers.jsonl"), by)
             missing = answers.missing(texts) if by is not None else []
             if missing:
@@ -132,7 +134,7 @@ class LanguageModelLabels(Recipe):
         return rows.add_column("weak_labels", list(votes.astype(np.int16)), feature=List(Value("int16")))
 
     def ask(self, texts: list[str], class_names: tuple[str, ...], seed: int) -> list[list[Answer]]:
-        """The model, or the rule that stands in for one."""
+        """Return the answers of the model, or of the rule that replaces one."""
         if self.given.labeler is not None:
             return ask(
                 self.given.labeler,
@@ -143,8 +145,8 @@ class LanguageModelLabels(Recipe):
                 samples=self.given.samples,
                 seed=seed,
             )
-        said = [[simulated_answers(text, wording) for wording in range(len(WORDINGS))] for text in texts]
-        return [[Answer(class_names[p.argmax()], float(p.max())) for p in row] for row in said]
+        simulated = [[simulated_answers(text, wording) for wording in range(len(WORDINGS))] for text in texts]
+        return [[Answer(class_names[p.argmax()], float(p.max())) for p in row] for row in simulated]
 
 
 if __name__ == "__main__":

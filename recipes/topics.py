@@ -1,11 +1,14 @@
-"""Several classes, labels by people in a hurry or by lists of names: a classifier that withstood them.
+"""Train a classifier of five topics on labels of careless readers or of lists of names, robust to their wrong labels.
 
     accelerate launch recipes/topics.py
 
-writes short news of five topics (`hf_noisy.corpora.topics`), lets three simulated readers label them (`hf_noisy.corpora.topic_labels`: rules, not
-people; wrong on 30 % of the rows by majority, for reasons that a text shows), and prints the table of recipes/sentiment.py.
-It needs no download and ends within 3 minutes on two cores. The same with lists of the names of firms, theatres, clinics,
-institutes and clubs in place of the readers (distant supervision: half of the rows, wrong on 40 % of these), and any corpus:
+generates short news of five topics (`hf_noisy.corpora.topics`) and labels them by three simulated readers
+(`hf_noisy.corpora.topic_labels`). The readers are rules, not people. Their majority is wrong on 30 % of the rows, for
+reasons that depend on the text. The recipe prints the table of recipes/sentiment.py. It needs no download and ends
+within 3 minutes on two cores.
+
+`--labels distant` replaces the readers by lists of the names of firms, theatres, clinics, institutes and clubs. This
+distant supervision labels half of the rows and is wrong on 40 % of these. The recipe also runs on any corpus:
 
     accelerate launch recipes/topics.py --labels distant
     accelerate launch recipes/topics.py --dataset PATH_OR_NAME --model_name_or_path PATH_OR_NAME --seeds 0 1 2
@@ -31,9 +34,9 @@ SOURCES: dict[str, Callable[[], list[LabelingFunction]]] = {"readers": readers, 
 
 @dataclass
 class TopicsArguments(RecipeArguments):
-    """What to train on, and who labels it."""
+    """The data to train on, and the sources of its labels."""
 
-    labels: str = field(default="readers", metadata={"help": "Of the embedded news: 'readers' or 'distant'."})
+    labels: str = field(default="readers", metadata={"help": "Labels of the embedded news: 'readers' or 'distant'."})
 
     def __post_init__(self) -> None:
         check_choice("labels", self.labels, list(SOURCES))
@@ -41,13 +44,13 @@ class TopicsArguments(RecipeArguments):
 
 @dataclass
 class TopicsTrainingArguments(RecipeTrainingArguments):
-    """Defaults for the embedded news; --help_all lists every field."""
+    """Training arguments with defaults for the embedded news; --help_all lists every field."""
 
     output_dir: str = setting("output_dir", "output/topics", "--output")
 
 
 class Topics(Recipe):
-    """News with the labels of readers or lists, unless a corpus is named."""
+    """Trains on news with the labels of readers or of lists of names, or on a given corpus."""
 
     arguments = TopicsArguments
     training_arguments = TopicsTrainingArguments

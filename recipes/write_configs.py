@@ -1,9 +1,9 @@
-"""A YAML file for each method, its parameters at their defaults.
+"""Write a YAML file for each method, with its parameters at their defaults.
 
     python recipes/write_configs.py
 
-writes recipes/configs/NAME.yaml anew for every name of `hf_noisy.METHODS`; run it when a method or a default changes. One of
-them on the standard output: `hf-noisy methods NAME --yaml`.
+overwrites recipes/configs/NAME.yaml for every name of `hf_noisy.METHODS`. Run it when a method or a default changes.
+`hf-noisy methods NAME --yaml` prints one of these files.
 """
 
 from __future__ import annotations

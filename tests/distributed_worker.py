@@ -186,7 +186,7 @@ def train(
         "weights": torch.cat([whole(weight.detach()).flatten() for weight in trainer.model.parameters()]),
         "memory": {
             f"{place}.{name}": tensor.clone()
-            for place, callback in enumerate(trainer.noise_callbacks)
+            for place, callback in enumerate(trainer.noise.callbacks)
             for name, tensor in callback.state_dict().items()
         },
         "report": str(trainer.example_report().to_dict()),

@@ -83,7 +83,7 @@ MISTAKES = (
     Mistake("Labels begin at 1", trains("rows([1, 2] * 10)")),
     Mistake("`num_labels` is forgotten, or too small", trains("rows([0, 1, 2, 1] * 5)")),
     Mistake("Words of more classes than the model has", trains('rows(["good", "bad", "fair", "bad"] * 5)')),
-    Mistake("Some rows have no label", trains("rows([0, 1, None, 1] * 5)") + "\nprint(trainer.labels[:4])"),
+    Mistake("Some rows have no label", trains("rows([0, 1, None, 1] * 5)") + "\nprint(trainer.noise.labels[:4])"),
     Mistake("The labels are in another column", trains('rows([0, 1] * 10, column="sentiment")')),
     Mistake("Texts are not tokenized", trains('Dataset.from_dict({"text": texts, "label": [0, 1] * 10})')),
     Mistake(

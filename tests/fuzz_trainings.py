@@ -98,7 +98,7 @@ def check_finite(trainer: NoisyTrainer) -> None:
     assert losses, "nothing was logged"
     assert np.isfinite(losses).all(), f"losses {losses}"
     assert torch.isfinite(flat_weights(trainer.model)).all(), "a weight is not finite"
-    assert len(trainer.example_report()) == len(trainer.labels)
+    assert len(trainer.example_report()) == len(trainer.noise.labels)
 
 
 def check_resume(trial: TrainerCase, whole: NoisyTrainer, folder: str) -> None:

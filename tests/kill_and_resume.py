@@ -35,6 +35,7 @@ from transformers.utils import logging
 from hf_noisy import METHODS, NoisyTrainer
 from hf_noisy.trainer.checkpoints import last_whole_checkpoint, what_is_missing
 from hf_noisy.trainer.state import STATE_NAME
+from hf_noisy.trainer.survey import RowPass
 
 KINDS = ("after a step", "inside a step", "inside a pass", "while saving")
 EPOCHS, SAVE_STEPS, KEPT = 3, 2, 3
@@ -118,14 +119,14 @@ def half_removed(folder: Path) -> None:
 def arm(trainer: NoisyTrainer, kind: str, draw: random.Random, steps: int) -> str:
     """Make the training die at a random point; returns what was chosen: the kind of place, ": ", and which of them."""
     if kind == "inside a pass":
-        passes = trainer._over_rows
+        passes = RowPass.__call__
         batch, left = draw.randrange(0, 3), [draw.randrange(1, 2 * EPOCHS)]
 
-        def look(dataloader: Any, rows: int, see: Callable[..., Any]) -> Any:
+        def look(self: RowPass, batches: Any, rows: int, see: Callable[..., Any]) -> Any:
             left[0] -= 1
-            return passes(dataloader, rows, after_calls(see, batch + 1) if left[0] == 0 else see)
+            return passes(self, batches, rows, after_calls(see, batch + 1) if left[0] == 0 else see)
 
-        trainer._over_rows = look  # type: ignore[method-assign]
+        RowPass.__call__ = look  # type: ignore[method-assign]
         return f"{kind}: {left[0]}, batch {batch}"
     if kind == "while saving":
         saves, place = draw.randrange(1, steps // SAVE_STEPS + 1), draw.randrange(2 * len(STAGES))
@@ -156,7 +157,7 @@ def outcome(trainer: NoisyTrainer) -> dict[str, str]:
     """A short name for each part of what training left."""
     memory = {
         f"{n}.{name}": tensor
-        for n, callback in enumerate(trainer.noise_callbacks)
+        for n, callback in enumerate(trainer.noise.callbacks)
         for name, tensor in callback.state_dict().items()
     }
     optimizer = trainer.optimizer.state_dict()

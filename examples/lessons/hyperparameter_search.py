@@ -117,7 +117,7 @@ figure.savefig(OUTPUT / "hyperparameter_search.png", dpi=120)
 # %%
 trainer.args.noise_kwargs = dict(best.hyperparameters)
 trainer.train()
-print(trainer.criterion, f"test accuracy {trainer.evaluate()['eval_test_accuracy']:.3f}")
+print(trainer.noise.criterion, f"test accuracy {trainer.evaluate()['eval_test_accuracy']:.3f}")
 
 # %% [markdown]
 # An accuracy over 1,000 noisy rows has a standard error of about 1.5 points, so trials that differ by less are told apart by luck, and

@@ -1,4 +1,4 @@
-"""Which labels look wrong, how many, of what kind: what was found, a report of it, and what a person decided."""
+"""Label audit: finds labels that look wrong, estimates the noise, writes a report, applies a reviewer's decisions."""
 
 from hf_noisy.audit.content import (
     KINDS,

@@ -1,4 +1,4 @@
-"""What the charts of the report draw: positions in percent of the plot, and the words beside them."""
+"""Data of the report's charts: positions in percent of the plot, and labels."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ import numpy as np
 from hf_noisy.audit import numbers
 from hf_noisy.audit.content import AuditContent, Curve, LossMixture
 
-_BINS = 44
-_TAIL = 0.995  # share of the losses within the axis; the rest is counted in the last bin
-_ABOVE = 1.25  # how far a narrow component may reach above the tallest column; the rest of it is cut
+_BINS = 44  # of the histogram
+_COVERED = 0.995  # share of losses that the axis must cover; losses beyond it are counted in the last bin
+_MAX_COMPONENT = 1.25  # maximum height of a component relative to the tallest column; what is above is cut off
 
 
 @dataclass(frozen=True)
 class Tick:
     """A mark on an axis."""
 
-    at: float  # percent of the axis
+    at: float  # position in percent of the axis
     text: str
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A class, and how many of its labels are suspect."""
+    """A given class, and how many of its labels are suspect."""
 
     name: str
     suspects: int
     labels: int
     share: str
-    width: float  # percent
+    width: float  # percent of the plot
 
 
 @dataclass(frozen=True)
 class Bars:
-    """The share of suspect labels by class, the largest first."""
+    """The share of suspect labels by given class, largest first."""
 
     bars: list[Bar]
     ticks: list[Tick]
-    all_at: float  # percent, of the share among all labels
+    all_at: float  # position of the share among all labels, in percent of the axis
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """The losses of all labelled rows, and the components of their mixture."""
+    """The losses of all labelled rows, and the components of the mixture fitted to them."""
 
-    columns: list[tuple[float, float, float, str]]  # x, width, height in percent; what a tooltip says
+    columns: list[tuple[float, float, float, str]]  # x, width, height in percent; tooltip
     components: list[str]  # points of a line, in percent of the plot, y downwards
     x: list[Tick]
     y: list[Tick]
-    beyond: int  # rows above the axis, counted in the last column
+    beyond: int  # number of rows above the axis; they are counted in the last column
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Line:
     """One curve."""
 
     name: str
-    segments: list[str]  # points in percent of the plot, y downwards; a gap parts two segments
-    points: list[tuple[float, float, str]]  # x, y, what a tooltip says
-    last: str
+    segments: list[str]  # points in percent of the plot, y downwards; a gap starts a new segment
+    points: list[tuple[float, float, str]]  # x, y, tooltip
+    last: str  # last known value
 
 
 @dataclass(frozen=True)
 class LineChart:
-    """The curves of one axis."""
+    """All curves with the same axis."""
 
     axis: str
     lines: list[Line]
@@ -76,7 +76,7 @@ class LineChart:
 
 
 def ticks(low: float, high: float, count: int = 4) -> tuple[float, list[float]]:
-    """A round step and its multiples around [low, high], about `count` steps.
+    """Returns a round step and its multiples that cover [low, high], in about `count` steps.
 
     >>> ticks(0, 0.37)
     (0.1, [0.0, 0.1, 0.2, 0.30000000000000004, 0.4])
@@ -90,7 +90,7 @@ def ticks(low: float, high: float, count: int = 4) -> tuple[float, list[float]]:
 
 
 def class_bars(content: AuditContent) -> Bars:
-    """Suspects by given class."""
+    """Returns the bars of suspect labels by given class."""
     classes = len(content.class_names)
     labels = np.bincount(content.rows.labels, minlength=classes)
     suspects = np.bincount(content.rows.labels[content.suspect], minlength=classes)
@@ -111,8 +111,8 @@ def class_bars(content: AuditContent) -> Bars:
 
 
 def histogram(losses: np.ndarray, mixture: LossMixture | None) -> Histogram:
-    """Counts of `losses` (rows,) in even bins, and the components at the same scale."""
-    low, high = float(min(losses.min(), 0)), float(np.quantile(losses, _TAIL))
+    """Returns the counts of `losses` (rows,) in equal bins, and the components at the same scale."""
+    low, high = float(min(losses.min(), 0)), float(np.quantile(losses, _COVERED))
     step, marks = ticks(low, high if high > low else low + 1)
     low, high = marks[0], marks[-1]
     width = (high - low) / _BINS
@@ -120,7 +120,7 @@ def histogram(losses: np.ndarray, mixture: LossMixture | None) -> Histogram:
     places = np.linspace(low, high, 161)
     heights = [] if mixture is None else _component_heights(mixture, places, len(losses) * width)
     peak = max([float(line.max()) for line in heights], default=0.0)
-    top_step, tops = ticks(0, max(int(counts.max()), min(peak, _ABOVE * int(counts.max()))))
+    top_step, tops = ticks(0, max(int(counts.max()), min(peak, _MAX_COMPONENT * int(counts.max()))))
     top = tops[-1]
     columns = [
         (
@@ -136,7 +136,7 @@ def histogram(losses: np.ndarray, mixture: LossMixture | None) -> Histogram:
 
 
 def line_charts(curves: Sequence[Curve]) -> list[LineChart]:
-    """One chart for each axis, in the order of its first curve."""
+    """Returns one chart for each axis, in the order of first appearance."""
     return [
         _line_chart(axis, [curve for curve in curves if curve.axis == axis])
         for axis in dict.fromkeys(curve.axis for curve in curves)

@@ -1,4 +1,4 @@
-"""What an audit found, in the form in which it is reported and exported: plain arrays and sentences, checked."""
+"""The results of an audit as they are reported and exported: validated arrays and sentences."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from hf_noisy.common.checks import check_choice
 from hf_noisy.evidence.matrices.matrices import check_matrix
 from hf_noisy.evidence.rates.kinds import KINDS
 
-SUSPECT = 0.5  # wrongness from which on a label counts as suspect
+SUSPECT = 0.5  # minimum wrongness of a suspect label
 
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """How many labels are wrong, and in what way."""
+    """The estimated share of wrong labels, and the kind of noise."""
 
-    rate: float  # share of the labelled rows
+    rate: float  # share of labelled rows whose label is wrong
     low: float  # 95 % interval of the rate
     high: float
     kind: str  # one of `KINDS`
-    evidence: Sequence[str] = ()  # sentences, for the kind and against it
+    evidence: Sequence[str] = ()  # sentences for and against the kind
     matrix: np.ndarray | None = None  # (classes, classes), row i = P(given label = j | true class = i)
 
     def __post_init__(self) -> None:
@@ -42,11 +42,11 @@ class Noise:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A word or phrase of the text in whose presence a source errs."""
+    """A word or phrase with which a source errs more often than elsewhere."""
 
     text: str
-    votes: int  # of the source, on rows with this pattern
-    error_rate: float  # estimated share of these votes that is wrong
+    votes: int  # votes of the source on rows with this pattern
+    error_rate: float  # estimated share of wrong votes among them
 
     def __post_init__(self) -> None:
         check_share("error_rate", self.error_rate)
@@ -54,13 +54,13 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Source:
-    """One source of votes."""
+    """One source of votes (labeling function)."""
 
     name: str
-    coverage: float  # share of all rows on which it votes
-    conflicts: float  # share of its votes that another source contradicts
-    accuracy: float | None = None  # estimated, of its votes; None where nothing tells
-    patterns: Sequence[Pattern] = ()  # the worst first
+    coverage: float  # share of all rows on which the source votes
+    conflicts: float  # share of its votes that contradict another source
+    accuracy: float | None = None  # estimated share of correct votes; None if it cannot be estimated
+    patterns: Sequence[Pattern] = ()  # worst first
 
     def __post_init__(self) -> None:
         check_share("coverage", self.coverage)
@@ -71,7 +71,7 @@ class Source:
 
 @dataclass(frozen=True)
 class LossMixture:
-    """Two normal components of `AuditedRows.losses`: the first is of labels that are taken for right."""
+    """Two normal components fitted to `AuditedRows.losses`. The first one describes the labels taken as correct."""
 
     means: tuple[float, float]  # ascending
     deviations: tuple[float, float]  # > 0
@@ -87,25 +87,25 @@ class LossMixture:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line over the epochs of the training; the second of an axis has the color of what is wrong."""
+    """One quantity over the epochs of a training. The second curve of an axis is drawn in the color of wrong labels."""
 
     name: str
-    values: Sequence[float]  # one an epoch, from epoch 1 on; NaN leaves a gap
-    axis: str  # what the values are, with their unit; curves of one axis share a chart
+    values: Sequence[float]  # one per epoch, starting with epoch 1; NaN leaves a gap
+    axis: str  # name and unit of the values; curves with the same axis share a chart
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The method to train with on these labels."""
+    """The recommended method for training on these labels."""
 
-    method: str  # as `noise_method` takes it
+    method: str  # a value of `noise_method`
     reason: str
     noise_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """How to make the same report again."""
+    """How to reproduce the report."""
 
     command: str
     seed: int
@@ -114,28 +114,29 @@ class Reproduction:
 
 @dataclass(frozen=True, eq=False)
 class AuditContent:
-    """All that `write_report` shows and the exports write.
+    """Everything that `write_report` shows and the exports write.
 
     Raises:
-        ValueError: fewer than two class names or one twice, labels, suggestions or votes outside them, a matrix of
-            another number of classes, a threshold outside (0, 1], a mixture without losses.
+        ValueError: fewer than two class names, a repeated class name, labels, suggestions or votes that are not class
+            ids, scores of another length, a matrix of another size, a threshold outside (0, 1], or a mixture without
+            losses.
     """
 
-    title: str  # what was audited
-    class_names: Sequence[str]  # (classes,), in the order of the class ids
+    title: str  # name of the audited labels
+    class_names: Sequence[str]  # (classes,), ordered by class id
     rows: AuditedRows
-    abstained: int  # rows without a label, which are not in `rows`
+    abstained: int  # number of rows without a label; `rows` excludes them
     noise: Noise
     recommendation: Recommendation
     reproduction: Reproduction
-    sources: Sequence[Source] | None = None  # None where no votes are known
+    sources: Sequence[Source] | None = None  # None if there are no votes
     mixture: LossMixture | None = None
-    loss_name: str = "loss"  # what `rows.losses` are, for the axis
+    loss_name: str = "loss"  # axis label of `rows.losses`
     curves: Sequence[Curve] = ()
-    basis: Sequence[str] = ()  # sentences: what the wrongness was computed from, and what it cost
-    threshold: float = SUSPECT  # wrongness from which on a label counts as suspect
-    scorers: Mapping[str, float] = field(default_factory=dict)  # name -> weight; the wrongness is their mean rank
-    # scorer -> (rows,), larger is more suspect, each on a scale of its own
+    basis: Sequence[str] = ()  # sentences: how the wrongness was computed, and at what cost
+    threshold: float = SUSPECT  # minimum wrongness of a suspect label
+    scorers: Mapping[str, float] = field(default_factory=dict)  # name -> weight in the mean rank (the wrongness)
+    # scorer -> (rows,); larger is more suspect; scales differ between scorers
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,20 +157,20 @@ class AuditContent:
 
     @property
     def labelled(self) -> int:
-        """How many rows have a label."""
+        """Number of rows with a label."""
         return len(self.rows)
 
     @property
     def suspect(self) -> np.ndarray:
-        """(rows,) True where the label is suspect."""
+        """(rows,) bool. True where the label is suspect."""
         return self.rows.wrongness >= self.threshold
 
     def worst(self, count: int | None = None) -> np.ndarray:
-        """(count,) row numbers by falling wrongness, ties in the order of the rows; all of them where count is None."""
+        """Returns (count,) row numbers by falling wrongness, ties in row order; with count=None, all row numbers."""
         return np.argsort(-self.rows.wrongness, kind="stable")[:count]
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits that tell this report's decisions from another's: of title, classes, ids and labels."""
+        """Hash of title, classes, ids and labels, 16 hex digits. It keeps the decisions of different reports apart."""
         about = [self.title, list(self.class_names), list(self.rows.ids), self.rows.labels.tolist()]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What a person decided in the report -> a corrected `datasets.Dataset`."""
+"""Reads the decisions that a reviewer made in the report and exported as a file."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from hf_noisy.common.checks import nearest
 
 FIELDS = ("id", "label", "label_name", "decision", "new_label", "new_label_name")
 DECISIONS = ("keep", "change", "drop")
-# The report puts an apostrophe before what a spreadsheet would run, at the start of a cell and after a separator.
-_STOPPED = re.compile("(^|[;|,\t\r\n])'(?=['\" ]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
+# At the start of a cell and after a separator, the report puts an apostrophe before text that a spreadsheet would run.
+_ESCAPED = re.compile("(^|[;|,\t\r\n])'(?=['\" ]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 _EXPECTED = f"expected decisions as the report exports them, with {', '.join(FIELDS)}"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One line of the file."""
+    """One decision of the file."""
 
-    where: str  # file and line, for errors
+    where: str  # file and line, for error messages
     id: str
-    label: tuple[int, str]  # class id and name that the decision saw
+    label: tuple[int, str]  # class id and name at the time of the decision
     decision: str  # one of `DECISIONS`
-    new_label: tuple[int, str] | None  # where it is to change
+    new_label: tuple[int, str] | None  # class id and name to change to; None if the label does not change
 
     @property
     def what(self) -> tuple[Any, ...]:
-        """What two decisions on one row have to agree in."""
+        """The values that must be equal in two decisions on the same row."""
         return self.label, self.decision, self.new_label
 
 
 def read_decisions(file: str | Path) -> list[Decision]:
-    """The decisions of a CSV or JSONL file that the report exported; one that says the same twice counts once.
+    """Reads a CSV or JSONL file that the report exported. Identical decisions on the same row count once.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: another ending, another schema, a decision that is none, or an id with two decisions that differ; the
-            message names the line.
+        FileNotFoundError: the file does not exist.
+        ValueError: another file extension, another encoding than UTF-8, another schema, an unknown decision, or two
+            different decisions with the same id. The message names the line.
     """
     path = Path(file)
     if not path.is_file():
@@ -68,7 +68,7 @@ def read_decisions(file: str | Path) -> list[Decision]:
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     header = text.split("\n", 1)[0]
-    delimiter = ";" if ";" in header and "," not in header else ","  # as some spreadsheets save it
+    delimiter = ";" if ";" in header and "," not in header else ","  # some spreadsheets save with semicolons
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     _check_fields(str(path), reader.fieldnames or ())
     try:
@@ -102,8 +102,8 @@ def _check_fields(where: str, found: Mapping[str, Any] | Sequence[str]) -> None:
 
 
 def _original(cell: str) -> str:
-    """A cell without the apostrophes that keep a spreadsheet from running it."""
-    return _STOPPED.sub(r"\1", cell)
+    """Removes the apostrophes that keep a spreadsheet from running the cell."""
+    return _ESCAPED.sub(r"\1", cell)
 
 
 def _decision(where: str, row: Mapping[str, Any]) -> Decision:

@@ -1,4 +1,4 @@
-"""Decisions carried out on the dataset that was audited."""
+"""Applies a reviewer's decisions to the audited dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hf_noisy.audit.decision_files import Decision, read_decisions
 from hf_noisy.common.checks import nearest
 from hf_noisy.data.columns import LABEL_COLUMNS
 
-Write = Callable[[tuple[int, str]], Any]  # class id and name -> what the label column holds for that class
+Write = Callable[[tuple[int, str]], Any]  # (class id, class name) -> value of the label column
 
 
 def apply_decisions(
@@ -26,28 +26,30 @@ def apply_decisions(
     original_column: str = "original_label",
     class_names: Sequence[str] | None = None,
 ) -> datasets.Dataset:
-    """Gives changed rows their new label, leaves dropped rows out, and keeps the rest as it is.
+    """Gives changed rows their new label, removes dropped rows, and keeps all other rows as they are.
 
-    Nothing is applied unless everything can be: each decision has to find its row, with the label that it saw.
+    All decisions are applied, or none. Each decision must match a row of the dataset, and the row must still have the
+    label that it had when it was reviewed.
 
     Args:
-        dataset: what was audited, one split. Its own labels are not changed; the result shares its other columns.
-        file: CSV or JSONL, as the report exports it.
-        label_column: holds class ids, class names or a `ClassLabel`; by default the first of labels, label, label_ids.
-        id_column: holds the ids of the report. None, or no column "id": rows are counted from 0.
-        original_column: a new column, with the labels as they were and their feature.
-        class_names: in the order of the class ids; tells classes that no row of the label column has. A `ClassLabel`
-            knows them itself.
+        dataset: the audited dataset, one split. Its labels are not changed; the result shares its other columns.
+        file: CSV or JSONL file that the report exported.
+        label_column: column with class ids, class names or a `ClassLabel`; by default the first of labels, label,
+            label_ids.
+        id_column: column with the ids of the report. With None, or without a column "id", ids are row numbers from 0.
+        original_column: name of a new column for the original labels, with the same feature.
+        class_names: ordered by class id. Needed for classes that no row of the label column has. A `ClassLabel` column
+            does not need them.
 
     Returns:
-        The rows that were not dropped, in their order, columns in their order, `original_column` last.
+        The rows that were not dropped. Rows and columns keep their order; `original_column` comes last.
 
     Raises:
-        TypeError: no `datasets.Dataset`; a label column that holds neither ids nor names.
-        FileNotFoundError: no such file.
-        ValueError: another schema, an id with two decisions that differ, an id that the dataset lacks or has twice, a
-            class that it does not know, a row whose label is no longer what the decision saw, a column that is missing,
-            or `original_column` there already.
+        TypeError: `dataset` is not a `datasets.Dataset`, or the label column holds neither ids nor names.
+        FileNotFoundError: the file does not exist.
+        ValueError: a file of another schema, two different decisions with the same id, an id that the dataset lacks or
+            has more than once, an unknown class, a row whose label has changed since the review, a missing column, or
+            an `original_column` that exists already.
 
     >>> import pathlib, tempfile
     >>> train = datasets.Dataset.from_dict({"id": ["a", "b", "c"], "label": ["ham", "ham", "spam"]})
@@ -79,11 +81,11 @@ def apply_decisions(
     return _with_labels(dataset, column, corrected, labels, original_column).select(np.flatnonzero(kept))
 
 
-def _label_column(dataset: datasets.Dataset, asked: str | None) -> str:
-    if asked is not None and asked in dataset.column_names:
-        return asked
-    if asked is not None:
-        raise ValueError(f"label_column={asked!r}: no such column. {nearest(asked, dataset.column_names)}")
+def _label_column(dataset: datasets.Dataset, requested: str | None) -> str:
+    if requested is not None and requested in dataset.column_names:
+        return requested
+    if requested is not None:
+        raise ValueError(f"label_column={requested!r}: no such column. {nearest(requested, dataset.column_names)}")
     found = next((name for name in LABEL_COLUMNS if name in dataset.column_names), None)
     if found is None:
         raise ValueError(
@@ -94,7 +96,7 @@ def _label_column(dataset: datasets.Dataset, asked: str | None) -> str:
 
 
 def _places(dataset: datasets.Dataset, decisions: Sequence[Decision], id_column: str | None) -> list[int]:
-    """The row number of each decision."""
+    """Returns the row number of each decision."""
     if id_column is not None and id_column not in dataset.column_names and id_column != "id":
         raise ValueError(f"id_column={id_column!r}: no such column. {nearest(id_column, dataset.column_names)}")
     counted = id_column is None or id_column not in dataset.column_names
@@ -126,7 +128,7 @@ def _writer(
     decisions: Sequence[Decision],
     class_names: Sequence[str] | None,
 ) -> Write:
-    """How this column writes a class, after a check that each decision saw what the column holds now."""
+    """Returns the function that writes a class for the column. Checks that no label changed since the review."""
     write, known = _coding(feature, column, labels, decisions, places, class_names)
     for place, decision in zip(places, decisions, strict=True):
         for field, pair in (("label", decision.label), ("new_label", decision.new_label)):
@@ -151,7 +153,7 @@ def _coding(
     places: Sequence[int],
     class_names: Sequence[str] | None,
 ) -> tuple[Write, dict[Any, str]]:
-    """How the column writes a class; and what it may hold -> the name of that class."""
+    """Returns the function that writes a class for the column, and a dict of column values and their class names."""
     if isinstance(feature, datasets.ClassLabel):
         numbers = {name: number for number, name in enumerate(feature.names)}
         return (lambda pair: numbers.get(pair[1])), {number: name for name, number in numbers.items()}
@@ -161,15 +163,15 @@ def _coding(
         return (lambda pair: pair[1]), {name: name for name in sorted(known)}
     if kind is None or not pa.types.is_integer(kind):
         raise TypeError(f"column {column!r} is {feature}: expected class ids, class names or a ClassLabel, one a row.")
-    if _spells(labels, decisions, places):  # a column of 1 to 5 whose classes are called so, and counted from 0
+    if _holds_names(labels, decisions, places):  # e.g. ratings 1 to 5: the values are class names, the ids are 0 to 4
         return (lambda pair: int(pair[1]) if pair[1].isdecimal() else None), _numbers(labels)
     if class_names is None:
         return (lambda pair: pair[0]), _numbers(labels)
     return (lambda pair: pair[0]), dict(enumerate(class_names))
 
 
-def _spells(labels: Sequence[Any], decisions: Sequence[Decision], places: Sequence[int]) -> bool:
-    """Whether the column holds what the classes are called, not their ids."""
+def _holds_names(labels: Sequence[Any], decisions: Sequence[Decision], places: Sequence[int]) -> bool:
+    """Returns whether the integers in the column are class names and not class ids."""
     held = [(decision.label, labels[place]) for decision, place in zip(decisions, places, strict=True)]
     by_id = all(number == label for (number, _), label in held)
     return not by_id and all(name == str(label) for (_, name), label in held)

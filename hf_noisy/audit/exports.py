@@ -1,7 +1,7 @@
-"""The scores of an audit, in the forms that other tools import; none of those tools is needed to write them.
+"""Exports the scores of an audit in formats that other tools import. Writing them requires none of these tools.
 
-Formats: `dataset.records.from_json` of Argilla 2 (docs.argilla.io, "Add, update, and delete records"), and Label Studio's
-JSON of pre-annotated tasks (labelstud.io/guide/predictions).
+Formats: the JSON that `dataset.records.from_json` of Argilla 2 reads (docs.argilla.io, "Add, update, and delete
+records"), and Label Studio's JSON of pre-annotated tasks (labelstud.io/guide/predictions).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ AGENT = "hf_noisy audit"
 
 
 def score_rows(content: AuditContent) -> Iterator[dict[str, Any]]:
-    """A row for each labelled example, in the order of the dataset.
+    """Yields one row for each labelled example, in the order of the dataset.
 
     Yields:
-        id (string), label (class id), wrongness, suggested_label (class id), suggested_probability, reasons (list).
+        Dict with id (string), label (class id), wrongness, suggested_label (class id), suggested_probability and
+        reasons (list).
     """
     rows = content.rows
     for place, row_id in enumerate(rows.ids):
@@ -36,7 +37,7 @@ def score_rows(content: AuditContent) -> Iterator[dict[str, Any]]:
 
 
 def write_scores(content: AuditContent, path: str | Path) -> int:
-    """Writes `score_rows` as JSON lines, and returns how many they are."""
+    """Writes `score_rows` as JSON lines and returns the number of rows."""
     return _write_lines(score_rows(content), path)
 
 
@@ -48,18 +49,21 @@ def argilla_records(
     question: str = "label",
     texts: bool = True,
 ) -> list[dict[str, Any]]:
-    """Records for Argilla 2, the most suspect first: `rg.Record.from_dict` of each, or `records.from_json` of the file.
+    """Returns records for Argilla 2, most suspect first.
 
-    The suggested class is the suggestion, with its probability as score and "hf_noisy audit" as agent. The metadata are
-    given_label (terms), wrongness (float), suspect_reasons (terms), and loss (float) where there are losses; the dataset's
-    settings have to name them, or allow extra metadata.
+    Load each record with `rg.Record.from_dict`, or the file of `write_argilla` with `records.from_json`.
+
+    The suggestion is the suggested class, with its probability as score and "hf_noisy audit" as agent. The metadata are
+    given_label (terms), wrongness (float), suspect_reasons (terms), and loss (float) if losses are known. The settings
+    of the Argilla dataset must define these properties or allow extra metadata.
 
     Args:
-        content: what was found.
-        worst: how many rows; None for all.
-        field: of the dataset's settings, that holds the text.
+        content: the audit.
+        worst: number of rows to export; None exports all.
+        field: the text field in the settings of the Argilla dataset.
         question: a `LabelQuestion` whose labels are the class names.
-        texts: False leaves the field out, for records that the server has under the same ids: scores alone are updated.
+        texts: False omits the text field. Use it for records that are on the server already, under the same ids: only
+            the scores are updated.
     """
     rows, names = content.rows, content.class_names
     return [
@@ -82,7 +86,7 @@ def argilla_records(
 
 
 def write_argilla(content: AuditContent, path: str | Path, **options: Any) -> int:
-    """Writes `argilla_records`, a JSON list, and returns how many they are."""
+    """Writes `argilla_records` as a JSON list and returns the number of records."""
     return _write_list(argilla_records(content, **options), path)
 
 
@@ -94,17 +98,17 @@ def label_studio_tasks(
     from_name: str = "label",
     to_name: str = "text",
 ) -> list[dict[str, Any]]:
-    """Tasks for Label Studio, the most suspect first, each with the suggested class as a prediction.
+    """Returns tasks for Label Studio, most suspect first. Each has the suggested class as a prediction.
 
-    The prediction's score is the probability of the suggested class; wrongness, given_label and reasons are data, by which
-    the Data Manager sorts and filters.
+    The prediction's score is the probability of the suggested class. Wrongness, given_label and reasons are stored as
+    data, so the Data Manager can sort and filter by them.
 
     Args:
-        content: what was found.
-        worst: how many rows; None for all.
-        text: under which key of the data the text is.
-        from_name: of the `Choices` in the labeling configuration.
-        to_name: of its `Text`; `label_studio_config` writes a configuration that fits.
+        content: the audit.
+        worst: number of rows to export; None exports all.
+        text: key of the text in the task's data.
+        from_name: name of the `Choices` in the labeling configuration.
+        to_name: name of its `Text`. `label_studio_config` returns a matching configuration.
     """
     rows, names = content.rows, content.class_names
     return [
@@ -137,17 +141,14 @@ def label_studio_tasks(
 
 
 def write_label_studio(content: AuditContent, path: str | Path, **options: Any) -> int:
-    """Writes `label_studio_tasks`, a JSON list, and returns how many they are."""
+    """Writes `label_studio_tasks` as a JSON list and returns the number of tasks."""
     return _write_list(label_studio_tasks(content, **options), path)
 
 
 def label_studio_config(
     content: AuditContent, *, text: str = "text", from_name: str = "label", to_name: str = "text"
 ) -> str:
-    """The labeling configuration that `label_studio_tasks` of the same names fits.
-
-    Class names are escaped.
-    """
+    """Returns the labeling configuration for `label_studio_tasks` with the same names. Class names are escaped."""
     choices = "".join(f"\n    <Choice value={quoteattr(name)}/>" for name in content.class_names)
     return (
         f"<View>\n  <Text name={quoteattr(to_name)} value={quoteattr('$' + text)}/>\n"

@@ -1,4 +1,4 @@
-"""A transition matrix as the report draws it."""
+"""Data of the report's heat map of a transition matrix."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from hf_noisy.audit import numbers
 
-_NUMBERED = 14  # classes up to which cells hold their numbers
-_NAME = 22  # characters of a class name beside the map; the rest is in the tooltip
+_MAX_NUMBERED = 14  # maximum number of classes with which cells show their numbers
+_NAME_LENGTH = 22  # maximum characters of a class name beside the map; the tooltip has the full name
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One pair of classes."""
+    """The entry of one pair of classes."""
 
     row: int
     column: int
@@ -26,16 +26,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A transition matrix."""
+    """A transition matrix as a heat map."""
 
-    names: list[tuple[str, str]]  # as drawn, and in full
+    names: list[tuple[str, str]]  # class names as drawn, and in full
     cells: list[Cell]
     numbered: bool
-    slips: list[tuple[str, str, str]]  # true class, given label, share: the largest off the diagonal
+    slips: list[tuple[str, str, str]]  # largest entries off the diagonal: true class, given label, share
 
 
 def heat_map(matrix: np.ndarray, class_names: Sequence[str], most: int = 6) -> HeatMap:
-    """The cells of `matrix` (classes, classes), and its largest slips."""
+    """Returns the cells of `matrix` (classes, classes), and up to `most` of the largest entries off the diagonal."""
     classes = range(len(class_names))
     cells = [
         Cell(
@@ -52,7 +52,7 @@ def heat_map(matrix: np.ndarray, class_names: Sequence[str], most: int = 6) -> H
     return HeatMap(
         [(_short(name), name) for name in class_names],
         cells,
-        len(class_names) <= _NUMBERED,
+        len(class_names) <= _MAX_NUMBERED,
         [
             (class_names[cell.row], class_names[cell.column], cell.text)
             for cell in slips[:most]
@@ -62,4 +62,4 @@ def heat_map(matrix: np.ndarray, class_names: Sequence[str], most: int = 6) -> H
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _NAME else name[: _NAME - 1] + "…"
+    return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"

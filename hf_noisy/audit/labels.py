@@ -1,4 +1,4 @@
-"""Audits labels by the texts' vectors: which look wrong, what they should be, how many and of what kind they are."""
+"""Audits labels with text vectors: which labels look wrong, what they should be, the noise rate and its kind."""
 
 from __future__ import annotations
 
@@ -50,59 +50,62 @@ def audit_labels(
     resamples: int = 100,
     seed: int = 0,
 ) -> AuditContent:
-    """Says of each label how wrong it looks and what it should be; reads no gold label.
+    """Scores how wrong each label looks, and suggests a class for each row. Uses no gold labels.
 
-    The wrongness is the mean rank of two scorers (`hf_noisy.audit.scorers`), neither of which is best everywhere: the cut
-    statistic of the labels of near texts, and the class that sources and similar texts speak for (`hf_noisy.evidence.inference.infer_truth`). Where
-    wrong labels are symmetric, models of the labels join (`default_weights`): the probability of the given label by one that never
-    saw the row, and the margin of a training; where labels follow the text, such a model has learned the mistakes. Texts are seen by the encoder where several sources vote, by the encoder
-    and their words where there are labels alone (`hf_noisy.evidence.choice.choose_features` says why).
+    The wrongness is the mean rank of two scorers (`hf_noisy.audit.scorers`); neither is best on all data. The first is
+    the cut statistic of the labels of near texts. The second is the improbability of the label under the class inferred
+    from sources and similar texts (`hf_noisy.evidence.inference.infer_truth`). For symmetric noise, models of the
+    labels are added (`default_weights`): the probability of the given label by a model not trained on the row, and the
+    margin of a training. If wrong labels follow the text, such models learn the mistakes. The text features are the
+    encoder's vectors if several sources vote, and vectors and words if there are labels alone
+    (`hf_noisy.evidence.choice.choose_features` gives the reasons and the exceptions).
 
-    The noise rate and the matrix are by the classes that sources and similar texts speak for, as the second scorer is; the
-    interval spans all estimators, as they err together on labels that follow a rule (`hf_noisy.evidence.NoiseReport`).
+    The noise rate and the matrix are based on the same inferred classes as the second scorer. The interval spans all
+    estimators, because their errors are correlated on labels that follow a rule (`hf_noisy.evidence.NoiseReport`).
 
     Args:
-        texts: (rows,), as they are to be shown.
-        labels: (rows,) class ids, negative where a row has none: such rows are left out.
-        class_names: in the order of the class ids.
-        vectors: (rows, width) of an encoder that never saw the labels, as `mean_vectors` makes them.
-        votes: (rows, sources) of the weak sources, -1 abstains.
-        source_names: of the columns of `votes`.
-        ids: (rows,) of the corpus, each once; row numbers by default.
-        dynamics: what a training showed of each row, (rows,) each, as `NoisyTrainer.example_report` has it: `seen`,
-            `disagreements`, `loss` and `margin`. They give reasons and the distribution of the losses, and can be scorers.
-        probabilities: (rows, classes) of models that never saw the row, where you paid for them, as by `folds` trainings;
+        texts: (rows,) texts for the report.
+        labels: (rows,) class ids, negative for rows without a label; these rows are left out.
+        class_names: ordered by class id.
+        vectors: (rows, width) by an encoder that was not trained on the labels, as from `mean_vectors`.
+        votes: (rows, sources) votes of the weak sources, -1 abstains.
+        source_names: names of the columns of `votes`.
+        ids: (rows,) unique ids of the corpus; row numbers by default.
+        dynamics: training statistics, name -> (rows,), as in `NoisyTrainer.example_report`: `seen`, `disagreements`,
+            `loss` and `margin`. They give reasons and the distribution of the losses, and can be scorers.
+        probabilities: (rows, classes) by models not trained on the row, for example from `folds` trainings of your own;
             by default those of a logistic regression.
-        scorers: of `hf_noisy.audit.SCORERS`, weighed alike; by default as `default_weights` says. "margin" and "disagreements" need
-            `dynamics`, "sources" needs votes, "rule_folds" those of several sources, "cleanlab" its package.
-        curves: of the training, for the page.
-        title, command: for the report.
-        folds: of the regression.
-        resamples: of the rows, for the intervals.
-        seed: of folds and resamples.
+        scorers: names in `hf_noisy.audit.SCORERS`, with equal weights; by default those of `default_weights`. "margin"
+            and "disagreements" need `dynamics`, "sources" needs votes, "rule_folds" needs votes of several sources, and
+            "cleanlab" needs its package.
+        curves: learning curves of the training, for the report.
+        title, command: shown in the report.
+        folds: number of folds of the regression.
+        resamples: number of bootstrap resamples of the rows, for the intervals.
+        seed: seed of folds and resamples.
 
     Raises:
-        ValueError, TypeError: fewer labelled rows than twice the folds, labels of one class only, arguments of differing
-            lengths, or a scorer that is unknown or lacks what it needs.
-        ImportError: the scorer "cleanlab" without its package.
+        ValueError, TypeError: fewer labelled rows than twice the folds, labels of one class only, arguments of
+            different lengths, or a scorer that is unknown or lacks an input.
+        ImportError: the scorer "cleanlab" is named, but its package is not installed.
     """
-    asked = None if scorers is None else check_scorers(scorers)
+    requested = None if scorers is None else check_scorers(scorers)
     given = _checked(texts, labels, len(class_names), vectors, votes, folds)
     kept = given.kept
-    sight = text_features(texts, given.vectors, given.labels, given.votes, given.classes, seed)
+    features = text_features(texts, given.vectors, given.labels, given.votes, given.classes, seed)
     held_out = (
-        out_of_fold_probabilities(sight.view[kept], given.labels[kept], given.classes, folds, seed)
+        out_of_fold_probabilities(features.view[kept], given.labels[kept], given.classes, folds, seed)
         if probabilities is None
         else _check_held_out(probabilities, len(texts), given.classes)[kept]
     )
-    found = _evidence(given, sight, held_out, dynamics or {}, seed)
+    found = _evidence(given, features, held_out, dynamics or {}, seed)
     noise = _noise(found, given.vectors[kept], resamples, seed)
-    paid = probabilities is not None
-    if "reweighted" in asked if asked is not None else noise.kind == "symmetric" and not paid:
-        found = replace(found, reweighted=_reweighted(found, sight.view[kept], folds, seed))
-    weights = default_weights(noise.kind, found) if asked is None else dict.fromkeys(asked, 1.0)
+    supplied = probabilities is not None
+    if "reweighted" in requested if requested is not None else noise.kind == "symmetric" and not supplied:
+        found = replace(found, reweighted=_reweighted(found, features.view[kept], folds, seed))
+    weights = default_weights(noise.kind, found) if requested is None else dict.fromkeys(requested, 1.0)
     scores = known_scores(found, tuple(weights))
-    believed = found.truth if sight.sources > 1 else (found.truth + held_out) / 2
+    class_probabilities = found.truth if features.sources > 1 else (found.truth + held_out) / 2
     names = _source_names(given.votes, source_names)
     losses = found.dynamics.get("loss")
     trained = losses is not None and bool(np.isfinite(losses).all())
@@ -111,8 +114,8 @@ def audit_labels(
         texts=[texts[int(row)] for row in kept],
         labels=found.labels,
         wrongness=wrongness(scores, weights, min(noise.rate, 0.99)),
-        suggested_labels=believed.argmax(1),
-        suggested_probabilities=believed.max(1),
+        suggested_labels=class_probabilities.argmax(1),
+        suggested_probabilities=class_probabilities.max(1),
         reasons=reasons_against(found, class_names),
         votes=None if found.votes is None else {name: found.votes[:, k] for k, name in enumerate(names)},
         losses=losses if trained else scores["held_out"],
@@ -128,9 +131,9 @@ def audit_labels(
             noise.kind,
             labelled=len(rows),
             rows=len(texts),
-            sources=sight.sources,
-            cut_statistic=sight.cut_statistic,
-            cv_gain_z=cv_gain_z(sight.view, one_hot_rows(given.labels, given.classes), seed),
+            sources=features.sources,
+            cut_statistic=features.cut_statistic,
+            cv_gain_z=cv_gain_z(features.view, one_hot_rows(given.labels, given.classes), seed),
             rate=float(scores["truth"].mean()),
         ),
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
@@ -139,17 +142,17 @@ def audit_labels(
         loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
         scorers=weights,
-        basis=_basis(weights, sight.kind, None if paid else folds, trained),
+        basis=_basis(weights, features.kind, None if supplied else folds, trained),
         scores=scores,
     )
 
 
 @dataclass(frozen=True)
 class _Given:
-    """What the caller has, checked: of all rows."""
+    """The validated arguments, for all rows."""
 
-    labels: np.ndarray  # (rows,) class ids, -1 where there is none
-    kept: np.ndarray  # numbers of the rows with a label
+    labels: np.ndarray  # (rows,) class ids, -1 without a label
+    kept: np.ndarray  # row numbers of the rows with a label
     vectors: np.ndarray  # (rows, width)
     votes: np.ndarray | None  # (rows, sources)
     classes: int
@@ -172,12 +175,12 @@ def _checked(
 
 
 def _evidence(
-    given: _Given, sight: TextFeatures, held_out: np.ndarray, dynamics: Mapping[str, np.ndarray], seed: int
+    given: _Given, features: TextFeatures, held_out: np.ndarray, dynamics: Mapping[str, np.ndarray], seed: int
 ) -> Evidence:
-    kept, labels, view = given.kept, given.labels[given.kept], sight.view
+    kept, labels, view = given.kept, given.labels[given.kept], features.view
     votes = None if given.votes is None else given.votes[kept]
     judged = None
-    if votes is not None and sight.sources > 1:
+    if votes is not None and features.sources > 1:
         judged = rule_held_out_probabilities(given.vectors[kept], labels, votes, given.classes, seed)
     return Evidence(
         labels,
@@ -191,12 +194,13 @@ def _evidence(
 
 
 def _reweighted(found: Evidence, view: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """(rows, classes) held-out probabilities once more, each label counting as much as it was believed unseen.
+    """Returns (rows, classes) out-of-fold probabilities of a second regression, weighted by those of the first.
 
-    The regression that judges a row never saw it; those that weighed the other rows for it did.
+    Each label is weighted by its held-out probability. A row is predicted by a regression that was not trained on it.
+    The first regressions, which gave the weights of the other rows, were trained on it.
     """
-    believed = found.probabilities[np.arange(len(found.labels)), found.labels]
-    return out_of_fold_probabilities(view, found.labels, found.classes, folds, seed, np.maximum(believed, 1e-6))
+    confidence = found.probabilities[np.arange(len(found.labels)), found.labels]
+    return out_of_fold_probabilities(view, found.labels, found.classes, folds, seed, np.maximum(confidence, 1e-6))
 
 
 def _check_held_out(probabilities: ArrayLike, rows: int, classes: int) -> np.ndarray:
@@ -225,20 +229,21 @@ def _noise(found: Evidence, vectors: np.ndarray, resamples: int, seed: int) -> N
         resamples=resamples,
         seed=seed,
     )
-    said = ", ".join(f"{name.replace('_', ' ')} {estimate.rate:.1%}" for name, estimate in report.estimates.items())
-    evidence = [*report.evidence, f"By estimator: {said}."]
+    rates = ", ".join(f"{name.replace('_', ' ')} {estimate.rate:.1%}" for name, estimate in report.estimates.items())
+    evidence = [*report.evidence, f"By estimator: {rates}."]
     if report.structured:
         evidence.append(
             "Where labels follow a rule, estimators fall short: the true rate is rather above this one than below."
         )
     matrix = np.eye(found.classes)
-    matrix[np.ix_(present, present)] = report.estimates[BEST].matrix  # a class that is never given is never confused
+    # a class that never occurs as a label keeps its row of the identity
+    matrix[np.ix_(present, present)] = report.estimates[BEST].matrix
     low, high = report.interval
     return Noise(report.rate, low, high, report.kind, evidence, matrix)
 
 
 def _mixture(losses: np.ndarray, seed: int) -> LossMixture | None:
-    """Two normal components; None where the losses are too much alike for them."""
+    """Fits two normal components; returns None if the losses are nearly equal."""
     from sklearn.mixture import GaussianMixture
 
     if np.ptp(losses) < 1e-6:
@@ -254,19 +259,19 @@ def _mixture(losses: np.ndarray, seed: int) -> LossMixture | None:
     )
 
 
-def _basis(weights: Mapping[str, float], seen_by: str, folds: int | None, trained: bool) -> list[str]:
+def _basis(weights: Mapping[str, float], feature_kind: str, folds: int | None, trained: bool) -> list[str]:
     varied = len(set(weights.values())) > 1
     held_out = "probabilities that were given" if folds is None else f"a logistic regression out of {folds} folds"
-    said = [
-        f"{_SEEN_BY[seen_by]}; held-out probabilities are of {held_out}, near texts the {NEIGHBOURS} nearest.",
+    sentences = [
+        f"{_FEATURE_SENTENCES[feature_kind]}; held-out probabilities are of {held_out}, near texts the {NEIGHBOURS} nearest.",
         "The wrongness is the mean by rank of "
         + "; ".join(SAID[name] + (f" (weight {weight:.2f})" if varied else "") for name, weight in weights.items())
         + ".",
     ]
-    return [*said, "Losses and epochs are those of one training."] if trained else said
+    return [*sentences, "Losses and epochs are those of one training."] if trained else sentences
 
 
-_SEEN_BY = {
+_FEATURE_SENTENCES = {
     "encoder": "Texts are seen by a frozen encoder, in one pass",
     "words": "Texts are seen by their words, since a frozen encoder sees little of these labels",
     "both": "Texts are seen by a frozen encoder, in one pass, and by their words",

@@ -1,4 +1,4 @@
-"""Numbers as they are shown: with the digits that they deserve."""
+"""Formats numbers for the report, with a suitable number of digits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def share(value: float, of: int | None = None) -> str:
-    """A share in percent, whole where it is of fewer than 10,000 rows; never 0 or 100 where it is neither.
+    """Formats a share in percent, with one decimal from 10,000 rows on; never 0 or 100 unless it is exactly that.
 
     >>> share(0.2512, 4000), share(0.2512, 40_000), share(0.001, 4000), share(0.9999, 4000), share(0, 9)
     ('25%', '25.1%', '<1%', '>99%', '0%')
@@ -16,7 +16,7 @@ def share(value: float, of: int | None = None) -> str:
 
 
 def unit(value: float) -> str:
-    """A number in [0, 1] with two digits; never 0 or 1 where it is neither.
+    """Formats a number in [0, 1] with two digits; never 0 or 1 unless it is exactly that.
 
     >>> unit(0.876), unit(0.9996), unit(1), unit(0.001)
     ('0.88', '>0.99', '1.00', '<0.01')
@@ -25,7 +25,7 @@ def unit(value: float) -> str:
 
 
 def rate(value: float, low: float, high: float) -> tuple[str, str, str]:
-    """A rate and its interval in percent, with a decimal only where the interval is narrower than two points.
+    """Formats a rate and its interval in percent, with one decimal if the interval is narrower than two points.
 
     >>> rate(0.2312, 0.19, 0.274), rate(0.0512, 0.047, 0.056)
     (('23', '19', '27'), ('5.1', '4.7', '5.6'))
@@ -35,7 +35,7 @@ def rate(value: float, low: float, high: float) -> tuple[str, str, str]:
 
 
 def about(count: float) -> str:
-    """A count that was estimated, with two digits.
+    """Formats an estimated count, rounded to two significant digits.
 
     >>> about(1243.7), about(87), about(0)
     ('1,200', '87', '0')
@@ -47,7 +47,7 @@ def about(count: float) -> str:
 
 
 def percent_words(value: float) -> str:
-    """A probability of a cell as a number of a hundred.
+    """Formats the probability of a cell as a number out of 100.
 
     >>> percent_words(0.873), percent_words(0.002), percent_words(0.0)
     ('87', '<1', '0')
@@ -56,7 +56,7 @@ def percent_words(value: float) -> str:
 
 
 def tick(value: float, step: float) -> str:
-    """A tick's number, with the digits of its step.
+    """Formats the number of a tick, with as many decimals as its step has.
 
     >>> tick(0.30000000000000004, 0.1), tick(2000, 500)
     ('0.3', '2,000')

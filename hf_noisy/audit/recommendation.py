@@ -1,4 +1,4 @@
-"""What to train with on labels of a kind."""
+"""Recommends a training method for audited labels."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from hf_noisy.audit.content import Recommendation
 from hf_noisy.evidence.choice import choose_method
 
 
-def recommend(kind: str, **seen: Any) -> Recommendation:
-    """The method to train with: what `auto` would choose (`hf_noisy.evidence.choice.choose_method`), and what else to try.
+def recommend(kind: str, **statistics: Any) -> Recommendation:
+    """Returns the method that `auto` would choose (`hf_noisy.evidence.choice.choose_method`), with the reason.
+
+    For symmetric noise, the reason also names an alternative to try.
 
     Args:
-        kind: one of `hf_noisy.audit.KINDS`.
-        seen: of `choose_method`.
+        kind: the kind of noise, one of `hf_noisy.audit.KINDS`.
+        statistics: keyword arguments of `choose_method`.
     """
-    method, parameters, reason = choose_method(**seen)
+    method, parameters, reason = choose_method(**statistics)
     reason = reason[0].upper() + reason[1:]
     if method != "ce" and kind == "symmetric":
         reason += " Wrong labels look drawn at random: compare with sce, a loss that costs no time."

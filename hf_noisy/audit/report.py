@@ -1,4 +1,4 @@
-"""The audit as one HTML file: no server, no network, and nothing of the texts in it that runs."""
+"""Writes an audit as one HTML file. It needs no server and no network, and runs nothing that the texts contain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hf_noisy.audit.rows import reason_kind
 from hf_noisy.common.checks import check_whole
 
 WORST = 2000
-_TEXT_BUDGET = 16_000_000  # characters of all texts in one report; long texts are cut evenly until it holds
+_TEXT_BUDGET = 16_000_000  # characters of all texts in one report; above it, long texts are cut to a common length
 _STYLES = ("base.css", "figures.css", "review.css")
 _SCRIPTS = ("formats.js", "store.js", "view.js", "rows.js", "keys.js", "exchange.js", "main.js")
 
@@ -30,23 +30,23 @@ _SCRIPTS = ("formats.js", "store.js", "view.js", "rows.js", "keys.js", "exchange
 def write_report(content: AuditContent, path: str | Path, worst: int = WORST) -> int:
     """Writes the audit as one HTML file that needs neither a server nor a network.
 
-    Its figures are of all labelled rows; its table holds the `worst` of them, and says how many they are. What is decided
-    there is exported as CSV or JSONL, which `apply_decisions` reads.
+    The figures cover all labelled rows. The table shows the `worst` most suspect rows and states their number.
+    Decisions made in the table are exported as CSV or JSONL, which `apply_decisions` reads.
 
-    Texts, names and patterns are untrusted: they are escaped in the page, put into the table as text alone, and the
-    page's Content-Security-Policy allows no request and no script but its own. A text is cut where all texts of the
-    table together have more than 16 million characters; the page says by how much.
+    Texts, names and patterns are untrusted input. They are escaped in the page and inserted into the table as plain
+    text only. The page's Content-Security-Policy allows no request and no script but its own. If the texts of the table
+    have more than 16 million characters in total, long texts are cut, and the page states by how much.
 
     Args:
-        content: what was found.
-        path: of the file; it is overwritten.
-        worst: how many rows the table holds at most, by falling wrongness.
+        content: the audit.
+        path: path of the file; an existing file is overwritten.
+        worst: maximum number of rows in the table, by falling wrongness.
 
     Returns:
-        How many rows the table holds.
+        Number of rows in the table.
 
     Raises:
-        ValueError: `worst` is no whole number of at least 1.
+        ValueError: `worst` is not a whole number of at least 1.
     """
     check_whole("worst", worst, of=" of rows")
     chosen = content.worst(worst)
@@ -87,7 +87,7 @@ def _render(content: AuditContent, chosen: np.ndarray) -> str:
 
 
 def inert_json(value: Any) -> str:
-    r"""JSON in ASCII that cannot end or open anything in HTML, whatever the strings in it.
+    r"""Returns ASCII JSON that cannot open or close anything in HTML, whatever its strings contain.
 
     >>> inert_json("</script>")
     '"\\u003c/script\\u003e"'
@@ -97,7 +97,7 @@ def inert_json(value: Any) -> str:
 
 
 def text_limit(lengths: np.ndarray, budget: int) -> int:
-    """The largest number of characters to cut all texts at so that together they have at most `budget`.
+    """Returns the maximum text length, in characters, with which all texts together have at most `budget` characters.
 
     >>> text_limit(np.array([10, 20, 900]), 100), text_limit(np.array([10, 20]), 100)
     (70, 20)
@@ -119,7 +119,7 @@ def _script() -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Nothing may be loaded, sent or run, but this style and this script."""
+    """Returns a Content-Security-Policy: apart from this style and script, nothing may be loaded, sent or run."""
     allowed = {"script-src": script, "style-src": style}
     digests = {
         name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in allowed.items()
@@ -129,7 +129,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def _rate_axis(content: AuditContent) -> Mapping[str, Any]:
-    """The noise rate and its interval on an axis from 0, in percent of it."""
+    """Returns the noise rate and its interval as positions on an axis from 0, in percent of the axis."""
     step, marks = charts.ticks(0, max(content.noise.high, 0.05))
     scale = 100 / marks[-1]
     return {
@@ -148,7 +148,7 @@ def _snippet(content: AuditContent) -> str:
 
 
 def _table(content: AuditContent, chosen: np.ndarray) -> dict[str, Any]:
-    """What the page's script reads: columns of the worst rows, in falling wrongness."""
+    """Returns the data for the page's script: columns of the worst rows, by falling wrongness."""
     rows = content.rows
     lengths = np.array([len(rows.texts[row]) for row in chosen])
     limit = text_limit(lengths, _TEXT_BUDGET)
@@ -167,7 +167,7 @@ def _table(content: AuditContent, chosen: np.ndarray) -> dict[str, Any]:
         "ids": [rows.ids[row] for row in chosen],
         "texts": [rows.texts[row][:limit] for row in chosen],
         "lengths": lengths.tolist(),
-        "limit": limit,  # characters of a text; what is longer was cut
+        "limit": limit,  # characters per text; longer texts were cut
         "labels": rows.labels[chosen].tolist(),
         "wrongness": _rounded(rows.wrongness[chosen]),
         "suggested": rows.suggested_labels[chosen].tolist(),

@@ -1,4 +1,4 @@
-"""The rows that were audited: what is known of each of them, checked."""
+"""The audited rows, with validated data on each of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hf_noisy.audit.checks import check_finite, check_length, check_range
 
 
 def reason_kind(reason: str) -> str:
-    """What a filter groups a reason by: the part before a colon, whole numbers in it as N.
+    """Returns the filter group of a reason: the part before the colon, with whole numbers replaced by N.
 
     >>> reason_kind("disagreed in 9 of 10 epochs"), reason_kind("neighbours say otherwise: 8 of 10 ham")
     ('disagreed in N of N epochs', 'neighbours say otherwise')
@@ -20,22 +20,24 @@ def reason_kind(reason: str) -> str:
     return re.sub(r"\d+", "N", reason.split(":", 1)[0].strip())
 
 
-@dataclass(frozen=True, eq=False)  # whether arrays are equal has no one answer
+@dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single bool
 class AuditedRows:
-    """The rows that have a label, in the order of the dataset; each field has one entry a row.
+    """The rows with a label, in the order of the dataset. Each field has one entry per row.
 
     Raises:
-        ValueError: lengths that differ, an id twice, a number outside its range; the message names the first such row.
+        ValueError: no rows, fields of different lengths, a repeated id, or a number outside its range. The message
+            names the first such row.
+        TypeError: a text that is not a string, or a string in place of a list of reasons.
     """
 
-    ids: Sequence[str]  # of the corpus, each once; row numbers in decimal where the corpus has no ids
+    ids: Sequence[str]  # unique ids of the corpus; decimal row numbers if it has none
     texts: Sequence[str]
-    labels: np.ndarray  # (rows,) int64, the class id as given
-    wrongness: np.ndarray  # (rows,) float64 in [0, 1]; more is more suspect
-    suggested_labels: np.ndarray  # (rows,) int64, may be the given label
+    labels: np.ndarray  # (rows,) int64, given class ids
+    wrongness: np.ndarray  # (rows,) float64 in [0, 1]; larger is more suspect
+    suggested_labels: np.ndarray  # (rows,) int64; may equal the given label
     suggested_probabilities: np.ndarray  # (rows,) float64 in [0, 1], of the suggested label
-    reasons: Sequence[Sequence[str]]  # short; "what: detail", filtered by what (see `reason_kind`); may be empty
-    votes: Mapping[str, np.ndarray] | None = None  # source -> (rows,) class id, -1 abstains
+    reasons: Sequence[Sequence[str]]  # phrases "what: detail", filtered by `reason_kind`; may be empty
+    votes: Mapping[str, np.ndarray] | None = None  # source -> (rows,) class ids, -1 abstains
     losses: np.ndarray | None = None  # (rows,) float64, finite
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What speaks against a label: one number a row from each scorer, and one wrongness out of all of them."""
+"""Scorers of suspect labels, one score per row each, and the wrongness that combines the scores."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from hf_noisy.common.checks import check_choice, check_fraction
 from hf_noisy.evidence.features.neighbours import NearestRows, label_agreement
 
-DEFAULT = ("neighbours", "truth")  # whose mean rank is taken, with models of the labels where these are wrong at random
+DEFAULT = ("neighbours", "truth")  # default scorers; `default_weights` adds models of the labels for symmetric noise
 
 
 def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(rows,) 1 - P(given label | text), of a model that never saw the row: self-confidence, turned round.
+    """Returns (rows,) 1 - P(given label | text) by a model that was not trained on the row: 1 minus self-confidence.
 
     >>> disbelief(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]))
     array([0.1, 0.8])
@@ -25,22 +25,22 @@ def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def neighbour_disagreement(near: NearestRows, labels: np.ndarray, classes: int) -> np.ndarray:
-    """(rows,) the cut statistic of Muhlenbach et al. (2004), as Lang et al. (NeurIPS 2022) use it, turned round.
+    """Returns (rows,) the negated cut statistic of Muhlenbach et al. (2004), as used by Lang et al. (NeurIPS 2022).
 
-    How many of the nearest neighbours have another label, measured by how many would if labels were drawn by lot: a label
-    of a common class needs more like neighbours than one of a rare class. Where a rule gives one class too often, this
-    sees what the plain share of other labels does not.
+    It compares the number of nearest neighbours with another label to the number expected if labels were drawn at
+    random. A label of a common class therefore needs more neighbours with the same label than a label of a rare class.
+    If a rule votes for one class too often, this score finds errors that the plain share of other labels misses.
 
     Args:
-        near: of the same rows.
+        near: the nearest neighbours of the same rows.
         labels: (rows,) class ids.
-        classes: how many there are.
+        classes: number of classes.
     """
     return -label_agreement(near, np.eye(classes)[labels], "cut_statistic")
 
 
 def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(rows,) the share of a row's votes that are for another class; 0 where it has none.
+    """Returns (rows,) the share of a row's votes that are for another class than its label; 0 for a row without votes.
 
     >>> contradiction(np.array([[0, 1, -1], [1, 1, 1]]), np.array([0, 1]))
     array([0.5, 0. ])
@@ -52,53 +52,52 @@ def contradiction(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the labelled rows."""
+    """The inputs of the scorers, for the labelled rows."""
 
     labels: np.ndarray  # (rows,) class ids
-    probabilities: np.ndarray  # (rows, classes) of models that never saw the row
-    near: NearestRows  # by what texts are seen by
-    truth: np.ndarray  # (rows, classes) by sources and similar texts
+    probabilities: np.ndarray  # (rows, classes) by models that were not trained on the row
+    near: NearestRows  # nearest neighbours by the text features
+    truth: np.ndarray  # (rows, classes) inferred from sources and similar texts
     votes: np.ndarray | None = None  # (rows, sources), -1 abstains
-    rule_folds: np.ndarray | None = (
-        None  # (rows, classes) by `hf_noisy.evidence.rules.folds`, NaN where a row is not judged
-    )
-    dynamics: Mapping[str, np.ndarray] = field(default_factory=dict)  # of a training, (rows,) each
-    reweighted: np.ndarray | None = None  # (rows, classes) by models taught each label by how probable it was unseen
+    # (rows, classes) by `hf_noisy.evidence.rules.folds`, NaN where a row is not judged
+    rule_folds: np.ndarray | None = None
+    dynamics: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (rows,) statistics of a training
+    reweighted: np.ndarray | None = None  # (rows, classes) by models that weight labels by held-out probability
 
     @property
     def classes(self) -> int:
-        """How many there are."""
+        """Number of classes."""
         return self.truth.shape[1]
 
 
 def _margin(found: Evidence) -> np.ndarray:
-    """The area under the margin (Pleiss et al., NeurIPS 2020), turned round; a row that was never seen is in between."""
-    margin = np.asarray(_needed("margin", found.dynamics.get("margin"), "dynamics of a training"), dtype=np.float64)
+    """Returns the negated area under the margin (Pleiss et al., NeurIPS 2020); an unseen row gets the median."""
+    margin = np.asarray(_require("margin", found.dynamics.get("margin"), "dynamics of a training"), dtype=np.float64)
     return -np.where(np.isfinite(margin), margin, np.nanmedian(margin) if np.isfinite(margin).any() else 0.0)
 
 
 def _disagreements(found: Evidence) -> np.ndarray:
-    wrong = _needed("disagreements", found.dynamics.get("disagreements"), "dynamics of a training")
+    wrong = _require("disagreements", found.dynamics.get("disagreements"), "dynamics of a training")
     return np.asarray(wrong) / np.maximum(found.dynamics["seen"], 1)
 
 
 def _rule_folds(found: Evidence) -> np.ndarray:
-    """Improbability of the label by a head that never saw a row of its rules; a row that is not judged is in between."""
-    judged = _needed("rule_folds", found.rule_folds, "votes of several sources")
+    """Returns 1 - P(label) by a classifier not trained on rows of the same rules; a row not judged gets the median."""
+    judged = _require("rule_folds", found.rule_folds, "votes of several sources")
     score = disbelief(judged, found.labels)
     return np.where(np.isfinite(score), score, np.nanmedian(score) if np.isfinite(score).any() else 0.0)
 
 
 def _reweighted(found: Evidence) -> np.ndarray:
-    return disbelief(_needed("reweighted", found.reweighted, "a second regression"), found.labels)
+    return disbelief(_require("reweighted", found.reweighted, "a second regression"), found.labels)
 
 
 def _sources(found: Evidence) -> np.ndarray:
-    return contradiction(_needed("sources", found.votes, "votes"), found.labels)
+    return contradiction(_require("sources", found.votes, "votes"), found.labels)
 
 
 def _cleanlab(found: Evidence) -> np.ndarray:
-    """cleanlab's own ranking: self-confidence by probabilities that are adjusted for each class's mean (Northcutt et al., 2021)."""
+    """Returns cleanlab's ranking: self-confidence, adjusted by the mean of each class (Northcutt et al., 2021)."""
     try:
         from cleanlab.rank import get_label_quality_scores
     except ImportError as error:
@@ -108,7 +107,7 @@ def _cleanlab(found: Evidence) -> np.ndarray:
     return 1 - get_label_quality_scores(found.labels, found.probabilities, adjust_pred_probs=True)
 
 
-def _needed(name: str, value: Any, what: str) -> Any:
+def _require(name: str, value: Any, what: str) -> Any:
     if value is None:
         raise ValueError(f"the scorer {name!r} needs {what}, which are not given. Pass them, or leave it out.")
     return value
@@ -144,11 +143,11 @@ SAID = MappingProxyType(
 
 
 def known_scores(found: Evidence, asked: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Name -> (rows,), of the scorers that have what they need, and of those that are asked for.
+    """Returns name -> (rows,) scores of all scorers whose inputs are known, and of the scorers in `asked`.
 
     Raises:
-        ValueError: one is asked for that lacks what it needs.
-        ImportError: "cleanlab" is asked for without its package.
+        ValueError: a scorer in `asked` lacks an input.
+        ImportError: "cleanlab" is in `asked`, but the package is not installed.
     """
     has = {
         "reweighted": found.reweighted is not None,
@@ -156,22 +155,23 @@ def known_scores(found: Evidence, asked: Sequence[str] = ()) -> dict[str, np.nda
         "disagreements": "disagreements" in found.dynamics,
         "sources": found.votes is not None,
         "rule_folds": found.rule_folds is not None,
-        "cleanlab": False,  # the same probabilities once more
+        "cleanlab": False,  # only on request: it ranks the same probabilities as "held_out"
     }
     return {name: score(found) for name, score in SCORERS.items() if name in asked or has.get(name, True)}
 
 
 def default_weights(kind: str, found: Evidence) -> dict[str, float]:
-    """Scorer -> weight, where none are named: neighbours and truth alike, unless the noise is symmetric.
+    """Returns the default scorer -> weight: neighbours and truth with equal weights, unless the noise is symmetric.
 
-    A model of the labels alone learns mistakes that follow the text, so it is asked only where they are symmetric. Then a label
-    that is hit unseen is evidence: neighbours and models share a weight of 2 by the odds with which each hits the label of a row
-    that it did not see. Models are the reweighted regression (held-out probabilities where there is none) and the margin of a
-    training where there is one, alike, whose own hits say nothing, since it saw the labels.
+    A model of the labels alone learns mistakes that follow the text, so it is used only for symmetric noise. A correct
+    prediction of a held-out label is then evidence for that label. Neighbours and models share a weight of 2, in
+    proportion to their odds of predicting a held-out label. The models are the reweighted regression (the held-out
+    probabilities if there is none) and the margin of a training, if there is one; their weights are equal. Predictions
+    of the training itself do not count in the odds, because it was trained on the labels.
 
     Args:
         kind: one of `hf_noisy.evidence.KINDS`.
-        found: of the rows.
+        found: inputs of the scorers.
     """
     if kind != "symmetric":
         return dict.fromkeys(DEFAULT, 1.0)
@@ -185,7 +185,7 @@ def default_weights(kind: str, found: Evidence) -> dict[str, float]:
 
 
 def odds_of_hitting(shares: np.ndarray, labels: np.ndarray) -> float:
-    """Of the largest of (rows, classes) shares being the row's label, as (hits + 1) / (misses + 1).
+    """Returns the odds that the largest of (rows, classes) shares is the row's label, (hits + 1) / (misses + 1).
 
     >>> odds_of_hitting(np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]]), np.array([0, 1, 1]))
     1.5
@@ -195,16 +195,16 @@ def odds_of_hitting(shares: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _shares_near(found: Evidence) -> np.ndarray:
-    """(rows, classes) how much of the nearest neighbours has each class, the nearer the more."""
+    """Returns (rows, classes) the weight of each class among the nearest neighbours; nearer ones weigh more."""
     weights, labels = 1 / (1 + found.near.distances), found.labels[found.near.rows]
     return np.stack([(weights * (labels == k)).sum(1) for k in range(found.classes)], 1)
 
 
 def check_scorers(names: Sequence[str]) -> tuple[str, ...]:
-    """`names`, each once and known.
+    """Checks that `names` are in `SCORERS`, each named once, and returns them as a tuple.
 
     Raises:
-        ValueError: none, one twice, or one that is not in `SCORERS`.
+        ValueError: no name, a repeated name, or a name that is not in `SCORERS`.
     """
     if isinstance(names, str) or not names or len(set(names)) < len(names):
         raise ValueError(f"scorers={names!r}: expected a list of one or more of {', '.join(SCORERS)}, each once.")
@@ -214,7 +214,7 @@ def check_scorers(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """(rows,) in (0, 1]: the share of the rows that are no larger, equal ones sharing their mean place.
+    """Returns (rows,) in (0, 1]: the share of rows with a value that is no larger; ties get their mean rank.
 
     >>> ranks(np.array([3.0, 1.0, 1.0, 2.0])).tolist()
     [1.0, 0.375, 0.375, 0.75]
@@ -225,17 +225,18 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def wrongness(scores: Mapping[str, np.ndarray], weights: Mapping[str, float], rate: float) -> np.ndarray:
-    """(rows,) in [0, 1]: the weighted mean of the scores' ranks, bent so that as many rows reach 0.5 as are wrong by `rate`.
+    """Returns (rows,) in [0, 1]: the weighted mean rank of the scores, rescaled by the noise rate.
 
-    Ranks, since scorers are on scales of their own and none is calibrated on labels that follow a rule.
+    The rescaling is piecewise linear: a share `rate` of the rows lies above 0.5. Ranks are used because the scales of
+    the scorers differ, and no scorer is calibrated on labels that follow a rule.
 
     Args:
         scores: name -> (rows,), larger is more suspect.
-        weights: of the scorers; those that are not named here have none.
-        rate: share of the labels that is taken for wrong, in [0, 1).
+        weights: scorer -> weight; a scorer that is not named has weight 0.
+        rate: estimated share of wrong labels, in [0, 1).
 
     Raises:
-        ValueError: no score with a weight, or a rate outside [0, 1).
+        ValueError: no score has a weight above 0, or the rate is outside [0, 1).
 
     >>> wrongness({"a": np.array([0.0, 3.0, 1.0, 2.0])}, {"a": 1.0}, rate=0.25).round(3).tolist()
     [0.167, 1.0, 0.333, 0.5]

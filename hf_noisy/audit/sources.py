@@ -1,4 +1,4 @@
-"""Each source of votes: where it votes, whom it contradicts, how often it seems right, and on which words it errs."""
+"""Describes each source of votes: coverage, conflicts, estimated accuracy, and the words on which it is often wrong."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from hf_noisy.audit.content import Pattern, Source
 
-_FEWEST = 8  # votes of a source on texts with a word, from which on the word is a pattern
-_MOST = 3  # patterns of a source
-_ABOVE = 2.0  # standard errors by which a pattern errs more often than its source
+_MIN_VOTES = 8  # a pattern is a word in at least this many texts on which the source votes
+_MAX_PATTERNS = 3  # patterns per source
+_MIN_EXCESS = 2.0  # standard errors by which the error on a pattern must exceed the source's mean error
 
 
 def describe_sources(
@@ -20,18 +20,19 @@ def describe_sources(
     labelled: np.ndarray,
     judged: np.ndarray | None,
 ) -> list[Source]:
-    """A `Source` for each column of `votes`.
+    """Returns a `Source` for each column of `votes`.
 
-    Accuracy is estimated by folds by rule: the mean probability of its votes by a head that never saw a row on which the
-    rules voted that voted here (`hf_noisy.evidence.rules.folds`); None for a single source, which leaves no such row, and where no
-    vote could be judged. Patterns are words on whose texts the votes are improbable more often than elsewhere.
+    The accuracy of a source is the mean probability of its votes by rule folds (`hf_noisy.evidence.rules.folds`): each
+    row is predicted by a classifier that was not trained on rows with votes of the same rules. The accuracy is None if
+    no vote can be judged. This is always so for a single source, which leaves no such training rows. Patterns are words
+    and pairs of words: in texts with a pattern, the source's votes are less probable than on average.
 
     Args:
         votes: (rows, sources), -1 abstains.
-        names: of the sources.
+        names: names of the sources.
         texts: (rows,)
-        labelled: row numbers of those with a label.
-        judged: (labelled, classes) probabilities of these by such heads, NaN where a row is not judged; None without them.
+        labelled: row numbers of the rows with a label.
+        judged: (labelled, classes) probabilities by rule folds, NaN where a row is not judged; None if there are none.
     """
     words = _words([texts[int(row)] for row in labelled]) if judged is not None else None
     described = []
@@ -44,8 +45,8 @@ def describe_sources(
             own = votes[labelled, column]
             rows = np.flatnonzero((own >= 0) & ~np.isnan(judged[:, 0]))
             if len(rows):
-                errs = 1 - judged[rows, own[rows]]
-                accuracy, patterns = float(1 - errs.mean()), _patterns(words, rows, errs)
+                errors = 1 - judged[rows, own[rows]]
+                accuracy, patterns = float(1 - errors.mean()), _patterns(words, rows, errors)
         described.append(
             Source(name, float(cast.mean()), float(conflicting.sum() / max(cast.sum(), 1)), accuracy, patterns)
         )
@@ -53,25 +54,27 @@ def describe_sources(
 
 
 def _words(texts: Sequence[str]) -> tuple[np.ndarray, object] | None:
-    """The words of at least a few texts, and (texts, words) sparse, 1 where a text has the word."""
+    """Returns the words of at least `_MIN_VOTES` texts, and sparse (texts, words), 1 where a text has the word."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    counter = CountVectorizer(binary=True, min_df=_FEWEST, ngram_range=(1, 2))
+    counter = CountVectorizer(binary=True, min_df=_MIN_VOTES, ngram_range=(1, 2))
     try:
         table = counter.fit_transform(texts)
-    except ValueError:  # no word is that common
+    except ValueError:  # no word is frequent enough
         return None
     return counter.get_feature_names_out(), table.tocsr()
 
 
-def _patterns(words: tuple[np.ndarray, object], rows: np.ndarray, errs: np.ndarray) -> list[Pattern]:
-    """The words on which a source errs most beyond its own mean, the worst first."""
+def _patterns(words: tuple[np.ndarray, object], rows: np.ndarray, errors: np.ndarray) -> list[Pattern]:
+    """Returns the words on which the error of a source exceeds its mean error most, worst first."""
     names, table = words
-    mine = table[rows]  # type: ignore[index]
-    counts = np.asarray(mine.sum(0)).ravel()
-    rates = np.asarray(mine.T @ errs).ravel() / np.maximum(counts, 1)
-    deviation = max(float(errs.std()), 1e-9)
-    excess = (rates - errs.mean()) * np.sqrt(counts) / deviation
-    excess[counts < _FEWEST] = -np.inf
-    worst = np.argsort(-excess, kind="stable")[:_MOST]
-    return [Pattern(str(names[k]), int(counts[k]), float(rates[k].clip(0, 1))) for k in worst if excess[k] > _ABOVE]
+    own_texts = table[rows]  # type: ignore[index]
+    counts = np.asarray(own_texts.sum(0)).ravel()
+    rates = np.asarray(own_texts.T @ errors).ravel() / np.maximum(counts, 1)
+    deviation = max(float(errors.std()), 1e-9)
+    excess = (rates - errors.mean()) * np.sqrt(counts) / deviation
+    excess[counts < _MIN_VOTES] = -np.inf
+    worst = np.argsort(-excess, kind="stable")[:_MAX_PATTERNS]
+    return [
+        Pattern(str(names[k]), int(counts[k]), float(rates[k].clip(0, 1))) for k in worst if excess[k] > _MIN_EXCESS
+    ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,9 +14,6 @@ from hf_noisy.audit.content import AuditContent, Curve
 from hf_noisy.audit.labels import audit_labels
 from hf_noisy.evidence.features.frozen import text_vectors
 from hf_noisy.weak.majority import hard_labels
-
-if TYPE_CHECKING:
-    from hf_noisy.trainer.noisy_trainer import NoisyTrainer
 
 _LOSS_AXIS, _SHARE_AXIS = "mean loss, in nats", "share"
 _LOSSES = {"loss": "training", "eval_loss": "evaluation"}
@@ -26,30 +24,47 @@ _SHARES = {
 }
 
 
-def audit_training(trainer: NoisyTrainer, vectors: ArrayLike | None = None, **options: Any) -> AuditContent:
-    """What `NoisyTrainer.audit` gives; see there."""
-    seen = trainer.example_report()
-    rows = len(seen) if trainer.trusted is None else int((~trainer.trusted).sum())
-    dataset: Any = trainer.train_dataset
-    config: Any = trainer.model.config
-    texts = _texts(trainer, rows)
-    labels = trainer.labels[:rows]
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What an audit reads of a training, one entry for each row of the training set."""
+
+    texts: Sequence[str]  # (rows,)
+    labels: np.ndarray  # (rows,) class ids, negative for none; or (rows, classes)
+    class_names: Sequence[str]  # (classes,)
+    votes: np.ndarray | None  # (rows, sources), -1 abstains
+    ids: Sequence[str] | None  # (rows,)
+    dynamics: Mapping[str, np.ndarray]  # (rows,) each: `seen`, `disagreements`, `loss` and `margin`
+    log_history: Sequence[Mapping[str, Any]]  # what was logged in the course of the training
+    encoder: str  # name or folder of the checkpoint that the model was loaded from; empty if there is none
+    seed: int
+
+
+def audit_training(record: TrainingRecord, vectors: ArrayLike | None = None, **options: Any) -> AuditContent:
+    """Audits the labels of a training; `NoisyTrainer.audit` says more.
+
+    Args:
+        record: of the training.
+        vectors: (rows, width) in row order; by default those of `record.encoder`, one pass over the texts.
+        options: of `audit_labels`; they take the place of what the record says.
+
+    Raises:
+        ValueError: no encoder to be had, or as `audit_labels`.
+    """
+    labels = record.labels
     if labels.ndim == 2:
-        labels = hard_labels(labels, seed=trainer.args.seed)
+        labels = hard_labels(labels, seed=record.seed)
     if vectors is None:
-        vectors = _frozen(config, texts)
-    columns = dataset.column_names if hasattr(dataset, "column_names") else []
+        vectors = _frozen(record)
     given: dict[str, Any] = {
-        "votes": None if trainer.votes is None else trainer.votes[:rows].cpu().numpy(),
-        "ids": [str(row) for row in dataset["id"][:rows]] if "id" in columns else None,
-        "dynamics": {name: np.array(seen[name][:rows]) for name in ("seen", "disagreements", "loss", "margin")},
-        "curves": learning_curves(trainer.state.log_history),
+        "votes": record.votes,
+        "ids": record.ids,
+        "dynamics": record.dynamics,
+        "curves": learning_curves(record.log_history),
         "title": "training set",
         "command": "trainer.audit()",
-        "seed": trainer.args.seed,
+        "seed": record.seed,
     }
-    names = [config.id2label[k] for k in range(config.num_labels)]
-    return audit_labels(texts, np.maximum(labels, -1), names, vectors, **{**given, **options})
+    return audit_labels(record.texts, np.maximum(labels, -1), record.class_names, vectors, **{**given, **options})
 
 
 def learning_curves(logs: Sequence[Mapping[str, Any]]) -> list[Curve]:
@@ -80,10 +95,17 @@ def _curve(logs: Sequence[Mapping[str, Any]], epochs: int, name: str, said: str,
     return Curve(said, [mean(epoch) for epoch in range(epochs)], axis)
 
 
-def _texts(trainer: NoisyTrainer, rows: int) -> list[str]:
-    """As the training set has them in a column `text`, or read back from its tokens."""
-    dataset: Any = trainer.train_dataset
-    tokenizer: Any = trainer.processing_class
+def texts_of(dataset: Any, tokenizer: Any, rows: int) -> list[str]:
+    """The column `text` of a training set, or its texts read back from the tokens.
+
+    Args:
+        dataset: the training set.
+        tokenizer: that made its tokens; None if it is not known.
+        rows: how many texts.
+
+    Raises:
+        ValueError: neither a column `text` nor a tokenizer.
+    """
     if "text" in getattr(dataset, "column_names", []):
         return [str(text) for text in dataset["text"][:rows]]
     if tokenizer is None:
@@ -94,11 +116,10 @@ def _texts(trainer: NoisyTrainer, rows: int) -> list[str]:
     return [tokenizer.decode(dataset[row]["input_ids"], skip_special_tokens=True) for row in range(rows)]
 
 
-def _frozen(config: Any, texts: list[str]) -> np.ndarray:
-    name = getattr(config, "_name_or_path", "")
-    if not name:
+def _frozen(record: TrainingRecord) -> np.ndarray:
+    if not record.encoder:
         raise ValueError(
             "audit() knows no encoder that never saw the labels: the model was not loaded with from_pretrained. Pass "
             "vectors=..., (rows, width), as hf_noisy.evidence.text_vectors makes them."
         )
-    return text_vectors(texts, name)
+    return text_vectors(list(record.texts), record.encoder)

@@ -1,4 +1,4 @@
-"""Every method on the same rows, encoder and budget: one JSON line a run, a report, and what a step costs."""
+"""Benchmarks methods on the same rows, encoder and budget: one JSON line per run, a report, and the cost of a step."""
 
 from hf_noisy.benchmark.results import read_results
 from hf_noisy.benchmark.schedule import run_benchmark

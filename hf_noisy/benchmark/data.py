@@ -1,4 +1,4 @@
-"""The rows of one corpus, seed and noise, with their labels."""
+"""Loads, splits and labels the rows of one corpus, seed and noise."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from hf_noisy.weak.votes import votes_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
-EMBEDDED = "reviews"  # the name that stands for the corpus of the package
+EMBEDDED = "reviews"  # name of the corpus that is part of the package
 
 
 @dataclass(frozen=True)
 class Rows:
-    """One split: texts, votes, the label that a method is given, and the gold one for measuring."""
+    """One split: texts, votes, given labels for the methods, and gold labels for the evaluation."""
 
     dataset: Dataset  # columns: id, text, weak_labels, gold
-    labels: np.ndarray  # (rows,) majority vote, ties by lot; -1 where every source abstains
+    labels: np.ndarray  # (rows,) majority vote, ties at random; -1 where every source abstains
     gold: np.ndarray  # (rows,) -1 where unknown
 
     @property
@@ -35,33 +35,34 @@ class Rows:
         return votes_of(self.dataset)
 
     def labelled(self, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
-        """Text, votes and label of the rows that have one, or of all, -1 where there is none."""
+        """Returns text, votes and label of the rows with a label, or of all rows, with -1 for rows without one."""
         columns = self.dataset.select_columns(["text", "weak_labels"])
         return with_labels(columns, labels, keep_unlabeled=keep_unlabeled)
 
 
 @dataclass(frozen=True)
 class Data:
-    """What the runs of one corpus and seed share."""
+    """The data that all runs of one corpus and seed share."""
 
     class_names: tuple[str, ...]
     train: Rows
-    valid: Rows  # given labels, as wrong as those of train
-    test: Rows  # ordered by length, which spares padding
-    clean: Rows  # validation rows that may have gold labels: those of the corpus where it has some
+    valid: Rows  # its given labels are as noisy as those of train
+    test: Rows  # sorted by length, which reduces padding
+    clean: Rows  # source of gold validation labels: the corpus's own validation split, else `valid`
 
     @property
     def classes(self) -> int:
+        """Number of classes."""
         return len(self.class_names)
 
 
 def load(source: str, seed: int, columns: dict[str, Any]) -> Corpus:
-    """The corpus of a run."""
+    """Loads the corpus of a run."""
     return embedded_corpus(seed) if source == EMBEDDED else load_corpus(source, **columns)
 
 
 def prepare(run: Run, settings: Settings, columns: dict[str, Any]) -> Data:
-    """Splits and labels of a run; the same for all methods of its corpus and seed."""
+    """Splits and labels the corpus of a run. The result is the same for all methods of a corpus and seed."""
     corpus = load(run.source, run.seed, columns)
     if corpus.test is not None:
         corpus = replace(corpus, test=measurable(corpus.test))
@@ -84,7 +85,7 @@ def prepare(run: Run, settings: Settings, columns: dict[str, Any]) -> Data:
 
 
 def measurable(test: Dataset) -> Dataset:
-    """The rows whose gold label is known."""
+    """Returns the rows whose gold label is known."""
     return test.select(np.flatnonzero(np.array(test["gold"][:]) >= 0))
 
 
@@ -107,14 +108,14 @@ def _rows(split: Dataset, classes: int, seed: int, settings: Settings, purpose: 
 
 
 def _features(split: Dataset) -> np.ndarray:
-    """(rows, 64) of the words of each text: what instance-dependent noise depends on, whatever the encoder."""
+    """Returns (rows, 64) hashed word counts: instance-dependent noise depends on them, not on the encoder."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(n_features=64, norm=None).transform(split["text"][:]).toarray()
 
 
 def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.ndarray:
-    """(rows, classes) out of two folds of a Naive Bayes on words: it errs where words mislead."""
+    """Returns (rows, classes) two-fold out-of-fold probabilities of a Naive Bayes, which errs on misleading words."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.naive_bayes import MultinomialNB
 

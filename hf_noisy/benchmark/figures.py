@@ -1,4 +1,4 @@
-"""Two figures of a section: every accuracy with its interval, and accuracy against what it cost."""
+"""Draws the two figures of a section: accuracies with intervals, and accuracy against cost."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-# Of the palette of Okabe and Ito, which the colour-blind can tell apart; hollow or full says the rest.
+# From the colour-blind safe palette of Okabe and Ito. Hollow markers are for rows that read gold labels.
 _METHOD, _FIXED, _CE, _GOLD = "#0072B2", "#555555", "#D55E00", "#009E73"
-_WIDTH = 9.0  # inches at 100 dots each: 900 pixels, saved at twice as many
-_PER_ROW = 5  # panels
-_COLUMN = 0.19  # of the width of a panel: what a column of names takes
-_TRAINS = 0.1  # of the cost of `ce`; below it a row trains no model, and would stretch a logarithmic axis
+_WIDTH = 9.0  # inches: 900 pixels at 100 dpi; saved at twice the resolution
+_PER_ROW = 5  # panels per row
+_COLUMN = 0.19  # width of a column of names, as a share of the panel
+_TRAINS = 0.1  # multiple of the cost of `ce`; cheaper rows train no model and would stretch the logarithmic axis
 
 
 def draw_accuracy(section: Section, order: Sequence[str], path: Path) -> None:
-    """A panel for each corpus, in it a dot for each variant in `order`, with the interval of its accuracy.
+    """Draws a panel for each corpus, with a dot and an interval for the accuracy of each variant in `order`.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -46,7 +46,7 @@ def draw_accuracy(section: Section, order: Sequence[str], path: Path) -> None:
 
 
 def draw_cost(section: Section, order: Sequence[str], path: Path) -> None:
-    """Mean accuracy over corpora against median cost, of the variants that have all corpora.
+    """Draws mean accuracy over corpora against median cost, for the variants with results on all corpora.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -72,7 +72,7 @@ def draw_cost(section: Section, order: Sequence[str], path: Path) -> None:
 
 
 def _figure(height: float) -> Figure:
-    """An empty figure with a canvas of its own, so that whatever backend the caller plots with is left alone."""
+    """Returns an empty figure with its own canvas, so that the plotting backend of the caller does not change."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def _name(section: Section, variant: str) -> str:
 
 
 def _marker(section: Section, variant: str) -> dict[str, Any]:
-    """Fixed rows grey, `ce` and `gold` in the colours of their lines, methods blue; hollow what reads gold labels."""
+    """Returns the marker: fixed rows grey, `ce` and `gold` in line colours, methods blue; hollow if gold is read."""
     own = {section.ce: _CE, section.gold: _GOLD}
     color = own.get(variant, _FIXED if section.methods[variant] in FIXED else _METHOD)
     return {"color": color, "markerfacecolor": "white" if variant in section.reads_gold else color, "markersize": 5}
@@ -142,7 +142,7 @@ def _cost_and_accuracy(section: Section, variant: str) -> tuple[float, float] | 
 
 
 def _fit_costs(axes: Axes, costs: Sequence[float]) -> None:
-    """Room for names on the right, and ticks at round multiples of `ce`, since powers of ten lie too far apart."""
+    """Leaves room for names on the right. Ticks are round multiples of `ce`: powers of ten are too far apart."""
     low, high = min([*costs, 1.0]), max([*costs, 2.0])
     ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= tick <= high]
     axes.set_xlim(low / (high / low) ** 0.04, high * (high / low) ** 0.22)
@@ -152,7 +152,7 @@ def _fit_costs(axes: Axes, costs: Sequence[float]) -> None:
 
 
 def _label(axes: Axes, points: dict[str, tuple[float, float]], apart: float) -> None:
-    """A column of names beside each cluster of dots, and one in the margin for the rows that train no model."""
+    """Writes a column of names beside each cluster of dots, and one in the margin for rows that train no model."""
     inside = axes.transScale + axes.transLimits  # from data to fractions of the panel
     at = {name: tuple(inside.transform(point)) for name, point in points.items()}
     margin = [name for name, (cost, _) in points.items() if cost < _TRAINS]
@@ -168,7 +168,7 @@ def _label(axes: Axes, points: dict[str, tuple[float, float]], apart: float) -> 
 
 
 def _label_column(axes: Axes, at: dict[str, tuple[float, float]], left: float, apart: float) -> None:
-    """Names at `left`, in the order of their heights, each with a line to its dot."""
+    """Writes names at `left`, ordered by height, each with a line to its dot."""
     names = sorted(at, key=lambda name: at[name][1])
     for name, height in zip(names, spread([at[name][1] for name in names], apart), strict=True):
         line: dict[str, Any] = {
@@ -189,12 +189,12 @@ def _label_column(axes: Axes, at: dict[str, tuple[float, float]], left: float, a
 
 
 def spread(heights: Sequence[float], apart: float) -> list[float]:
-    """Ascending `heights` between 0 and 1, moved as little as keeps them `apart` and in between.
+    """Moves ascending `heights` as little as needed to keep them in [0, 1] and at least `apart` from each other.
 
     >>> spread([0.5, 0.5, 0.9], apart=0.25)
     [0.375, 0.625, 0.9]
     """
-    blocks: list[tuple[float, int]] = []  # of neighbours that push each other: (height of the lowest, how many)
+    blocks: list[tuple[float, int]] = []  # adjacent heights that touch: (lowest height, number of heights)
     for place, height in enumerate(heights):
         lowest, size = height - place * apart, 1
         while blocks and blocks[-1][0] > lowest:

@@ -1,11 +1,12 @@
-"""How much of what wrong labels cost a method wins back, and how sure that is.
+"""The share of the accuracy lost to wrong labels that a method recovers, with confidence intervals.
 
-A method's *gain* is its accuracy less that of `ce`, cross-entropy on the labels as they are. The *gap* of a corpus is
-the gain of `gold`, cross-entropy on the true labels. Gain over gap is the *gap recovered*: 0 for `ce`, 1 for `gold`.
-All accuracies are those of the epoch that the stopping rule chose without gold labels.
+The *gain* of a method is its accuracy minus that of `ce`, cross-entropy on the labels as given. The *gap* of a corpus
+is the gain of `gold`, cross-entropy on the true labels. The *gap recovered* is gain / gap: 0 for `ce`, 1 for `gold`.
+All accuracies are measured at the epoch that the stopping rule chose without gold labels.
 
-Intervals are percentile bootstraps over seeds and test rows. All methods of a corpus share a draw, so what is hard for
-all of them cancels out of a difference. With few seeds they are somewhat too narrow, with one they cover test rows only.
+Intervals are percentile bootstraps over seeds and test rows. All methods of a corpus use the same draws, so common
+difficulties cancel out of differences. With few seeds, intervals are somewhat too narrow. With one seed, they cover the
+test rows only.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ import numpy as np
 
 from hf_noisy.benchmark.settings import FIXED
 
-Line = Mapping[str, Any]  # one run, as results.jsonl holds it
+Line = Mapping[str, Any]  # one run, as in results.jsonl
 
-MIN_GAP = 0.03  # with less to win, gain over gap is mostly noise over noise
-_FLOOR = MIN_GAP / 3  # the least that a gap counts for, else a replicate may divide by 0
+MIN_GAP = 0.03  # with a smaller gap, gain / gap is mostly noise
+_FLOOR = MIN_GAP / 3  # minimum gap in a ratio; otherwise a replicate could divide by 0
 REPLICATES = 2000
 _PERCENTILES = (2.5, 97.5)
 _SEED = 0
-_CHUNK = 250  # replicates at once: 25 MB of counts with 25,000 test rows
+_CHUNK = 250  # replicates per chunk: 25 MB of counts with 25,000 test rows
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, what it would have been on other seeds and test rows, and on how many seeds it rests."""
+    """A value, its bootstrap replicates over seeds and test rows, and its number of seeds."""
 
     value: float
-    replicates: np.ndarray | None  # (REPLICATES,); None where it is not known which test rows were right
+    replicates: np.ndarray | None  # (REPLICATES,); None if it is unknown which test rows are correct
     seeds: int
 
     @cached_property
@@ -49,7 +50,7 @@ class Estimate:
 
 
 def combine(formula: Callable[..., Any], *estimates: Estimate) -> Estimate:
-    """`formula` of the values, and of their replicates, one draw at a time.
+    """Applies `formula` to the values, and to their replicates, draw by draw.
 
     >>> combine(max, Estimate(0.2, None, 5), Estimate(0.3, None, 4))
     Estimate(value=0.3, replicates=None, seeds=4)
@@ -63,19 +64,19 @@ def combine(formula: Callable[..., Any], *estimates: Estimate) -> Estimate:
 
 
 def mean(estimates: Sequence[Estimate]) -> Estimate:
-    """The plain mean."""
+    """Returns the unweighted mean."""
     return combine(lambda *values: sum(values) / len(values), *estimates)
 
 
 class Section:
-    """The runs of one `settings`, by corpus, variant and seed. Runs of different settings are never compared.
+    """The runs with the same `settings`, by corpus, variant and seed. Runs of different settings are never compared.
 
     Args:
         lines: the runs, with the same settings.
-        labels: what to call the variant of each line (`variant_labels`).
+        labels: name of the variant of each line (`variant_labels`).
 
     Raises:
-        ValueError: no line of `ce` or `gold`, or a run that is there twice.
+        ValueError: no line of `ce` or `gold`, or a repeated run.
     """
 
     def __init__(self, lines: Sequence[Line], labels: Sequence[str]) -> None:
@@ -93,23 +94,23 @@ class Section:
 
     @property
     def noise(self) -> str:
-        """What was done to the labels."""
+        """Description of the label noise."""
         noise = self.settings.get("noise")
         return "labels as given" if noise is None else f"{noise} noise"
 
     @cached_property
     def counted(self) -> list[str]:
-        """The corpora whose gap is at least `MIN_GAP`; the same for all methods, and in all replicates."""
+        """The corpora whose gap is at least `MIN_GAP`; the same for all methods and all replicates."""
         gaps = {corpus: self.gain(corpus, self.gold) for corpus in self.corpora}
         return [corpus for corpus, gap in gaps.items() if gap is not None and gap.value >= MIN_GAP - 1e-9]
 
     def accuracies(self, corpus: str, variant: str) -> dict[int, float]:
-        """Seed -> accuracy at the chosen epoch, where one was measured."""
+        """Returns seed -> accuracy at the chosen epoch, for the seeds where it was measured."""
         runs = self.runs.get((corpus, variant), {})
         return {seed: run["accuracy_chosen"] for seed, run in runs.items() if run["accuracy_chosen"] is not None}
 
     def accuracy(self, corpus: str, variant: str, *shared_with: str) -> Estimate | None:
-        """Mean over the seeds that the variant and those in `shared_with` have; None without such a seed."""
+        """Returns the mean over seeds that the variant and all of `shared_with` have; None without such a seed."""
         wanted = [self.accuracies(corpus, name) for name in (variant, *shared_with)]
         seeds = sorted(set.intersection(*map(set, wanted)))
         if not seeds:
@@ -118,31 +119,31 @@ class Section:
         return Estimate(value, self._replicates(corpus, variant, seeds), len(seeds))
 
     def gain(self, corpus: str, variant: str, *shared_with: str) -> Estimate | None:
-        """Accuracy less that of `ce`, over the seeds that both (and those in `shared_with`) have."""
+        """Returns the accuracy minus that of `ce`, over the seeds that both (and all of `shared_with`) have."""
         ours = self.accuracy(corpus, variant, self.ce, *shared_with)
         baseline = self.accuracy(corpus, self.ce, variant, *shared_with)
         return combine(np.subtract, ours, baseline) if ours is not None and baseline is not None else None
 
     def values(self, variant: str, key: str) -> list[float]:
-        """What `key` holds in all runs of the variant, where it holds something."""
+        """Returns the values of `key` in all runs of the variant, without None."""
         found = (run[key] for corpus in self.corpora for run in self.runs.get((corpus, variant), {}).values())
         return [value for value in found if value is not None]
 
     def over_seeds(self, corpus: str, variant: str, key: str) -> float | None:
-        """Mean of `key` over seeds; None where no run has it."""
+        """Returns the mean of `key` over seeds; None if no run has it."""
         found = [run[key] for run in self.runs.get((corpus, variant), {}).values() if run[key] is not None]
         return float(np.mean(found)) if found else None
 
     def over_corpora(self, variant: str, key: str) -> float | None:
-        """Mean over corpora of the mean over seeds; None unless every corpus has it."""
+        """Returns the mean over corpora of the mean over seeds; None unless every corpus has it."""
         means = [self.over_seeds(corpus, variant, key) for corpus in self.corpora]
         known = [value for value in means if value is not None]
         return float(np.mean(known)) if len(known) == len(means) else None
 
     def regrets(self, rule: str, corpus: str) -> list[float]:
-        """What stopping by `rule`, or at the "last" epoch, lost against the epoch that was best on the test rows.
+        """Returns the accuracy lost by stopping by `rule`, or at the "last" epoch, against the best epoch on test rows.
 
-        One number for each run that says where each rule stops, and that reads no gold label.
+        One value for each run that has the accuracy of every rule and reads no gold labels.
         """
         runs = (
             run
@@ -153,7 +154,7 @@ class Section:
         return [run["accuracy_best"] - {"last": run["accuracy_last"], **run["accuracy_by_rule"]}[rule] for run in runs]
 
     def missing(self) -> dict[tuple[str, str], list[int]]:
-        """(corpus, variant) -> seeds that the full grid has and the file has not."""
+        """Returns (corpus, variant) -> seeds of the full grid that the file does not have."""
         grid = {
             (corpus, variant): [seed for seed in self.seeds if seed not in self.runs.get((corpus, variant), {})]
             for corpus in self.corpora
@@ -178,7 +179,7 @@ class Section:
         )
 
     def _replicates(self, corpus: str, variant: str, seeds: list[int]) -> np.ndarray | None:
-        """(REPLICATES,) accuracies over seeds and test rows drawn with replacement; None where the rows are unknown."""
+        """Returns (REPLICATES,) accuracies on seeds and test rows drawn with replacement; None if rows are unknown."""
         if corpus not in self._draws:
             runs = {
                 (name, seed): run
@@ -193,16 +194,16 @@ class Section:
         right = np.stack([draws[variant, seed] for seed in seeds], axis=1)  # (replicates, seeds)
         times = _rng(corpus, *seeds).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), size=REPLICATES)
         rows = self.runs[corpus, variant][seeds[0]]["test_rows"]
-        return (times * right).sum(axis=1) / (len(seeds) * rows)  # of whole numbers, so equal runs stay exactly equal
+        return (times * right).sum(axis=1) / (len(seeds) * rows)  # integers: equal runs stay exactly equal
 
 
 def _rng(corpus: str, *seeds: int) -> np.random.Generator:
-    """The same draws for all methods of a corpus, whatever else is in the file; other ones for another corpus."""
+    """Returns a generator that depends only on corpus and seeds: all methods of a corpus get the same draws."""
     return np.random.default_rng([_SEED, zlib.crc32(corpus.encode()), *seeds])
 
 
 def _redraw_rows(corpus: str, runs: Mapping[tuple[str, int], Line]) -> dict[tuple[str, int], np.ndarray]:
-    """(variant, seed) -> (REPLICATES,) how many of the test rows drawn with replacement were right."""
+    """Returns (variant, seed) -> (REPLICATES,) number of correct rows among test rows drawn with replacement."""
     known = {key: run for key, run in runs.items() if run["correct_chosen"] is not None}
     sizes = sorted({run["test_rows"] for run in known.values()})
     if len(sizes) > 1:
@@ -217,24 +218,24 @@ def _redraw_rows(corpus: str, runs: Mapping[tuple[str, int], Line]) -> dict[tupl
         rng.multinomial(rows, np.full(rows, 1 / rows), size=_CHUNK).astype(np.float32)
         for _ in range(REPLICATES // _CHUNK)
     )
-    drawn = np.concatenate([times @ right for times in counts])  # exact: float32 holds whole numbers up to 2^24
+    drawn = np.concatenate([times @ right for times in counts])  # exact: float32 represents integers up to 2^24
     return {key: drawn[:, column].astype(np.int64) for column, key in enumerate(known)}
 
 
 def right_rows(run: Line) -> np.ndarray:
-    """(test_rows,) whether each test row was right at the chosen epoch.
+    """Returns (test_rows,) whether each test row is correct at the chosen epoch, as 0 or 1.
 
     >>> right_rows({"test_rows": 3, "correct_chosen": "a0", "accuracy_chosen": 2 / 3})
     array([1, 0, 1], dtype=uint8)
 
     Raises:
-        ValueError: another number of rows, or of right ones, than the line says.
+        ValueError: the number of rows or of correct rows differs from that of the line.
     """
     rows, packed = run["test_rows"], np.frombuffer(bytes.fromhex(run["correct_chosen"]), dtype=np.uint8)
     if len(packed) != -(-rows // 8):
         raise ValueError(f"correct_chosen: {len(packed)} bytes, expected {-(-rows // 8)} for test_rows={rows}.")
     right, accuracy = np.unpackbits(packed, count=rows), run["accuracy_chosen"]
-    if accuracy is None or abs(right.mean() - accuracy) > 0.5 / rows + 5e-4:  # the latter if it was rounded
+    if accuracy is None or abs(right.mean() - accuracy) > 0.5 / rows + 5e-4:  # 5e-4 allows for rounding
         raise ValueError(
             f"accuracy_chosen={accuracy}: expected {right.mean():.4f}, the share of right rows in correct_chosen. "
             "Write both at the same epoch."
@@ -243,10 +244,10 @@ def right_rows(run: Line) -> np.ndarray:
 
 
 def split_sections(lines: Sequence[Line]) -> list[Section]:
-    """One section for each distinct `settings`, in order of first appearance.
+    """Returns one section for each distinct `settings`, in order of first appearance.
 
     Raises:
-        ValueError: no lines, or what `Section` raises.
+        ValueError: no lines, or an error of `Section`.
     """
     if not lines:
         raise ValueError("lines=[]: expected at least one run. Run the benchmark first.")
@@ -257,7 +258,7 @@ def split_sections(lines: Sequence[Line]) -> list[Section]:
 
 
 def variant_labels(lines: Sequence[Line]) -> list[str]:
-    """What to call the variant of each line: its method, and the parameters in which the method's variants differ.
+    """Returns the name of each line's variant: the method, and the parameters in which the method's variants differ.
 
     >>> gce = [{"method": "gce", "params": {"q": q, "k": 0.5}} for q in (0.5, 0.7)]
     >>> variant_labels([*gce, {"method": "sce", "params": {"alpha": 0.4}}])
@@ -279,19 +280,19 @@ def _label(method: str, params: Mapping[str, str], variants: Sequence[Mapping[st
 
 @dataclass(frozen=True)
 class Recovered:
-    """The gap that a variant recovered."""
+    """The share of the gap that a variant recovered."""
 
-    per_corpus: Mapping[str, Estimate]  # of the counted corpora that it was run on, clipped to [-1, 1]
-    mean: Estimate | None  # over the counted corpora; None unless it was run on all of them
-    pooled: Estimate | None  # sum of gains over sum of gaps, unclipped: corpora with more to win weigh more
+    per_corpus: Mapping[str, Estimate]  # for counted corpora with runs of the variant, clipped to [-1, 1]
+    mean: Estimate | None  # over the counted corpora; None unless the variant was run on all of them
+    pooled: Estimate | None  # sum of gains / sum of gaps, unclipped: larger gaps weigh more
 
 
 def gap_recovered(section: Section, variant: str) -> Recovered:
-    """The share of the gap that `variant` recovers, over the seeds that it, `ce` and `gold` all have.
+    """Returns the share of the gap that `variant` recovers, over the seeds that it, `ce` and `gold` all have.
 
-    Only corpora whose gap is at least `MIN_GAP` count. Which they are is decided once, by the gap that was measured,
-    and not anew in each replicate. Where a replicate's gap is below MIN_GAP / 3, that is taken for the gap. Replicates
-    of a share are clipped as the share is, so the interval of one near 1 or -1 leans towards 0.
+    Only corpora whose gap is at least `MIN_GAP` count. They are selected once, by the measured gap, and not again in
+    each replicate. If a replicate's gap is below MIN_GAP / 3, the ratio uses MIN_GAP / 3. The replicates of a share are
+    clipped like the share itself, so an interval near 1 or -1 is biased towards 0.
     """
     gains, gaps = {}, {}
     for corpus in section.counted:
@@ -311,21 +312,22 @@ def _clipped_share(gain: Any, gap: Any) -> Any:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the other corpora would have had us use on this one, and what it does there."""
+    """The variant that is best on the other corpora, and its result on this corpus."""
 
     corpus: str
     variant: str
-    accuracy: Estimate | None  # None where it was not run here
+    accuracy: Estimate | None  # None if the variant was not run on this corpus
     gain: Estimate | None
-    recovered: Estimate | None  # None where the gap is too small to count
+    recovered: Estimate | None  # None if the gap is too small to count
 
 
 def chosen_elsewhere(section: Section) -> list[Choice]:
-    """For each corpus, the variant with the highest mean gap recovered on the other corpora, measured on this one.
+    """Returns for each corpus the variant with the highest mean gap recovered on the other corpora, and its result.
 
-    A table's best row was picked on the numbers that it shows, which flatters it. Here nothing is picked on the corpus
-    that it is reported on. Candidates are `ce`, which wins ties, and the methods that read no gold labels and were run
-    on all the other counted corpora. Empty with fewer than three counted corpora. Intervals hold the choice fixed.
+    The best row of a table was selected on the numbers that the table shows, so these are optimistic. Here, a variant
+    is never selected on the corpus that it is reported on. Candidates are `ce`, which wins ties, and the methods that
+    read no gold labels and were run on all other counted corpora. The list is empty with fewer than three counted
+    corpora. Intervals treat the choice as fixed.
     """
     if len(section.counted) < 3:
         return []

@@ -1,4 +1,4 @@
-"""The file of results: one JSON object a line, one line a run."""
+"""Reads and writes the file of results: one JSON object per line, one line per run."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ KEYS = (
     "params",
     "seed",
     "epochs",
-    "noise_rate",  # share of wrong labels among those given, by gold labels; null where these are unknown
-    "estimated_noise_rate",  # by the method itself; null where it estimates none
+    "noise_rate",  # share of wrong given labels, by gold labels; null if these are unknown
+    "estimated_noise_rate",  # by the method; null if it estimates none
     "accuracy_last",
-    "accuracy_chosen",  # by the stopping rule, which reads no gold label
-    "accuracy_best",  # by test accuracy: for the regret only
+    "accuracy_chosen",  # at the epoch of the stopping rule, which uses no gold labels
+    "accuracy_best",  # at the epoch with the best test accuracy: only for the regret
     "f1_last",
     "f1_chosen",
     "f1_best",
-    "train_seconds",  # without what measuring took
-    "cost",  # a multiple of `ce` on the same corpus and seed, run beside it: train_seconds; on a CPU processor_seconds
-    "peak_memory_mb",  # of the accelerator; of the whole process where there is none
-    "train_rows",  # that the final training saw
-    "reads_gold",  # labels of training or validation rows
+    "train_seconds",  # without evaluation
+    "cost",  # multiple of a `ce` run of the same corpus, seed and time, in train_seconds (on a CPU: processor_seconds)
+    "peak_memory_mb",  # of the accelerator; of the whole process if there is none
+    "train_rows",  # number of rows of the final training
+    "reads_gold",  # whether gold labels of training or validation rows are used
     "versions",
     "learning_rate",  # chosen from the grid
     "settings",  # equal for all lines that may be compared
     "test_rows",
-    "processor_seconds",  # of all threads; hardly disturbed by what else the machine does
-    "correct_chosen",  # hex of the packed bits: was each test row right at the chosen epoch
-    "ce_seconds",  # of that `ce`: cost times this is what the run took; it may be another run of it than the line of `ce`
-    "accuracy_by_rule",  # rule of stopping -> accuracy at the epoch that it picks; null where there is nothing to pick by
+    "processor_seconds",  # of all threads; other load on the machine hardly affects it
+    "correct_chosen",  # hex of packed bits: whether each test row is correct at the chosen epoch
+    "ce_seconds",  # time of that `ce` run, not always that of the line of `ce`; cost * ce_seconds: time of this run
+    "accuracy_by_rule",  # stopping rule -> accuracy at the epoch that it chooses; null without validation scores
 )
-OPTIONAL = ("accuracy_by_rule", "ce_seconds")  # which older lines lack
+OPTIONAL = ("accuracy_by_rule", "ce_seconds")  # older lines lack them
 _PACKAGES = ("hf_noisy", "torch", "transformers", "accelerate", "datasets", "snorkel")
 
 
 def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memory_mb: float) -> dict[str, Any]:
-    """The line of a finished run; `cost` is still to come."""
+    """Returns the line of a finished run, with an empty `cost`."""
     gold = data.test.gold
     line: dict[str, Any] = dict.fromkeys(KEYS)
     line |= {
@@ -84,28 +84,28 @@ def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memo
 
 
 def identity(line: Mapping[str, Any]) -> str:
-    """What makes two lines the same run."""
+    """Returns a key that is equal for lines of the same run."""
     return json.dumps([line[key] for key in ("dataset", "method", "params", "seed", "settings")], sort_keys=True)
 
 
 def read_results(path: str | Path) -> list[dict[str, Any]]:
-    """The lines of a file of results; a last line that an interruption cut short is left out.
+    """Reads the lines of a file of results. Leaves out a last line that is incomplete because of an interruption.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a line that is not a run of this schema, with its number and what differs.
+        FileNotFoundError: the file does not exist.
+        ValueError: a line is not a run of this schema; the message gives its number and the difference.
     """
     path = Path(path)
     text = path.read_text(encoding="utf-8")
-    whole = text.split("\n")[:-1]  # what follows the last line break was cut short
+    whole = text.split("\n")[:-1]  # text after the last line break is incomplete
     return [_parse(f"{path}, line {number}", line) for number, line in enumerate(whole, start=1) if line.strip()]
 
 
 def open_results(path: Path) -> list[dict[str, Any]]:
-    """The runs that a file already holds; makes it ready for more.
+    """Returns the lines of a file of results, and prepares the file for more lines.
 
     Raises:
-        ValueError: as `read_results`; the file is then left as it was.
+        ValueError: as `read_results`; the file is not changed in this case.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def open_results(path: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Adds runs, and returns when they are on the disk."""
+    """Appends lines, and returns when they are on the disk."""
     with path.open("a", encoding="utf-8") as file:
         for line in lines:
             file.write(json.dumps(line) + "\n")
@@ -128,7 +128,7 @@ def append(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def versions(run: Run) -> dict[str, str]:
-    """Of what the figures depend on."""
+    """Returns the versions of packages and Python and the device, on which the results depend."""
     packages = (*_PACKAGES, "cleanlab") if run.method == "cleanlab" else _PACKAGES
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return {name: version(name) for name in packages} | {"python": platform.python_version(), "device": device}

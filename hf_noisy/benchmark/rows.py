@@ -1,4 +1,4 @@
-"""What each row of the table does with the labels it is given."""
+"""Executes a run: the methods and reference rows of the table, and how they use the labels."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found; `predictions` is empty where the corpus lacks what the row needs."""
+    """The result of a run. `predictions` is empty if the corpus lacks something that the row needs."""
 
-    predictions: list[np.ndarray]  # an epoch: (test rows,) classes
-    chosen: int  # the epoch that the stopping rule picks
-    score: float  # by which the learning rate is chosen
-    seconds: np.ndarray  # by the wall and by the processor
-    labels: np.ndarray | None  # (training rows,) that were given, -1 where none
+    predictions: list[np.ndarray]  # one per epoch: (test rows,) predicted classes
+    chosen: int  # epoch that the stopping rule chooses
+    score: float  # validation score, used to choose the learning rate
+    seconds: np.ndarray  # wall and processor time
+    labels: np.ndarray | None  # (training rows,) labels of the training, -1 without a label
     train_rows: int
     estimated_noise_rate: float | None = None
     learning_rate: float | None = None
-    by_rule: Mapping[str, int] = field(default_factory=dict)  # rule of stopping -> the epoch that it picks
+    by_rule: Mapping[str, int] = field(default_factory=dict)  # stopping rule -> epoch that it chooses
 
 
 NOTHING = Outcome([], 0, 0.0, np.zeros(2), None, 0)
 
 
 def run_row(run: Run, settings: Settings, data: Data) -> Outcome:
-    """One run; of a grid of learning rates the one that scores best on validation labels, the smallest of equals."""
+    """Executes one run, with the learning rate that scores best on validation labels; ties go to the smallest rate."""
     if run.method in BY_VOTE:
         return BY_VOTE[run.method](data, run.seed)
     if run.reads_gold and not _has_gold(run, data):
@@ -66,25 +66,25 @@ def _majority_vote(data: Data, seed: int) -> Outcome:
 
 
 def _label_model(data: Data, seed: int) -> Outcome:
-    """Snorkel's; with fewer than three sources, of which it can learn nothing, the vote itself."""
+    """Predicts with Snorkel's label model, or by majority vote if there are fewer than the three sources it needs."""
     votes = data.train.votes
     if votes.shape[1] < 3:
         return _majority_vote(data, seed)
     began = clocks()
-    asked = np.concatenate([data.test.votes, votes])  # one fit speaks of both
-    believed = label_model_probabilities(votes, data.classes, seed=seed, on=asked)
+    all_votes = np.concatenate([data.test.votes, votes])  # one fit predicts both
+    predicted = label_model_probabilities(votes, data.classes, seed=seed, on=all_votes)
     seconds = clocks() - began
-    probabilities, beliefs = np.split(believed, [len(data.test.votes)])
+    probabilities, on_train = np.split(predicted, [len(data.test.votes)])
     given = np.flatnonzero(data.train.labels >= 0)
-    doubt = 1 - beliefs[given, data.train.labels[given]].mean()
-    return replace(_vote(data, probabilities, seed, seconds), estimated_noise_rate=float(doubt))
+    noise_rate = 1 - on_train[given, data.train.labels[given]].mean()
+    return replace(_vote(data, probabilities, seed, seconds), estimated_noise_rate=float(noise_rate))
 
 
 def _vote(data: Data, probabilities: np.ndarray, seed: int, seconds: np.ndarray) -> Outcome:
-    """Rows without a vote take the commonest class.
+    """Returns the outcome of a vote. Rows without a vote get the most common class.
 
-    Where no test row has a vote, or every vote on them is the true class, which no source gives (the corpus has put it
-    in the place of one), nothing is measured.
+    Nothing is measured if no test row has a vote, or if all their votes are the true class. No source is always right,
+    so in that case the corpus has the true class in place of votes.
     """
     labels, votes = data.train.labels, data.test.votes
     wrong = (votes >= 0) & (votes != data.test.gold[:, None])
@@ -99,9 +99,10 @@ def _vote(data: Data, probabilities: np.ndarray, seed: int, seconds: np.ndarray)
 
 
 def _method(bench: Bench, run: Run, rate: float) -> Outcome:
-    """A method on the given labels; the epoch that is best on given labels of validation rows, the first of equals.
+    """Trains a method on the given labels. Chooses the first of the epochs that are best on given validation labels.
 
-    Of a method that replaces the labels it is the last one: a model that learns better ones agrees less with those given.
+    For a method that replaces labels, the last epoch is chosen: a model that learns better labels agrees less with the
+    given ones.
     """
     data = bench.data
     rows = data.train.labelled(data.train.labels, keep_unlabeled=run.reads_unlabeled)
@@ -119,15 +120,15 @@ def _method(bench: Bench, run: Run, rate: float) -> Outcome:
 
 
 def _trusted(data: Data) -> Dataset:
-    """Validation rows with their gold labels, and beside them those they were given."""
+    """Returns the validation rows with their gold labels, and their given labels in a column "given"."""
     rows = data.clean.labelled(data.clean.gold)
     return rows.add_column("given", data.clean.labels[data.clean.gold >= 0])
 
 
 def _gold(bench: Bench, run: Run, rate: float) -> Outcome:
-    """Cross-entropy on the gold labels of the same rows, with the gold labels of validation rows where known."""
+    """Trains with cross-entropy on the gold labels of the same rows. Validates on gold labels if there are any."""
     data = bench.data
-    known = np.where(data.train.labels >= 0, data.train.gold, -1)  # the rows that `ce` sees
+    known = np.where(data.train.labels >= 0, data.train.gold, -1)  # the rows that `ce` trains on
     rows = data.train.labelled(known)
     labels = data.clean.gold if (data.clean.gold >= 0).any() else data.clean.labels
     fit = bench.fit(rows, learning_rate=rate, test=data.test.dataset, valid=data.clean.labelled(labels))
@@ -135,9 +136,10 @@ def _gold(bench: Bench, run: Run, rate: float) -> Outcome:
 
 
 def _clean_valid(bench: Bench, run: Run, rate: float) -> Outcome:
-    """Cross-entropy on the gold labels of the validation rows, for as many steps as `ce` takes; the last epoch.
+    """Trains with cross-entropy on the gold labels of the validation rows, for as many steps as `ce`.
 
-    Of several learning rates the one is taken that does best on a fifth of these rows when trained on the others.
+    Chooses the last epoch. Of several learning rates, the best one on a fifth of these rows is chosen, after training
+    on the other rows.
     """
     data = bench.data
     rows = data.clean.labelled(data.clean.gold)
@@ -153,8 +155,8 @@ def _clean_valid(bench: Bench, run: Run, rate: float) -> Outcome:
 
 
 def _cleanlab(bench: Bench, run: Run, rate: float) -> Outcome:
-    """Leaves out what cleanlab finds in out-of-fold probabilities of the same encoder, and trains on the rest."""
-    with warnings.catch_warnings():  # cleanlab silences those of the whole process when it is imported
+    """Removes the issues that cleanlab finds with out-of-fold probabilities of the same encoder, trains on the rest."""
+    with warnings.catch_warnings():  # importing cleanlab silences warnings in the whole process
         from cleanlab.filter import find_label_issues
     from sklearn.model_selection import KFold
 

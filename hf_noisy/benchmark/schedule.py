@@ -1,4 +1,4 @@
-"""Runs every run that a file of results does not hold yet, each in a process of its own."""
+"""Executes every run that is not yet in a file of results, each in its own process."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ def run_benchmark(
     processes: int = 1,
     say: Callable[[str], None] = print,
 ) -> list[str]:
-    """Measures the fixed rows and `methods` on each corpus with each seed, and appends a line a run to `output`.
+    """Measures the fixed rows and `methods` on each corpus with each seed, and appends one line per run to `output`.
 
-    What `output` already holds is not run again, so an interrupted benchmark goes on where it stopped; nor are `gold` and
-    `clean_valid` under a second injected noise, which they do not see: their lines are taken from the first. `ce` alone is
-    run again for the cost of lines that are added to its corpus and seed later. Every run is a process of its own: its peak
-    memory is its own, and if it dies, the others go on.
+    Runs that are already in `output` are skipped, so an interrupted benchmark resumes where it stopped. Injected noise
+    does not affect `gold` and `clean_valid`: under a second injected noise, their lines are copied from the first one.
+    Only `ce` is run again if lines are added to its corpus and seed later, to measure their cost. Each run has its own
+    process: its peak memory is measured separately, and if it dies, the other runs continue.
 
     Args:
-        sources: folders, files or names of corpora (`load_corpus`), or "reviews", the one of the package.
+        sources: folders, files or names of corpora (`load_corpus`), or "reviews", the corpus of the package.
         methods: names of `METHODS`, with parameters as in "gce:q=0.5".
-        seeds: of the splits, the head, dropout and the order of rows.
+        seeds: seeds of the splits, the head, dropout and the order of rows.
         output: a file of JSON lines.
-        settings: the budget, the same for all.
+        settings: the training budget, the same for all runs.
         columns: how to read plain files (`load_corpus`).
-        processes: how many runs go on at once; each takes its share of the cores.
-        say: what to do with a line of progress.
+        processes: number of parallel runs; each gets an equal share of the cores.
+        say: called with each line of progress.
 
     Returns:
-        The runs that failed, each with its error; they wrote nothing.
+        The failed runs, each with its error. They have no line in `output`.
 
     Raises:
-        ValueError, FileNotFoundError: what cannot be run, before the first run.
+        ValueError, FileNotFoundError: something cannot be run; raised before the first run starts.
         ImportError: cleanlab is not installed.
     """
     columns = dict(columns or {})
@@ -76,36 +76,37 @@ def run_benchmark(
     say(f"{len(runs) - len(todo)} of {len(runs)} runs are in {output}")
     if not todo:
         return []
-    known = _untouched_by_noise(todo, settings, lines)
+    known = _lines_under_other_noise(todo, settings, lines)
     if known:
         append(output, [line for _, line in known])
     taken = [run for run, _ in known]
     to_run = [run for run in todo if run not in taken]
-    again = _units_of_another_time(to_run, runs)
-    ledger = _Ledger(output, [*again, *to_run], again, processes, say)
+    again = _ce_runs_to_repeat(to_run, runs)
+    writer = _ResultsWriter(output, [*again, *to_run], again, processes, say)
     with ThreadPoolExecutor(processes) as threads:
         futures = {threads.submit(_in_a_process, run, settings, columns, processes): run for run in [*again, *to_run]}
-        _collect(futures, ledger)
-    return ledger.failures()
+        _collect(futures, writer)
+    return writer.failures()
 
 
-def _units_of_another_time(to_run: Sequence[Run], runs: Sequence[Run]) -> list[Run]:
-    """`ce` of each corpus and seed to which lines are added, where the file holds it already.
+def _ce_runs_to_repeat(to_run: Sequence[Run], runs: Sequence[Run]) -> list[Run]:
+    """Returns the runs of `ce` that are in the file already, for each corpus and seed to which lines are added.
 
-    A machine is not as fast today as it was then, so a cost is a multiple of what `ce` takes beside the run, and `ce` is run
-    again for that alone.
+    The speed of a machine changes over time. A cost is therefore a multiple of the time of a `ce` run at the same time
+    as the run itself. `ce` is repeated only to measure this time.
     """
     measured = {(run.dataset, run.seed) for run in to_run if run.method == "ce"}
     wanted = {(run.dataset, run.seed) for run in to_run} - measured
     return [run for run in runs if run.method == "ce" and (run.dataset, run.seed) in wanted]
 
 
-def _untouched_by_noise(
+def _lines_under_other_noise(
     todo: Sequence[Run], settings: Settings, lines: Sequence[Mapping[str, Any]]
 ) -> list[tuple[Run, dict[str, Any]]]:
-    """Runs of `gold` and `clean_valid` that `lines` hold under another injected noise: what they learn is the same.
+    """Returns runs of `gold` and `clean_valid` that `lines` hold under another injected noise, with their lines.
 
-    Not so between injected noise and labels as given, where a row on which every source abstains is left out.
+    Their training data do not depend on the injected noise. This is not true between injected noise and labels as
+    given, where rows on which every source abstains are left out.
     """
     if settings.noise is None:
         return []
@@ -123,7 +124,7 @@ def _untouched_by_noise(
     return [(run, {**line, "settings": settings.record()}) for run, line in found if line is not None]
 
 
-def _collect(futures: dict[Future[dict[str, Any]], Run], ledger: _Ledger) -> None:
+def _collect(futures: dict[Future[dict[str, Any]], Run], writer: _ResultsWriter) -> None:
     waiting = set(futures)
     try:
         while waiting:
@@ -131,16 +132,16 @@ def _collect(futures: dict[Future[dict[str, Any]], Run], ledger: _Ledger) -> Non
             for future in finished:
                 error = future.exception()
                 if error is None:
-                    ledger.finished(futures[future], future.result())
+                    writer.finished(futures[future], future.result())
                 else:
-                    ledger.failed(futures[future], error)
+                    writer.failed(futures[future], error)
     finally:
         for future in waiting:
             future.cancel()
 
 
 def execute(run: Run, settings: Settings, columns: Mapping[str, Any], threads: int) -> dict[str, Any]:
-    """One run, from its corpus to its line of results; `cost` is still to come."""
+    """Executes one run and returns its line of results, with an empty `cost`."""
     import datasets
     import torch
     from transformers.utils import logging
@@ -155,9 +156,9 @@ def execute(run: Run, settings: Settings, columns: Mapping[str, Any], threads: i
 
 
 def peak_memory_mb() -> float:
-    """The most that this process has held: on its accelerator, or where it has none in memory.
+    """Returns the peak memory of this process in MiB, on its accelerator, or in main memory if it has none.
 
-    On a CPU the interpreter and its libraries are part of it.
+    On a CPU this includes the interpreter and its libraries.
     """
     import resource
 
@@ -170,14 +171,14 @@ def peak_memory_mb() -> float:
 
 
 def fresh_processes() -> Any:
-    """A `multiprocessing` context whose processes start with the libraries loaded and nothing else."""
+    """Returns a `multiprocessing` context whose processes start with the libraries loaded and no other state."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     return context
 
 
 def end_with_parent() -> None:
-    """Let this process end when the one that asked for it does, however that ends: a killed benchmark leaves nothing."""
+    """Ends this process when its parent ends for any reason, so that a killed benchmark leaves no processes behind."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -218,20 +219,21 @@ def _check_corpus(source: str, settings: Settings, columns: dict[str, Any]) -> N
 
 
 def spent(line: Mapping[str, Any]) -> float:
-    """Seconds by which costs are compared: an accelerator is not busy when its processor is."""
+    """Returns the seconds of a run by which costs are compared: processor time on a CPU, else wall time."""
+    # processor time does not measure the work of an accelerator
     return line["processor_seconds"] if line["versions"]["device"] == "cpu" else line["train_seconds"]
 
 
-class _Ledger:
-    """Writes lines as soon as the cost of their `ce` is known, and says how far things are."""
+class _ResultsWriter:
+    """Writes lines as soon as the time of their `ce` run is known, and reports progress."""
 
     def __init__(
         self, output: Path, todo: Sequence[Run], again: Sequence[Run], processes: int, say: Callable[[str], None]
     ) -> None:
         self.output, self.processes, self.say = output, processes, say
-        self.again = again  # runs of `ce` whose lines the file holds: only their time is of use
-        self.unit: dict[tuple[str, int], float] = {}
-        self.held: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        self.again = again  # `ce` runs whose lines are in the file: only their time is used
+        self.unit: dict[tuple[str, int], float] = {}  # (corpus, seed) -> seconds of `ce`
+        self.held: dict[tuple[str, int], list[dict[str, Any]]] = {}  # lines that wait for these seconds
         self.left = list(todo)
         self.total = len(todo)
         self.errors: dict[str, str] = {}
@@ -260,7 +262,7 @@ class _Ledger:
         self._progress(run, f"FAILED: {self.errors[str(run)]}")
 
     def failures(self) -> list[str]:
-        """All that was not written: what failed, and what has no cost since its `ce` failed."""
+        """Returns the runs that were not written: failed runs, and runs without a cost because their `ce` failed."""
         for lines in self.held.values():
             for line in lines:
                 name = f"{line['dataset']} {line['method']} seed {line['seed']}"

@@ -1,4 +1,4 @@
-"""What is equal for all rows of a table, and what one run is."""
+"""The settings that all rows of a table share, and the description of one run."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from hf_noisy.data.noise_spec import check_spec
 from hf_noisy.methods.building import check_methods
 from hf_noisy.methods.registry import METHODS, reads_clean, reads_unlabeled, split_names
 
-FIXED = ("majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab")  # always written
-READS_GOLD = ("gold", "clean_valid")  # of training or validation rows
-FOLDS = 5  # of cleanlab's out-of-fold probabilities, its own default
+FIXED = ("majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab")  # rows of every table
+READS_GOLD = ("gold", "clean_valid")  # rows that use gold labels of training or validation rows
+FOLDS = 5  # for cleanlab's out-of-fold probabilities; cleanlab's default
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The budget, the same for every method.
+    """The training budget, the same for every method.
 
     Args:
-        model: name or folder of a pretrained encoder; None is a small one, trained from scratch.
-        epochs: of each training; every one of them is measured.
-        max_length: tokens of a text; the rest is cut.
-        batch_size: rows of a step.
-        learning_rates: a grid; each method takes what is best for it on noisy validation labels.
-        max_train_rows: train on a random part of this size; None is all.
-        max_test_rows: measure on a random part of this size, the same in all runs; None is all.
-        noise: what to do to gold labels in place of the given ones, as in "symmetric:0.2" (`hf_noisy.data.noise_spec.inject`).
+        model: name or folder of a pretrained encoder; None trains a small encoder from scratch.
+        epochs: epochs of each training; the model is evaluated after each of them.
+        max_length: maximum number of tokens of a text; longer texts are truncated.
+        batch_size: rows per step.
+        learning_rates: a grid; each method uses the rate that is best for it on noisy validation labels.
+        max_train_rows: train on a random subset of this size; None uses all rows.
+        max_test_rows: evaluate on a random subset of this size, the same in all runs; None uses all rows.
+        noise: noise to inject into gold labels, in place of the given labels, as in "symmetric:0.2"
+            (`hf_noisy.data.noise_spec.inject`).
         bf16: train and evaluate under bfloat16 autocast.
 
     Raises:
-        ValueError: a number outside its domain, or a noise that is not known.
+        ValueError: a number outside its domain, or an unknown noise.
     """
 
     model: str | None = None
@@ -59,7 +60,7 @@ class Settings:
             check_spec(self.noise)
 
     def record(self) -> dict[str, Any]:
-        """As it stands in each line of results; a folder is named by its last two parts, wherever it lies."""
+        """Returns the settings as in each line of results. A model folder becomes the last two parts of its path."""
         model = self.model
         if model is not None and Path(model).is_dir():
             model = "/".join(Path(model).resolve().parts[-2:])
@@ -77,32 +78,32 @@ class Run:
 
     @property
     def dataset(self) -> str:
-        """The corpus's name: of a folder or file its last part."""
+        """Name of the corpus; for a folder or file, the last part of its path."""
         return dataset_name(self.source)
 
     @property
     def reads_gold(self) -> bool:
-        """Whether gold labels of training or validation rows are learned from."""
+        """Whether the run learns from gold labels of training or validation rows."""
         return self.method in READS_GOLD or self.reads_clean
 
     @property
     def reads_clean(self) -> bool:
-        """Whether it is given the validation rows with their gold labels as `clean_dataset`."""
+        """Whether the run gets the validation rows with their gold labels as `clean_dataset`."""
         return reads_clean(self.method.split("+"))
 
     @property
     def reads_unlabeled(self) -> bool:
-        """Whether it is given the training rows on which every source abstains as well."""
+        """Whether the run also gets the training rows on which every source abstains."""
         return reads_unlabeled(self.method.split("+"))
 
     @property
     def keeps_last(self) -> bool:
-        """Whether its last epoch is the chosen one, whatever the given labels of validation rows say."""
+        """Whether the last epoch is chosen, regardless of the accuracy on given labels of validation rows."""
         return any(name in METHODS and METHODS[name].keeps_last for name in self.method.split("+"))
 
     @property
     def weight(self) -> int:
-        """About how many trainings of `ce` it takes."""
+        """Approximate cost, in trainings of `ce`."""
         return {"majority_vote": 0, "label_model": 0, "cleanlab": FOLDS}.get(self.method, 1)
 
     def __str__(self) -> str:
@@ -111,7 +112,7 @@ class Run:
 
 
 def dataset_name(source: str) -> str:
-    """What a corpus is called in the results.
+    """Returns the name of a corpus in the results.
 
     >>> dataset_name("corpora/youtube/"), dataset_name("comments.csv"), dataset_name("owner/name")
     ('youtube', 'comments', 'name')
@@ -121,7 +122,7 @@ def dataset_name(source: str) -> str:
 
 
 def parse_method(spec: str) -> tuple[str, dict[str, Any]]:
-    """`"gce:q=0.5"` -> the name and all its parameters, with the defaults of those that are not given.
+    """Parses `"gce:q=0.5"` into the method and all its parameters, with defaults for those that are not given.
 
     >>> parse_method("gce:q=0.5"), parse_method("ce")
     (('gce', {'q': 0.5}), ('ce', {}))
@@ -155,10 +156,10 @@ def _parameter(spec: str, pair: str) -> tuple[str, Any]:
 
 
 def plan(sources: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
-    """All runs, in the order in which they start: seed by seed, corpus by corpus, cross-entropy first.
+    """Returns all runs in the order in which they start: seed by seed, corpus by corpus, cross-entropy first.
 
     Raises:
-        ValueError: no seed or corpus, one named twice, a seed below 0, an unknown method.
+        ValueError: no seed or corpus, a repeated one, a seed below 0, or an unknown method.
     """
     names = [dataset_name(source) for source in sources]
     for what, values in (("seeds", list(seeds)), ("corpora", names)):

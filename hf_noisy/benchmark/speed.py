@@ -1,4 +1,4 @@
-"""What a step of each method costs in time and memory, as a multiple of the Trainer of Transformers."""
+"""Measures the time and memory of a step of each method, relative to the Trainer of Transformers."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _DRAWS = 2000
 
 @dataclass(frozen=True)
 class StepCost:
-    """One side against the stock Trainer."""
+    """The cost of one method, relative to the stock Trainer."""
 
     name: str
-    ratio: float  # median over rounds of its step over the mean of the stock steps before and after
+    ratio: float  # median over rounds of step time / mean of the stock steps before and after
     low: float  # 95 % bootstrap interval of that median
     high: float
-    epoch_ratio: float  # of the whole epoch, with what the method does before it
+    epoch_ratio: float  # ratio of the whole epoch, including the work of the method before it
     seconds: float  # median step
-    memory_ratio: float  # of peak memory
-    networks: int = 1  # that are trained; as many forwards and backwards a step needs at least
+    memory_ratio: float  # ratio of peak memory
+    networks: int = 1  # trained networks; a step needs at least one forward and backward for each
 
 
 def measure_speed(
@@ -59,25 +59,25 @@ def measure_speed(
     bf16: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[StepCost]:
-    """Trains on the same batches with each method and with the stock Trainer, step by step in turns.
+    """Trains with each method and with the stock Trainer on the same batches, in alternating steps.
 
-    Both sides run whole `train()` loops in processes of their own, of which one at a time does a step: from the end of
-    a step to the end of the next, with data, clipping, optimizer and callbacks. The first epoch is not counted: some
-    methods warm up in it. A pass over the training set before the second one is part of `epoch_ratio` and not of the
-    median step. The first row is a bare forward and backward of one network on the same batches: times the networks that
-    a method trains, this is its floor. Three sources vote on the rows, and as many trusted rows as a batch has are given
-    to the methods that ask for some.
+    Both sides run whole `train()` loops in separate processes. Only one process runs a step at a time. A step lasts
+    from the end of the previous step to its own end. It includes data loading, clipping, optimizer and callbacks. The
+    first epoch is not counted, because some methods warm up in it. A pass over the training set before the second epoch
+    is part of `epoch_ratio`, but not of the median step. The first row is a bare forward and backward pass of one
+    network on the same batches. Multiplied by the number of networks that a method trains, it is the floor of that
+    method. Three sources vote on the rows. Methods that need trusted rows get as many as a batch has.
 
     Args:
-        methods: as in "gce" or "gce:q=0.5".
-        model: name or folder of an encoder; None is a small one.
-        rows, length: of a batch, in texts and tokens.
-        rounds: counted steps of each method.
-        bf16: under bfloat16 autocast.
-        say: what to do with a line of progress.
+        methods: specifications such as "gce" or "gce:q=0.5".
+        model: name or folder of an encoder; None uses a small one.
+        rows, length: texts per batch, and tokens per text.
+        rounds: number of counted steps of each method.
+        bf16: whether to use bfloat16 autocast.
+        say: called with each line of progress.
 
     Raises:
-        ValueError: an unknown method, or no round.
+        ValueError: an unknown method, or fewer than one round.
     """
     if rounds < 1:
         raise ValueError(f"rounds={rounds}: expected at least 1.")
@@ -93,7 +93,7 @@ def measure_speed(
 
 
 def render_speed(costs: Sequence[StepCost], title: str) -> str:
-    """The table in markdown."""
+    """Returns the costs as a table in markdown."""
     (bare,) = (cost.ratio for cost in costs if cost.name == FLOOR)
     lines = [
         f"| {cost.name} | {cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}] | {cost.networks * bare:.2f} "
@@ -109,7 +109,7 @@ def render_speed(costs: Sequence[StepCost], title: str) -> str:
 
 @dataclass(frozen=True)
 class Batches:
-    """The work, equal for both sides."""
+    """The encoder and the batches, the same for both sides."""
 
     model: str | None
     rows: int
@@ -118,7 +118,7 @@ class Batches:
     bf16: bool
 
     def encoder(self) -> PreTrainedModel:
-        """The network, with a head for four classes."""
+        """Returns the network, with a head for four classes."""
         set_seed(0)
         if self.model is None:
             return small_encoder(["a b c"], [str(k) for k in range(CLASSES)], max_length=max(self.length, 16))[0]
@@ -127,11 +127,11 @@ class Batches:
         )
 
     def dataset(self, vocabulary: int) -> Dataset:
-        """Random tokens, labels and votes, all texts of one length."""
+        """Returns random tokens, labels and votes; all texts have the same length."""
         return _drawn(self.steps * self.rows, self.length, vocabulary, 0)
 
     def trusted(self, vocabulary: int) -> Dataset:
-        """As many rows as a batch has, with an untrusted label beside the trusted one."""
+        """Returns as many rows as a batch has, each with a trusted and an untrusted label."""
         rows = _drawn(self.rows, self.length, vocabulary, 1)
         untrusted = [votes[0] for votes in rows["weak_labels"]]
         return rows.remove_columns("weak_labels").add_column("given", untrusted)
@@ -148,7 +148,7 @@ def _drawn(rows: int, length: int, vocabulary: int, seed: int) -> Dataset:
 
 def _against_stock(name: str, batches: Batches, rounds: int) -> StepCost:
     context = fresh_processes()
-    stock, other = _Side(context, STOCK, batches), _Side(context, name, batches)
+    stock, other = _SteppedProcess(context, STOCK, batches), _SteppedProcess(context, name, batches)
     try:
         stocks, others = [stock.step()], []
         for _ in range(rounds):
@@ -168,25 +168,25 @@ def _against_stock(name: str, batches: Batches, rounds: int) -> StepCost:
     )
 
 
-class _Side:
-    """A process that does a step when it is told to."""
+class _SteppedProcess:
+    """A process that runs one step on request."""
 
     def __init__(self, context: Any, name: str, batches: Batches) -> None:
         self.name = name
         self.connection, theirs = context.Pipe()
-        self.process: Any = context.Process(target=_compete, args=(theirs, name, batches), daemon=True)
+        self.process: Any = context.Process(target=_run_in_turns, args=(theirs, name, batches), daemon=True)
         self.process.start()
         theirs.close()
 
     def step(self) -> float:
-        """Seconds of one step."""
-        return self._ask("step")
+        """Runs one step and returns its seconds."""
+        return self._request("step")
 
     def finish(self) -> tuple[float, int]:
-        """Peak memory in MiB, and how many networks were trained."""
-        return self._ask("finish")
+        """Returns the peak memory in MiB and the number of trained networks."""
+        return self._request("finish")
 
-    def _ask(self, what: str) -> Any:
+    def _request(self, what: str) -> Any:
         try:
             self.connection.send(what)
             return self.connection.recv()
@@ -194,7 +194,7 @@ class _Side:
             raise RuntimeError(f"{self.name}: its process died; the reason stands above, on stderr.") from error
 
 
-def _compete(connection: Connection, name: str, batches: Batches) -> None:
+def _run_in_turns(connection: Connection, name: str, batches: Batches) -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -203,7 +203,7 @@ def _compete(connection: Connection, name: str, batches: Batches) -> None:
 
 
 class Turns(TrainerCallback):
-    """Waits for its turn at the end of each step, and answers with the seconds since it was told to go on."""
+    """At the end of each step, sends the seconds that it took and waits for the next request."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -211,7 +211,7 @@ class Turns(TrainerCallback):
         self.began: float | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step:  # the second epoch; ours comes before what a method does in this event
+        if state.global_step:  # second epoch; this callback runs before the method handles the event
             self.wait()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -219,14 +219,14 @@ class Turns(TrainerCallback):
             self.wait()
 
     def wait(self) -> None:
-        """Answer for the step that was asked for, then wait for the next question."""
+        """Sends the seconds of the requested step, if any, then waits for the next request."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         if self.began is not None:
             self.connection.send(time.perf_counter() - self.began)
         if self.connection.recv() == "finish":
             self.connection.send((peak_memory_mb(), self.networks))
-            self.connection.recv()  # until we are killed
+            self.connection.recv()  # blocks until the process is killed
         self.began = time.perf_counter()
 
 
@@ -255,7 +255,7 @@ def _train(name: str, batches: Batches, turns: Turns) -> None:
             args = NoisyTrainingArguments(**common, noise_method=method, noise_kwargs=params)
             clean = batches.trusted(model.config.vocab_size) if reads_clean(method.split("+")) else None
             trainer = NoisyTrainer(model, args, train_dataset=dataset, clean_dataset=clean, callbacks=[turns])
-            turns.networks = len(trainer.networks)
+            turns.networks = len(trainer.noise.networks)
             trainer.train()
 
 

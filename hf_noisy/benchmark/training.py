@@ -1,4 +1,4 @@
-"""One training, measured at the end of every epoch."""
+"""Trains one model and evaluates it at the end of every epoch."""
 
 from __future__ import annotations
 
@@ -28,21 +28,20 @@ if TYPE_CHECKING:
 
 @dataclass
 class Fit:
-    """What one training gave, epoch by epoch."""
+    """The results of one training, by epoch."""
 
-    scores: list[float]  # accuracy on the labels of `valid`; empty without
-    changes: list[float]  # share of training rows whose predicted class is another than at their last visit, or NaN
-    predictions: list[np.ndarray]  # (rows,) classes of `test`
-    probabilities: np.ndarray  # (rows, classes) of `test`, by the last epoch
-    seconds: np.ndarray  # of training by the wall and by the processor, without what measuring took
-    estimated_noise_rate: float | None  # where the method logs one
-    examples: dict[str, np.ndarray] = field(
-        default_factory=dict
-    )  # (rows,) each: what training showed of each row, `NoisyTrainer.example_report`
+    scores: list[float]  # accuracy on the labels of `valid`; empty without `valid`
+    changes: list[float]  # share of training rows whose predicted class changed since their last visit, or NaN
+    predictions: list[np.ndarray]  # (rows,) predicted classes of `test`
+    probabilities: np.ndarray  # (rows, classes) of `test`, after the last epoch
+    seconds: np.ndarray  # wall and processor time of the training, without evaluation
+    estimated_noise_rate: float | None  # None if the method logs none
+    # name -> (rows,) training statistics of `NoisyTrainer.example_report`
+    examples: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Bench:
-    """Where every training of one corpus and seed starts from: the same weights, tokens and order of rows."""
+    """The common start of all trainings of one corpus and seed: the same weights, tokens and order of rows."""
 
     def __init__(self, settings: Settings, data: Data, seed: int) -> None:
         self.settings, self.data, self.seed = settings, data, seed
@@ -61,16 +60,16 @@ class Bench:
         passes: int = 1,
         clean: Dataset | None = None,
     ) -> Fit:
-        """Trains a copy of the encoder and looks at it `settings.epochs` times.
+        """Trains a copy of the encoder and evaluates it `settings.epochs` times.
 
         Args:
-            rows: columns text, labels and, where there are any, weak_labels.
-            learning_rate: at its height; it warms up over a tenth of the steps and falls to 0.
-            test: column text; what to predict.
-            valid: columns text and labels; what to score.
+            rows: training rows, with columns text, labels and optionally weak_labels.
+            learning_rate: peak learning rate; it warms up over a tenth of the steps and decays to 0.
+            test: rows to predict, with column text.
+            valid: rows to score, with columns text and labels.
             method, params: `noise_method` and its parameters.
-            passes: over `rows` in what counts as one epoch.
-            clean: columns text, labels and given: trusted labels, for the methods that ask for them.
+            passes: number of passes over `rows` that count as one epoch.
+            clean: trusted rows for the methods that need them, with columns text, labels and given.
         """
         settings = self.settings
         with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +83,7 @@ class Bench:
                 learning_rate=learning_rate,
                 warmup_steps=0.1,
                 bf16=settings.bf16,
-                use_cpu=not torch.accelerator.is_available(),  # else bf16 asks for an accelerator
+                use_cpu=not torch.accelerator.is_available(),  # otherwise bf16 requires an accelerator
                 seed=self.seed,
                 data_seed=self.seed,
                 save_strategy="no",
@@ -116,22 +115,22 @@ class Bench:
         return Fit(scores.valid, changed, scores.predictions, scores.probabilities, seconds, rate, examples)
 
     def tokens(self, rows: Dataset) -> Dataset:
-        """`rows` with their tokens; the text stays for the methods that read it."""
+        """Returns `rows` with tokens. The text is kept for the methods that read it."""
         kept = [name for name in ("text", "labels", "weak_labels", "given") if name in rows.column_names]
         return tokenize(rows.select_columns(kept), self.tokenizer, self.settings.max_length, keep_text=True)
 
 
 class EpochScores(TrainerCallback):
-    """Looks at validation and test rows after every `passes` epochs, and draws no random number of training's."""
+    """Evaluates validation and test rows after every `passes` epochs, without changing the training's random state."""
 
     def __init__(self, passes: int = 1) -> None:
         self.passes = passes
         self.valid: list[float] = []
         self.predictions: list[np.ndarray] = []
-        self.seconds = np.zeros(2)  # of the clocks
+        self.seconds = np.zeros(2)  # spent on evaluation, by `clocks`
 
     def watch(self, trainer: NoisyTrainer, test: Dataset, valid: Dataset | None) -> None:
-        """Say what to look at, before training."""
+        """Sets the rows to evaluate. Call it before training."""
         self.trainer, self.test_rows, self.valid_rows = trainer, test, valid
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -149,19 +148,19 @@ class EpochScores(TrainerCallback):
         self.seconds += clocks() - began
 
     def logits(self, rows: Dataset) -> Any:
-        """(rows, classes)"""
+        """Returns (rows, classes) logits."""
         return self.trainer.predict(
             rows.remove_columns("labels") if "labels" in rows.column_names else rows
         ).predictions
 
 
 def clocks() -> np.ndarray:
-    """Seconds by the wall, and by the processor for all threads of this process."""
+    """Returns the seconds of wall time, and of processor time over all threads of this process."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def load_encoder(settings: Settings, data: Data, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The encoder with a head that `seed` alone decides."""
+    """Loads the encoder, with a head that depends only on `seed`, and its tokenizer."""
     if settings.model is None:
         texts = data.train.dataset["text"][:]
         return small_encoder(texts, data.class_names, seed=seed, max_length=min(settings.max_length, 64))
@@ -170,7 +169,7 @@ def load_encoder(settings: Settings, data: Data, seed: int) -> tuple[PreTrainedM
         settings.model,
         id2label=dict(enumerate(data.class_names)),
         label2id={name: k for k, name in enumerate(data.class_names)},
-        ignore_mismatched_sizes=True,  # a head for other classes gives way to a new one
+        ignore_mismatched_sizes=True,  # replaces a head for other classes
     )
     return model, AutoTokenizer.from_pretrained(settings.model)
 

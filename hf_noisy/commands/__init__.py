@@ -1,1 +1,1 @@
-"""The commands of `hf-noisy`, a module each: what it is asked, and what it does. The scripts in recipes/ call the same."""
+"""The commands of `hf-noisy`, one module per command. The scripts in recipes/ call the same functions."""

@@ -1,7 +1,8 @@
-"""Which labels look wrong, how many, and of what kind: a page to look at, and a line for each label.
+"""The command `audit`: finds labels that look wrong, estimates how many there are, and of what kind.
 
-Writes report.html, to be opened in a browser, and audit.jsonl, a JSON object a labelled row: id, label, wrongness,
-suggested_label, suggested_probability, reasons. Given labels are the majority vote of the sources, ties by lot.
+It writes report.html, a page for the browser, and audit.jsonl with one JSON object per labelled row: id, label,
+wrongness, suggested_label, suggested_probability, reasons. The given labels are the majority vote of the sources, with
+ties broken at random.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from hf_noisy.weak.votes import votes_of
 
 
 def run(given: AuditArguments, command: str) -> None:
-    """Encode the training texts once, audit their labels, write both files and print what was found.
+    """Encode the training texts once, audit their labels, write both files and print the findings.
 
     Args:
-        given: what to look at.
-        command: how this was called, for the page.
+        given: the options.
+        command: the command line, which the page shows.
 
     Raises:
-        ValueError, FileNotFoundError: as `load_corpus` and `audit_labels`.
+        ValueError, FileNotFoundError: see `load_corpus` and `audit_labels`.
     """
     datasets.disable_progress_bars()
     logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -74,13 +75,16 @@ def run(given: AuditArguments, command: str) -> None:
 
 
 def measure(wrongness: np.ndarray, labels: np.ndarray, gold: np.ndarray) -> None:
-    """Print how well the wrongness finds what gold labels call wrong; each (labelled rows,), gold -1 where unknown."""
+    """Print how well the wrongness finds labels that differ from gold.
+
+    All arrays are (labelled rows,); `gold` is -1 where unknown.
+    """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     known = gold >= 0
     wrong = labels[known] != gold[known]
     if not wrong.any() or wrong.all():
-        print("gold labels: none that could be measured by")
+        print("gold labels: no evaluation, which needs some correct and some wrong labels")
         return
     print(
         f"by gold labels: {wrong.mean():.1%} wrong; average precision {average_precision_score(wrong, wrongness[known]):.3f}, "

@@ -1,7 +1,7 @@
-"""Which method, for my labels? Every method on the same rows, encoder and budget, beside what it has to beat.
+"""The command `benchmark`: compares methods and baselines on the same rows, encoder and budget.
 
-Appends a JSON line a run to a file and goes on where it stopped; `--report` writes tables and figures of what the file
-holds, `--speed` measures what a step costs.
+It appends one JSON line per run to a file, and an interrupted benchmark continues from that file. `--report` writes
+tables and figures of the results in the file. `--speed` measures the cost of a step.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from hf_noisy.methods.registry import METHODS
 
 
 def run(given: BenchmarkArguments) -> int:
-    """Run what the file of results lacks, report on it, or measure the cost of a step.
+    """Run what is missing in the file of results, write the report, or measure the cost of a step.
 
     Args:
-        given: what to compare. With `report` and without `data`, nothing is run.
+        given: the options. With `report` and without `data`, nothing is run.
 
     Returns:
-        0, or 1 where a run failed; the others' lines are written.
+        0, or 1 if a run failed. The results of the other runs are still written.
 
     Raises:
-        ValueError, FileNotFoundError, ImportError: as `run_benchmark`, or a report on a file that is not there.
+        ValueError, FileNotFoundError, ImportError: see `run_benchmark`; also if the file to report on does not exist.
     """
     only_report = given.report is not None and not given.data and not given.speed
     if only_report and not Path(given.output).is_file():
@@ -74,7 +74,7 @@ def run(given: BenchmarkArguments) -> int:
 
 
 def measure_costs(given: BenchmarkArguments, methods: list[str]) -> None:
-    """Print what a step of each method costs against the stock Trainer's; into `report` too, where it is given."""
+    """Print the cost of a step of each method relative to the Trainer of Transformers. Write it to `report` if set."""
     from hf_noisy.benchmark.speed import measure_speed, render_speed
 
     costs = measure_speed(methods, given.model, rounds=given.speed_rounds, bf16=given.bf16, say=say)
@@ -85,5 +85,5 @@ def measure_costs(given: BenchmarkArguments, methods: list[str]) -> None:
 
 
 def say(text: str) -> None:
-    """A line of progress, at once."""
+    """Print a line of progress without buffering."""
     print(text, flush=True)

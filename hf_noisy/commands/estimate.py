@@ -1,7 +1,8 @@
-"""How wrong are my labels? What several estimators say of a corpus, before anything is trained on it.
+"""The command `estimate`: several estimates of the noise rate of a corpus, before training.
 
-Prints a table of rates, what is taken of them, and of what kind wrong labels seem to be: the same that an audit says. Where
-they seem to follow a rule, the true rate may be far above all of the rates. Writes the same as JSON, with each matrix.
+It prints a table of rates, the rate that is chosen from them, and the likely kind of the wrong labels. An audit reports
+the same rate and kind. If the wrong labels seem to follow a rule, the true rate may be far above all estimates. The
+results are also written as JSON, with each matrix.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from hf_noisy.weak.votes import votes_of
 
 
 def run(given: EstimateArguments) -> None:
-    """Encode the training texts once, ask every estimator that has what it needs, print and write what they say.
+    """Encode the training texts once, run every estimator whose inputs exist, print and write the estimates.
 
     Args:
-        given: what to look at.
+        given: the options.
 
     Raises:
-        ValueError, FileNotFoundError: as `load_corpus` and `estimate_noise`.
-        ImportError: a figure was asked for and matplotlib is not installed.
+        ValueError, FileNotFoundError: see `load_corpus` and `estimate_noise`.
+        ImportError: a figure was requested and matplotlib is not installed.
     """
     if given.figure:
-        new_figure(1, 1)  # raises without matplotlib, which is not to be found out after all the work
+        new_figure(1, 1)  # raises here without matplotlib, and not after all the work
     for file in filter(None, (given.output, given.figure)):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     datasets.disable_progress_bars()
@@ -75,6 +76,6 @@ def run(given: EstimateArguments) -> None:
 
 
 def true_matrix(labels: np.ndarray, gold: np.ndarray, classes: int) -> np.ndarray:
-    """(classes, classes) the share of rows of each gold class that were given each label."""
+    """Return the (classes, classes) confusion matrix: the share of rows of each gold class with each given label."""
     counts = np.bincount(gold * classes + labels, minlength=classes**2).reshape(classes, classes)
     return row_shares(counts.astype(float))

@@ -1,4 +1,4 @@
-"""The table of methods, one in full, and one as a YAML file of settings."""
+"""The command `methods`: the table of methods, the full description of one, and its YAML file for `--config`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hf_noisy.methods.registry import METHODS, Method
 
 
 def table_of_methods() -> str:
-    """One block a method: its name and what it does to an example; parameters, needs and paper below."""
+    """Return one block of text per method: name and summary, then parameters, requirements and paper."""
     width = shutil.get_terminal_size((100, 24)).columns
     column = max(map(len, METHODS)) + 2
 
@@ -36,10 +36,10 @@ def table_of_methods() -> str:
 
 
 def method_in_full(name: str) -> str:
-    """All that is known of a method: the line of the table, each parameter on its own, and the docstring of its class.
+    """Return the full description of a method: summary, requirements, each parameter, and the docstring of its class.
 
     Raises:
-        ValueError: no such method; the nearest is named.
+        ValueError: unknown method; the error suggests the nearest name.
     """
     method = _known(name)
     build = method.build.func if isinstance(method.build, partial) else method.build
@@ -60,16 +60,16 @@ def method_in_full(name: str) -> str:
 
 
 def _referred_to(build: Any) -> list[type]:
-    """The classes that a method is made from and whose parameters its docstring leaves to them."""
-    said = build.__doc__ or ""
-    return [base for base in getattr(build, "__mro__", ())[1:] if f"as in `{base.__name__}`" in said]
+    """Return the base classes whose docstrings describe parameters of the method: its own says "as in `Base`"."""
+    docstring = build.__doc__ or ""
+    return [base for base in getattr(build, "__mro__", ())[1:] if f"as in `{base.__name__}`" in docstring]
 
 
 def config_of(name: str) -> str:
-    """A YAML file that trains with a method, all its parameters at their defaults, for `--config`.
+    """Return a YAML file for `--config` that trains with a method, all its parameters at their defaults.
 
     Raises:
-        ValueError: no such method; the nearest is named.
+        ValueError: unknown method; the error suggests the nearest name.
 
     >>> print(config_of("gce"))
     # gce: trusts a label the less, the less the model believes it
@@ -98,23 +98,23 @@ def _known(name: str) -> Method:
 
 
 def parameters(method: Method) -> str:
-    """`q=0.7 k=0.5`, as README writes it."""
+    """Return the default parameters in the form of the README: `q=0.7 k=0.5`."""
     return " ".join(f"{key}={_written(value)}" for key, value in method.parameters.items())
 
 
 def needs(method: Method) -> str:
-    """What a method asks for besides labels; empty where it asks for nothing."""
-    asked = {
+    """Return what a method needs besides labels, or an empty string if it needs nothing."""
+    inputs = {
         "clean rows (clean_dataset=)": method.reads_clean,
         "votes (a column weak_labels)": method.reads_votes,
     }
-    told = [what for what, is_asked in asked.items() if is_asked]
-    lines = [f"needs {' and '.join(told)}"] if told else []
+    required = [name for name, is_required in inputs.items() if is_required]
+    lines = [f"needs {' and '.join(required)}"] if required else []
     if method.reads_unlabeled:
         lines.append("learns from unlabeled rows (-1) too")
     return "; ".join(lines)
 
 
 def _written(value: Any) -> str:
-    """As JSON where it can be, which is what the command line takes."""
+    """Format a value for the command line: a float with four significant digits, anything else as JSON."""
     return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)

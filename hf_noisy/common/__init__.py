@@ -1,1 +1,1 @@
-"""Helpers that know nothing of labels: parameter checks, random generators, scripts, figures."""
+"""Helpers that do not depend on labels: parameter checks, random generators, scripts, figures."""

@@ -1,4 +1,4 @@
-"""Checks of parameters. Each error carries the value, what was expected, and the fix."""
+"""Checks of parameters. Each error gives the value, what was expected, and the fix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numbers import Real
 
 
 def check_fraction(name: str, value: float, domain: str) -> float:
-    """`value` if it is a number within `domain`, an interval between 0 and 1 written as "(0, 1]"; else an error.
+    """Return `value` if it is a number in `domain`, else raise. `domain` is an interval in [0, 1], such as "(0, 1]".
 
     >>> check_fraction("k", 0.5, "[0, 1)")
     0.5
@@ -28,7 +28,7 @@ def check_fraction(name: str, value: float, domain: str) -> float:
 
 
 def check_not_negative(name: str, value: float) -> float:
-    """`value` if it is a finite number of at least 0; else an error.
+    """Return `value` if it is a finite number of at least 0, else raise.
 
     >>> check_not_negative("lam", -1)
     Traceback (most recent call last):
@@ -42,7 +42,7 @@ def check_not_negative(name: str, value: float) -> float:
 
 
 def check_whole(name: str, value: int, least: int = 1, *, of: str = "") -> int:
-    """`value` if it is a whole number of at least `least`; else an error.
+    """Return `value` if it is a whole number of at least `least`, else raise.
 
     >>> check_whole("warmup_epochs", 0, of=" of epochs")
     Traceback (most recent call last):
@@ -54,10 +54,10 @@ def check_whole(name: str, value: int, least: int = 1, *, of: str = "") -> int:
 
 
 def check_flag(name: str, value: bool) -> bool:
-    """`value` if it is True or False.
+    """Return `value` if it is True or False.
 
     Raises:
-        TypeError: anything else, 0 and 1 too.
+        TypeError: `value` is anything else, 0 and 1 included.
 
     >>> check_flag("balance", True)
     True
@@ -81,7 +81,7 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 
 def check_encodable(what: str, text: str) -> str:
-    r"""`text` if it can be written to a file; half a character (a lone surrogate) cannot.
+    r"""Return `text` if UTF-8 can encode it, else raise. A lone surrogate (half a character) cannot be encoded.
 
     >>> check_encodable("row 3: text", "caf\ud800")
     Traceback (most recent call last):
@@ -98,7 +98,7 @@ def check_encodable(what: str, text: str) -> str:
 
 
 def nearest(name: object, known: Iterable[object]) -> str:
-    """The end of an error about an unknown name: the nearest known one, then all of them.
+    """Return the end of an error about an unknown name: the nearest known name, then all known names.
 
     >>> nearest("gcee", ["ce", "gce"])
     "Did you mean 'gce'? Known: ce, gce."

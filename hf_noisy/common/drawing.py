@@ -1,4 +1,4 @@
-"""Matplotlib figures that do not touch the caller's own: a blank one, and its pixels."""
+"""Matplotlib figures that do not affect the caller's figures: a blank figure, and its pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A blank figure, in inches.
+    """Create a blank figure of this size, in inches.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -22,12 +22,12 @@ def new_figure(width: float, height: float) -> Figure:
     except ImportError as error:
         raise ImportError("a picture needs matplotlib: pip install hf_noisy[benchmark]") from error
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # a canvas of its own: whatever backend the caller plots with is left alone
+    FigureCanvasAgg(figure)  # a separate canvas: the caller's plotting backend stays unchanged
     return figure
 
 
 def pixels(figure: Figure) -> np.ndarray:
-    """(height, width, 3) uint8 red, green and blue."""
+    """Draw the figure and return its pixels: (height, width, 3) uint8, red, green and blue."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""How a script starts and ends: arguments from YAML and the command line, processes that know of each other and part."""
+"""Start and end of a script: arguments from YAML and the command line, check and clean-up of several processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments
 
 
-LISTED = 40  # as many names are listed after the nearest
+LISTED = 40  # an error lists all known names if there are at most this many
 
 
 def parse_arguments(
@@ -30,20 +30,20 @@ def parse_arguments(
     arguments: Sequence[str] | None = None,
     prog: str | None = None,
 ) -> tuple[Any, ...]:
-    """Dataclasses filled from the command line, and before it from the YAML file of `--config FILE`.
+    """Parse the command line, and the YAML file of `--config FILE`, into dataclasses.
 
-    The command line wins over the file. Dictionaries are JSON on the command line and mappings in the file.
+    The command line overrides the file. Dictionaries are JSON on the command line and mappings in the file.
 
     Args:
         dataclass_types: as for `HfArgumentParser`.
-        description: for `--help`.
-        arguments: instead of `sys.argv[1:]`.
-        prog: what the script is called in `--help`.
+        description: text for `--help`.
+        arguments: used instead of `sys.argv[1:]`.
+        prog: the name of the script in `--help`.
 
     Raises:
-        ValueError: an option, or a key of the file, that no dataclass has (with the nearest name), a value that is not
-            of its type, or a file that is no mapping.
-        FileNotFoundError: no such file.
+        ValueError: an unknown option or key of the file (the error suggests the nearest name), a value of the wrong
+            type, or a file that does not hold a mapping.
+        FileNotFoundError: the file does not exist.
     """
     parser = _Parser(
         list(dataclass_types),
@@ -73,10 +73,10 @@ def parse_arguments(
 
 
 def check_launched(args: TrainingArguments) -> None:
-    """Refuse to run as one of several processes that do not know of each other and would write to one folder.
+    """Check that the launched processes train together. Otherwise each would train alone and write to the same folder.
 
     Raises:
-        RuntimeError: the launcher started more processes than training will use.
+        RuntimeError: the launcher started another number of processes than training will use.
     """
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != args.world_size:
@@ -88,11 +88,12 @@ def check_launched(args: TrainingArguments) -> None:
 
 
 def leave_process_group() -> None:
-    """Call this last in a script that may run as one of several processes; alone it does nothing.
+    """Destroy the process group. Call this last in a script that may run in several processes.
 
-    Destroying a process group drops one reference to it. A trainer that is garbage, but in a cycle not yet collected,
-    holds another, and gloo's threads then meet an interpreter that is going away: the process aborts now and then,
-    after all its work is done (https://github.com/pytorch/pytorch/pull/179291). Hence the collection first.
+    It does nothing in a single process. Destroying a process group drops one reference to it. An unused trainer in a
+    reference cycle that is not yet collected holds another reference. Then gloo's threads still run while the
+    interpreter shuts down, and the process sometimes aborts after all its work is done
+    (https://github.com/pytorch/pytorch/pull/179291). Garbage is therefore collected first.
     """
     from accelerate import PartialState
 
@@ -101,11 +102,11 @@ def leave_process_group() -> None:
 
 
 class _Formatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
-    """The description as it stands, a default after each option."""
+    """Prints the description unchanged and adds the default to each option."""
 
 
 class _Parser(HfArgumentParser):
-    """Raises what argparse would print below the usage of two hundred options, and takes an empty list for a list."""
+    """Raises errors instead of printing them below the usage of 200 options. List options accept an empty list."""
 
     def add_argument(self, *names: Any, **settings: Any) -> Any:
         if settings.get("nargs") == "+" and not settings.get("required"):
@@ -116,14 +117,14 @@ class _Parser(HfArgumentParser):
         raise ValueError(f"{message}. `{self.prog} --help` lists the options.")
 
     def hide(self, names: Container[str]) -> None:
-        """From the help; they are understood all the same."""
+        """Hide these options from the help. They are still accepted."""
         for action in self._actions:
             if action.dest in names:
                 action.help = SUPPRESS
 
     @property
     def names(self) -> list[str]:
-        """Of options, without dashes, as a file may have them."""
+        """The option names without dashes, which are the keys that a file may have."""
         return [
             word.removeprefix("--")
             for word, action in self._option_string_actions.items()
@@ -132,7 +133,7 @@ class _Parser(HfArgumentParser):
 
 
 def _inherited(dataclass_types: Sequence[Any]) -> set[str]:
-    """Fields that a dataclass takes from Transformers as they are."""
+    """Return the fields that the dataclasses inherit unchanged from Transformers."""
     bases = [base for kind in dataclass_types for base in kind.__mro__ if "__annotations__" in vars(base)]
     theirs, ours = set[str](), set[str]()
     for base in bases:
@@ -141,7 +142,7 @@ def _inherited(dataclass_types: Sequence[Any]) -> set[str]:
 
 
 def _refuse(word: str, names: Sequence[str]) -> NoReturn:
-    """Raise about a word of the command line that nothing takes."""
+    """Raise an error about a word of the command line that no option accepts."""
     if not word.startswith("--"):
         raise ValueError(f"{word!r}: belongs to no option. Expected --name value, as in --seed 1.")
     name = word[2:].partition("=")[0].replace("-", "_")
@@ -150,7 +151,7 @@ def _refuse(word: str, names: Sequence[str]) -> NoReturn:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    """Without the list of all where that would fill the screen."""
+    """Return the same as `nearest`, but leave out the list of all names if it would fill the screen."""
     hint, known, listed = nearest(name, names).partition("Known: ")
     return f"{hint}{known}{listed}" if len(names) <= LISTED else f"{hint}--help_all lists them all."
 
@@ -160,7 +161,7 @@ def _is_config(word: str, given: Sequence[str], at: int) -> bool:
 
 
 def _words(file: Path, names: Sequence[str]) -> list[str]:
-    """A YAML file as the words of a command line."""
+    """Convert a YAML file to the words of a command line."""
     if not file.is_file():
         raise FileNotFoundError(f"--config {file}: no such file, seen from {os.getcwd()}. Check the path.")
     try:

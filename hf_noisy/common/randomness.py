@@ -1,4 +1,4 @@
-"""Random generators that depend on a key only, and blocks that leave the global generators as they were."""
+"""Random generators that depend only on a key, and a context manager that restores the global generators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def forked_generators() -> Iterator[None]:
-    """Whatever is drawn inside, the global generators of Python, NumPy and torch (all devices) are as before.
+    """Restore the global generators of Python, NumPy and torch (all devices) at the end of the block.
 
     >>> torch.manual_seed(0) and None
     >>> with forked_generators():
@@ -23,7 +23,7 @@ def forked_generators() -> Iterator[None]:
     """
     python, numpy = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # it warns when it has to guess
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # without devices= it warns
             yield
     finally:
         random.setstate(python)
@@ -31,7 +31,7 @@ def forked_generators() -> Iterator[None]:
 
 
 def keyed_generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A random generator that depends on nothing but `key`, so that a resumed run draws what the unbroken run drew.
+    """Return a random generator that depends only on `key`: a resumed run draws the same as an uninterrupted run.
 
     >>> a, b = keyed_generator(0, 12, "word_dropout"), keyed_generator(0, 12, "word_dropout")
     >>> torch.equal(torch.rand(3, generator=a), torch.rand(3, generator=b))

@@ -1,4 +1,4 @@
-"""How a script ends: with 0, or with an error in one line where the call or the data were wrong."""
+"""The end of a script: its exit code, and a one-line error if the call or the data were wrong."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ DONE, FAILED, WRONG_CALL = 0, 1, 2  # exit codes
 
 
 def run_script(name: str, body: Callable[[], int | None]) -> int:
-    """What a script does, with an exit code.
+    """Run a script and return its exit code.
 
-    An error that this package or the script raised says what was expected, so it is printed alone; any other keeps its
-    traceback.
+    An error raised by this package or by the script says what was expected, so it is printed without a traceback. Any
+    other error keeps its traceback.
 
     Args:
-        name: of the script in its messages; where it is a file, errors that its lines raise are printed alone too.
-        body: what to run; its own exit code, or None for 0.
+        name: the name of the script in messages. If it is a file, it counts as the script whose errors are printed
+            without a traceback.
+        body: the function to run. It returns an exit code, or None for 0.
 
     Returns:
-        0 where all went well, 1 where the work failed, 2 where the call was wrong.
+        0 on success, 1 if the work failed, 2 if the call was wrong.
 
     >>> run_script("hf-noisy methods", lambda: print("none"))
     none
@@ -30,9 +31,9 @@ def run_script(name: str, body: Callable[[], int | None]) -> int:
     """
     try:
         code = body()
-        sys.stdout.flush()  # here, where a reader that went away can be told from a failure
+        sys.stdout.flush()  # inside `try`, so that a closed pipe is caught below
         return DONE if code is None else code
-    except BrokenPipeError:  # of `hf-noisy methods | head`
+    except BrokenPipeError:  # as in `hf-noisy methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (ValueError, TypeError, RuntimeError, OSError, ImportError) as error:
@@ -43,13 +44,13 @@ def run_script(name: str, body: Callable[[], int | None]) -> int:
 
 
 def complain(name: str, message: str) -> int:
-    """Print an error of `name`; the exit code of a wrong call."""
+    """Print an error of the script `name` and return the exit code of a wrong call."""
     print(f"{name}: error: {message}", file=sys.stderr)
     return WRONG_CALL
 
 
 def _is_ours(error: BaseException, script: Path) -> bool:
-    """Whether it was raised by a line of this package or of the script."""
+    """Whether the error was raised by a line of this package or of the script."""
     *_, last = traceback.extract_tb(error.__traceback__)
     raised_by = Path(last.filename).resolve()
     return Path(__file__).resolve().parents[1] in raised_by.parents or raised_by == script.resolve()

@@ -1,4 +1,4 @@
-"""The corpora that come with the package: generated reviews and news, and the votes of cheap sources on them."""
+"""The corpora of the package: generated reviews and news, with votes of labeling functions."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ if TYPE_CHECKING:
 
 ROWS = {"train": 6000, "valid": 500, "test": 1500}
 TOPIC_ROWS = {"train": 3000, "valid": 300, "test": 1000}
-_SPLITS = 10  # generator seeds set aside for the splits of one seed
+_SPLITS = 10  # generator seeds reserved for the splits of one seed
 
 
 def embedded_corpus(seed: int = 0, *, max_train_rows: int | None = None, max_test_rows: int | None = None) -> Corpus:
-    """Write other reviews for each seed, and let always the same labeling functions vote on them.
+    """Generate reviews and the votes of labeling functions. The reviews depend on the seed, the functions do not.
 
     Args:
-        seed: of the reviews.
-        max_train_rows, max_test_rows: the rows that `split_corpus` would choose, so that no others are voted on.
+        seed: seed of the reviews.
+        max_train_rows, max_test_rows: keep only the rows that `split_corpus` would choose, so that the labeling
+            functions do not run on the others.
 
     Returns:
         6,000 training, 500 validation and 1,500 test rows, with gold labels.
 
     Raises:
-        ValueError: fewer than one row asked for.
+        ValueError: a size below 1.
     """
     texts = {name: generate_reviews(rows, _SPLITS * seed + k) for k, (name, rows) in enumerate(ROWS.items())}
-    splits = _voted_on(texts, labeling_functions(), seed, max_train_rows, max_test_rows)
+    splits = _apply_to_splits(texts, labeling_functions(), seed, max_train_rows, max_test_rows)
     return Corpus("reviews", tuple(CLASS_NAMES), **splits)
 
 
@@ -48,27 +49,28 @@ def embedded_topics(
     max_train_rows: int | None = None,
     max_test_rows: int | None = None,
 ) -> Corpus:
-    """Write other news for each seed, and let `functions` vote on them.
+    """Generate news and the votes of `functions`. The news depend on the seed.
 
     Args:
         functions: `hf_noisy.corpora.topic_labels.distant_labels()`, `readers()`, or others.
-        seed: of the news.
-        train_rows: instead of 3,000.
-        max_train_rows, max_test_rows: the rows that `split_corpus` would choose, so that no others are voted on.
+        seed: seed of the news.
+        train_rows: the number of training rows, instead of 3,000.
+        max_train_rows, max_test_rows: keep only the rows that `split_corpus` would choose, so that `functions` do not
+            run on the others.
 
     Returns:
         3,000 training, 300 validation and 1,000 test rows of five classes, with gold labels.
 
     Raises:
-        ValueError: fewer than one row asked for.
+        ValueError: a size below 1.
     """
     rows = {**TOPIC_ROWS, "train": TOPIC_ROWS["train"] if train_rows is None else train_rows}
     texts = {name: topics.generate_topics(count, _SPLITS * seed + k) for k, (name, count) in enumerate(rows.items())}
-    splits = _voted_on(texts, functions, seed, max_train_rows, max_test_rows)
+    splits = _apply_to_splits(texts, functions, seed, max_train_rows, max_test_rows)
     return Corpus("topics", tuple(topics.CLASS_NAMES), **splits)
 
 
-def _voted_on(
+def _apply_to_splits(
     texts: Mapping[str, Dataset],
     functions: Sequence[LabelingFunction],
     seed: int,
@@ -87,16 +89,17 @@ def _voted_on(
 def corpus_or_reviews(
     source: str | None, seed: int, columns: Mapping[str, Any], *, max_train_rows: int | None = None
 ) -> Corpus:
-    """The corpus of a folder, file or name; without one the reviews that come with the package.
+    """Load the corpus of a folder, file or name, or generate the embedded reviews if `source` is None.
 
     Args:
         source: as for `load_corpus`, or None.
-        seed: of the reviews.
-        columns: where plain files keep what (`load_corpus`).
-        max_train_rows: the reviews that `part_for_training` would choose, so that no others are voted on.
+        seed: seed of the reviews.
+        columns: the column arguments of `load_corpus`.
+        max_train_rows: keep only the reviews that `part_for_training` would choose, so that the labeling functions do
+            not run on the others.
 
     Raises:
-        ValueError, FileNotFoundError: as `load_corpus`.
+        ValueError, FileNotFoundError: see `load_corpus`.
     """
     if source is None:
         return embedded_corpus(seed, max_train_rows=max_train_rows)

@@ -1,4 +1,4 @@
-"""Texts out of templates and word lists: what the embedded corpora are written with."""
+"""Generates texts from templates and word lists, for the embedded corpora."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Slots = Mapping[str, Sequence[str]]
 
 
 def phrases(block: str) -> list[str]:
-    """What stands between the bars, however the lines break.
+    """Split a block of text at the bars. Line breaks count as spaces.
 
     >>> phrases(" one | two or\\n   three ")
     ['one', 'two or three']
@@ -19,7 +19,7 @@ def phrases(block: str) -> list[str]:
 
 
 def fill(template: str, slots: Slots, rng: random.Random) -> str:
-    """Put a random choice into each {slot}, and again where the choice has slots itself.
+    """Replace each {slot} by a random choice, and repeat as long as the choices contain slots.
 
     >>> fill("a {colour} {thing}", {"colour": ["red"], "thing": ["{colour} hat"]}, random.Random(0))
     'a red red hat'
@@ -30,7 +30,7 @@ def fill(template: str, slots: Slots, rng: random.Random) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital, "an" before a vowel, and a full stop.
+    """Format a text as a sentence: a capital letter, "an" before a vowel, and a full stop unless it ends with "!".
 
     >>> sentence("a old hat"), sentence("what a hat!")
     ('An old hat.', 'What a hat!')

@@ -1,4 +1,4 @@
-"""The words and sentence templates of the invented reviews."""
+"""The words and sentence templates of the generated reviews."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     pass
 
 
-# Words for the slots of every domain. {good} and {bad} are what a rule looks for; the tints are adjectives of plain
-# description that a sentiment lexicon scores all the same.
+# Words for the slots of every domain. Rules look for {good} and {bad}. {tint}, {grim} and {bright} are descriptive
+# adjectives without an opinion, but a sentiment lexicon scores them.
 WORDS: Slots = {
     "good": phrases("""
         good | great | excellent | wonderful | brilliant | superb | lovely | perfect | fantastic | amazing | beautiful |
@@ -76,7 +76,7 @@ WORDS: Slots = {
         famous | young | free | brave | rich | honest | kind | proud | sweet | wise | innocent | successful | popular |
         loyal | gentle | healthy | lucky | royal | smart | generous | happy | noble | calm | friendly"""),
 }
-# What a buyer says without any word of praise or blame: the cues that carry the true label.
+# Cues of the true label without any word of praise or blame.
 SHARED_QUIET = {
     1: phrases("""
         I have told half the street about it | I keep coming back to it | {who} now wants the same |
@@ -228,7 +228,7 @@ DOMAINS: dict[str, dict[str, list[str]]] = {
             I still have the taste in my mouth | the fork was sticky | we got up before the main course"""),
     },
 }
-# For each reason, by the true label, what a review says that rules read the wrong way. {quiet} is a cue of that label.
+# For each reason and true label: sentences that mislead the rules. {quiet} is a cue of the true label.
 CONSTRUCTIONS: dict[str, dict[int, list[str]]] = {
     "negation": {
         1: phrases("""
@@ -310,7 +310,7 @@ SCORES = {
     1: phrases("4 out of 5 | 5 stars from me | 9/10 | 8 out of 10 | 5/5 | 4 stars"),
     0: phrases("1 out of 5 | 2 stars from me | 3/10 | 2 out of 10 | 1/5 | 1 star"),
 }
-# How often a review is of each kind, and how often it also says outright what it means.
+# The probability of each kind of review, and the probability that it also states its opinion directly.
 REASONS = {
     "plain": 0.38, "descriptive": 0.2, "negation": 0.08, "contrast": 0.08, "irony": 0.06, "mixed": 0.08, "quoted": 0.06,
     "expectation": 0.06,

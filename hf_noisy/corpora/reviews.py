@@ -1,8 +1,8 @@
-"""Invented reviews of products, films and restaurants, and an encoder small enough to train on them from scratch.
+"""Generates reviews of products, films and restaurants: a small corpus for weak supervision.
 
-The corpus is a miniature of weak supervision: rules of the kind that people write (`hf_noisy.review_rules`) are wrong
-on it for reasons that can be named - negation, contrast, irony, a quoted opinion - and never because a label was
-flipped. Each review carries its reason, so that an audit can be checked.
+Labeling functions as people write them (`hf_noisy.corpora.review_rules`) are wrong on it for known reasons: negation,
+contrast, irony, a quoted opinion. No label is flipped at random. Each review has its reason in a column, so that an
+audit can be checked.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ CLASS_NAMES = ("negative", "positive")
 
 
 def generate_reviews(rows: int, seed: int) -> Dataset:
-    """Write `rows` reviews of two to five short sentences: columns `id`, `text`, `gold` and `reason`.
+    """Generate `rows` reviews of two to seven short sentences, with columns `id`, `text`, `gold` and `reason`.
 
-    `gold` is what the reviewer means (0 negative, 1 positive). `reason` names what may mislead a rule: "plain" where
-    nothing should, "descriptive" where nothing but the adjectives of description does. The same arguments give the
-    same reviews, and no global random generator is touched.
+    `gold` is the reviewer's opinion (0 negative, 1 positive). `reason` is what may mislead a rule: "plain" if nothing
+    should, "descriptive" if only descriptive adjectives do. The same arguments give the same reviews. No global random
+    generator is used.
 
     Example:
         >>> reviews = generate_reviews(rows=4, seed=0)
@@ -70,8 +70,8 @@ def _review(rng: random.Random, gold: int, reason: str) -> str:
 
 
 def _templates(rng: random.Random, gold: int, reason: str, slots: Slots) -> list[str]:
-    """Choose the sentences: description first; then the reason's, quiet cues and an outright opinion in any order."""
-    lengths = (1, 1, 1, 2) if gold else (1, 2, 2, 2)  # who is cross tells the whole story
+    """Choose the sentences: descriptions first, then cues, the misleading sentence and a direct opinion, shuffled."""
+    lengths = (1, 1, 1, 2) if gold else (1, 2, 2, 2)  # negative reviews are longer
     opening = rng.sample(slots["neutral"], k=rng.choice(lengths))
     verdict = rng.sample(slots["quiet"], k=rng.choice((1, 2, 2)))
     if reason in CONSTRUCTIONS:

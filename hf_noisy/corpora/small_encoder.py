@@ -22,16 +22,16 @@ def small_encoder(
     seed: int = 0,
     max_length: int = 48,
 ) -> tuple[BertForSequenceClassification, PreTrainedTokenizerFast]:
-    """Build a word tokenizer from `texts` and a BERT of two layers, 64 wide, at random: no download.
+    """Build a word tokenizer from `texts` and a BERT with random weights (2 layers, hidden size 64), without download.
 
-    The random weights depend on `seed` alone; the global torch generator is left as it was. From them, losses that
-    ignore unlikely labels altogether (MAE, NCE + RCE) at times never leave the larger class.
+    The weights depend only on `seed`; the global torch generator is not changed. Losses that ignore unlikely labels
+    (MAE, NCE + RCE) sometimes predict only the larger class when they start from these weights.
 
     Args:
-        texts: what the tokenizer may learn its words from. Labels are not looked at.
-        class_names: one name a class, in the order of the labels.
-        seed: of the random weights.
-        max_length: in tokens, [CLS] and [SEP] included; longer texts are cut.
+        texts: the texts whose words form the vocabulary. Labels are not used.
+        class_names: one name per class, in the order of the labels.
+        seed: seed of the random weights.
+        max_length: number of tokens, [CLS] and [SEP] included; longer texts are truncated.
 
     Example:
         >>> model, tokenizer = small_encoder(["The soup was cold.", "We stayed."])

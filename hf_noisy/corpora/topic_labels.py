@@ -1,6 +1,6 @@
-"""Cheap labels for `hf_noisy.topics`: lists of names, hurried readers, and a rule that stands in for a language model.
+"""Weak labels for `hf_noisy.corpora.topics`: lists of names, simulated readers, and a simulated language model.
 
-None of them sees the gold label or the reason; each is wrong where what it goes by misleads.
+None of them uses the gold label or the reason. Each is wrong where the words that it relies on are misleading.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 ABSTAIN = -1
-KNOWN = 8  # of the ten names of a topic; a list is never complete
-# What someone who reads in passing goes by, word by word: some words are used of other topics too.
+KNOWN = 8  # a list knows this many of the ten names of a topic
+# The cue words of each topic for simulated readers. Some of them also occur in other topics.
 CUES = {
     "business": phrases("""
         shares | profit | turnover | merger | dividend | investors | plants | customers | percent | loan | invoice | payroll |
@@ -42,9 +42,9 @@ WORDINGS = ("What is this text about?", "Which section of a newspaper?", "Name t
 
 
 def distant_labels() -> list[LabelingFunction]:
-    """A labeling function for each topic: it votes for it where the text holds a name that its list knows.
+    """Return a labeling function for each topic. It votes for the topic if the text contains a name of its list.
 
-    Lists lack a fifth of the names, and a name may be on several.
+    The lists lack a fifth of the names, and a name may be on several lists.
 
     Raises:
         ImportError: snorkel is not installed.
@@ -63,15 +63,15 @@ def distant_labels() -> list[LabelingFunction]:
 
 
 def known_names(topic: str) -> list[str]:
-    """What the list of a topic holds."""
+    """Return the names in the list of a topic."""
     return list(TOPICS[topic]["name"][-KNOWN:])
 
 
 def readers() -> list[LabelingFunction]:
-    """Three simulated people who label in a hurry, and always say something.
+    """Return three labeling functions that simulate careless readers. They never abstain.
 
-    One goes by the first sentence, one by all cue words (`CUES`), one by the last of them. Where there is no cue, each
-    guesses, always the same for the same text.
+    The first uses the cue words (`CUES`) of the first sentence, the second all cue words, the third the last one.
+    Without a cue word each guesses, and the guess depends only on the text and the reader.
 
     Raises:
         ImportError: snorkel is not installed.
@@ -91,13 +91,13 @@ def readers() -> list[LabelingFunction]:
 
 
 def simulated_answers(text: str, wording: int) -> np.ndarray:
-    """How probable a rule finds each topic: (classes,), in place of what a language model would say.
+    """Return topic probabilities (classes,) by a rule that replaces a language model.
 
-    It counts cue words, other ones for each wording (one in three is unknown to it), and is surer than it should be.
+    The rule counts cue words. It ignores one in three of them, depending on the wording, and is overconfident.
 
     Args:
-        text: what to label.
-        wording: which of `WORDINGS`.
+        text: the text to label.
+        wording: the index into `WORDINGS`.
 
     >>> probabilities = simulated_answers("The coach left the league. Critics say nothing.", wording=1)
     >>> CLASS_NAMES[probabilities.argmax()], round(float(probabilities.sum()), 6)

@@ -1,8 +1,8 @@
-"""Invented short news of five topics, with the reason why a label made in passing may be wrong.
+"""Generates short news of five topics, each with the reason why a weak label may be wrong.
 
-The corpus is a miniature of topic labels as they are got cheaply (`hf_noisy.topic_labels`): names in a list, hurried
-readers, a language model. These are wrong on it for reasons that can be named - a guest from another topic, a figure of
-speech, an opening about something else, too little said - and never because a label was flipped.
+It is a small corpus for weak topic labels (`hf_noisy.corpora.topic_labels`): lists of names, careless readers, a
+language model. They are wrong on it for known reasons: a guest from another topic, a figure of speech, an opening about
+something else, or too little text. No label is flipped at random.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ SHARED: Slots = {
         {person}, who grew up in {place}, was the first to hear of it | pictures will follow {when} |
         the announcement was made in {place} {when}"""),
 }
-# For each topic: {name} is what a list of names may know, {who} and {thing} are what goes with the topic, `plain` says
-# outright what a text is about, `quiet` only to those who think, `figure` is how others borrow its words.
+# For each topic: {name} may be on a list of names, {who} and {thing} are typical words of the topic. `plain` templates
+# state the topic directly, `quiet` ones only imply it, and `figure` ones use its words for another topic.
 TOPICS: dict[str, Slots] = {
     "business": {
         "name": phrases("""
@@ -144,20 +144,20 @@ TOPICS: dict[str, Slots] = {
 GUESTS = phrases("""
     {name} had paid for the buffet | among the guests were friends of {name} | {name} had lent the hall |
     next door, at {name}, all was quiet | {name} sent flowers | the parking lot of {name} was used""")
-# How often a text is of each kind.
+# The probability of each kind of text.
 REASONS = {"plain": 0.42, "guest": 0.2, "figure": 0.15, "opening": 0.15, "sparse": 0.08}
 
 
 def generate_topics(rows: int, seed: int) -> Dataset:
-    """Write `rows` pieces of news of two to five short sentences: columns `id`, `text`, `gold` and `reason`.
+    """Generate `rows` news texts of one to five short sentences, with columns `id`, `text`, `gold` and `reason`.
 
-    `gold` is what a piece is about, a class of `CLASS_NAMES`. `reason` names what may mislead: a "guest" from another
-    topic, a "figure" of speech, an "opening" about something else, or a "sparse" text; "plain" where nothing should. The same
-    arguments give the same texts, and no global random generator is touched.
+    `gold` is the topic, a class of `CLASS_NAMES`. `reason` is what may mislead a source: a "guest" from another topic,
+    a "figure" of speech, an "opening" about something else, or a "sparse" text; "plain" if nothing should. The same
+    arguments give the same texts. No global random generator is used.
 
     Args:
-        rows: how many.
-        seed: of the texts.
+        rows: the number of texts.
+        seed: seed of the texts.
 
     Example:
         >>> news = generate_topics(rows=4, seed=0)

@@ -1,1 +1,1 @@
-"""Files and datasets in: tables, columns, labels, corpora, splits, injected noise, metrics."""
+"""Reading of files and datasets: tables, columns, labels, corpora, splits, injected noise, metrics."""

@@ -1,4 +1,4 @@
-"""The `evaluate.Metric` behind `compute_metrics`; `evaluate.load` would fetch even accuracy from the network."""
+"""The `evaluate.Metric` behind `compute_metrics`. It is local, since `evaluate.load` needs the network."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 
 class AccuracyF1(evaluate.Metric):  # type: ignore[misc]
-    """Scores classes against references by accuracy and macro-F1, leaving out references that abstain (negative).
+    """Computes accuracy and macro-F1 of predicted classes. Examples with a negative reference (no label) are left out.
 
-    Macro-F1 is the plain mean over the classes that occur among the references or predictions; a class that was
-    predicted and never right counts 0.
+    Macro-F1 is the unweighted mean over the classes that occur among the references or predictions. A class that was
+    predicted but never correctly has an F1 of 0.
 
-    Importing this module imports `evaluate`, which takes a second: use `hf_noisy.compute_metrics`, which imports it
-    late.
+    Importing this module imports `evaluate`, which takes about a second. `hf_noisy.compute_metrics` imports it only
+    when it is called.
 
     Raises:
-        ValueError: every reference abstains.
+        ValueError: every reference is negative.
 
     Source: scikit-learn's `accuracy_score` and `f1_score(average="macro")`.
 

@@ -10,19 +10,23 @@ logger = logging.get_logger(__name__)
 
 
 def class_count(config: PretrainedConfig) -> int:
-    """How many classes the model tells apart."""
+    """Return the number of classes of the model."""
     return int(config.num_labels or 0)
 
 
 def has_default_names(config: PretrainedConfig) -> bool:
-    """Whether the model's classes are still called LABEL_0, LABEL_1, ..."""
+    """Whether the model's classes have the default names LABEL_0, LABEL_1, ..."""
     return config.id2label == {k: f"LABEL_{k}" for k in range(class_count(config))}
 
 
 def ids_by_name(
     labels: np.ndarray, names: list[str], config: PretrainedConfig, where: str
 ) -> tuple[np.ndarray, list[str] | None]:
-    """Ids of a `ClassLabel` -> ids of the model's classes of those names; and the names, where the model has none."""
+    """Map the ids of a `ClassLabel` to the ids of the model's classes with the same names.
+
+    Returns the ids, and the names if the model has only default names. If the two sets of names differ, the ids are
+    kept and a warning is logged.
+    """
     if len(names) != config.num_labels:
         raise ValueError(
             f"{where}: {len(names)} classes ({', '.join(names[:10])}), but the model has num_labels={config.num_labels}. "
@@ -39,7 +43,7 @@ def ids_by_name(
 
 
 def ids_of_names(config: PretrainedConfig) -> dict[str, int]:
-    """The model's `label2id`, if it leads to each class at most once."""
+    """Return the model's `label2id`. Raise if a name or an id is ambiguous, or an id is outside the classes."""
     known: dict[str, int] = {name: int(k) for name, k in (config.label2id or {}).items()}
     names, ids = list((config.id2label or {}).values()), list(known.values())
     twice = len(set(names)) < len(names) or (len(ids) <= class_count(config) and len(set(ids)) < len(ids))

@@ -1,4 +1,4 @@
-"""Columns of a dataset, read and added as they are stored, and the names of the columns used here."""
+"""Reading and adding stored columns of a dataset, and the names of the columns that this package uses."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from datasets.fingerprint import generate_random_fingerprint
 from datasets.table import InMemoryTable
 
-LABEL_COLUMNS = ("labels", "label", "label_ids")  # where labels are looked for, in this order
+LABEL_COLUMNS = ("labels", "label", "label_ids")  # the first of these that exists holds the labels
 INDEX = "index"
 VOTES = "weak_labels"
 
 
 def columns_of(dataset: Any) -> list[str]:
-    """The columns of a `datasets.Dataset`, or the keys of the first row of anything else."""
+    """Return the columns of a `datasets.Dataset`, or the keys of the first row of any other dataset."""
     if isinstance(dataset, datasets.Dataset):
         return list(dataset.column_names)
     first = dataset[0]
@@ -30,7 +30,7 @@ def columns_of(dataset: Any) -> list[str]:
 
 
 def cells_of(dataset: Any, column: str, where: str) -> list[Any]:
-    """A column of a list-like dataset."""
+    """Return a column of a list-like dataset as a list."""
     cells = []
     for row in range(len(dataset)):
         item = dataset[row]
@@ -44,8 +44,9 @@ def cells_of(dataset: Any, column: str, where: str) -> list[Any]:
 
 
 def arrow_column(dataset: datasets.Dataset, column: str) -> pa.Array:
-    """A column as it is stored, whatever its format or transform shows."""
-    return dataset.with_format("arrow").select_columns([column])[:][column].combine_chunks()  # the others may be large
+    """Return a column as it is stored, regardless of the dataset's format or transform."""
+    # one column alone, since the others may be large
+    return dataset.with_format("arrow").select_columns([column])[:][column].combine_chunks()
 
 
 def is_list_type(kind: pa.DataType) -> bool:
@@ -53,20 +54,23 @@ def is_list_type(kind: pa.DataType) -> bool:
 
 
 def list_table(stored: pa.Array, width: int) -> np.ndarray | None:
-    """(rows, width) of a column of lists, without a Python object a row; None where its rows are not all such."""
+    """Convert a column of lists to a (rows, width) array, without one Python object per row.
+
+    Returns None if the column holds no lists, a list of another length, or a missing value.
+    """
     if not is_list_type(stored.type) or stored.flatten().null_count:
         return None
     lengths = np.asarray(pc.list_value_length(stored).fill_null(-1))
     return None if (lengths != width).any() else np.asarray(stored.flatten()).reshape(len(stored), width)
 
 
-_NO_ROW = {"i": -100, "f": 0.0, "u": 0, "b": False}  # stored where a filter left a row out; never read
+_FILL_VALUES = {"i": -100, "f": 0.0, "u": 0, "b": False}  # stored in rows that a filter left out; never read
 
 
 def stored_column(dataset: datasets.Dataset, column: str) -> pa.Array:
-    """(rows,) a column in row order, whatever the dataset's format or transform shows.
+    """Return a column (rows,) in row order, regardless of the dataset's format or transform.
 
-    A shuffled or filtered dataset is read whole and then put in order, which is far faster than row by row.
+    A shuffled or filtered dataset is read as a whole and then reordered. This is far faster than reading it row by row.
     """
     stored = dataset.data.column(column)
     order = row_order(dataset)
@@ -76,21 +80,21 @@ def stored_column(dataset: datasets.Dataset, column: str) -> pa.Array:
 
 
 def row_order(dataset: datasets.Dataset) -> np.ndarray | None:
-    """(rows,) which stored row each row is; None where they are stored in row order."""
+    """Return the index (rows,) of the stored row behind each row, or None if rows are stored in row order."""
     return None if dataset._indices is None else np.asarray(dataset._indices.column(0)).astype(np.int64)
 
 
 def with_columns(dataset: datasets.Dataset, columns: Mapping[str, np.ndarray]) -> datasets.Dataset:
-    """`dataset` and new columns, (rows,) or (rows, width); its own are not copied, though it be shuffled or filtered.
+    """Add columns, (rows,) or (rows, width), to a dataset without copying its own columns.
 
-    `Dataset.add_column` first writes a shuffled dataset anew, row by row. Here the new columns are stored in the order of
-    the old ones. Rows that occur twice leave no other way.
+    `Dataset.add_column` first rewrites a shuffled or filtered dataset, row by row. This function stores the new columns
+    in the order of the stored ones instead. If a row occurs twice, it has to use `Dataset.add_column`.
     """
     order, size = row_order(dataset), len(dataset.data)
     if order is not None and _distinct(order, size):
-        scattered = {name: _scattered(values, order, size) for name, values in columns.items()}
+        in_stored_order = {name: _in_stored_order(values, order, size) for name, values in columns.items()}
         whole = datasets.Dataset(dataset.data, info=dataset.info.copy(), fingerprint=dataset._fingerprint)
-        added = _added(whole, scattered)
+        added = _add_columns(whole, in_stored_order)
         found = datasets.Dataset(
             added.data,
             info=added.info,
@@ -99,39 +103,39 @@ def with_columns(dataset: datasets.Dataset, columns: Mapping[str, np.ndarray]) -
             fingerprint=added._fingerprint,
         )
     else:
-        found = _added(dataset.with_format(None), columns)
+        found = _add_columns(dataset.with_format(None), columns)
     shown = dataset.format["columns"]
     return found.with_format(dataset.format["type"], columns=[*shown, *columns], **dataset.format["format_kwargs"])
 
 
 def _distinct(order: np.ndarray, size: int) -> bool:
     """Whether no row occurs twice."""
-    taken = np.zeros(size, dtype=bool)
-    taken[order] = True
-    return int(taken.sum()) == len(order)
+    present = np.zeros(size, dtype=bool)
+    present[order] = True
+    return int(present.sum()) == len(order)
 
 
-def _scattered(values: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
-    """(size, ...) row k of `values` at place `order[k]`."""
-    stored = np.full((size, *values.shape[1:]), _NO_ROW[values.dtype.kind], dtype=values.dtype)
+def _in_stored_order(values: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
+    """Return a (size, ...) array with row k of `values` at position `order[k]`."""
+    stored = np.full((size, *values.shape[1:]), _FILL_VALUES[values.dtype.kind], dtype=values.dtype)
     stored[order] = values
     return stored
 
 
-def _added(dataset: datasets.Dataset, columns: Mapping[str, np.ndarray]) -> datasets.Dataset:
+def _add_columns(dataset: datasets.Dataset, columns: Mapping[str, np.ndarray]) -> datasets.Dataset:
     for name, values in columns.items():
         dataset = dataset.add_column(name, values if values.ndim == 1 else lists_of(values))
     return dataset
 
 
 def dataset_of(columns: Mapping[str, Any]) -> datasets.Dataset:
-    """A dataset of arrays, (rows,) or (rows, width), as `Dataset.from_dict` makes it, but with no Python object a row.
+    """Build a dataset of arrays, (rows,) or (rows, width), like `Dataset.from_dict` but without Python objects per row.
 
     >>> dataset_of({"index": np.arange(2), "weight": np.ones((2, 3), dtype=np.float32)})[1]
     {'index': 1, 'weight': [1.0, 1.0, 1.0]}
     """
     table = pa.table({name: _as_column(values) for name, values in columns.items()})
-    # or `datasets` would read all of it for a name
+    # without a fingerprint, `datasets` would read all data to compute one
     return datasets.Dataset(InMemoryTable(table), fingerprint=generate_random_fingerprint())
 
 
@@ -142,6 +146,6 @@ def _as_column(values: Any) -> Any:
 
 
 def lists_of(values: np.ndarray) -> pa.Array:
-    """(rows, width) as a column of lists, without a Python object a row."""
+    """Convert a (rows, width) array to a column of lists, without one Python object per row."""
     offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
     return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(values).ravel())

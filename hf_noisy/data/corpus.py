@@ -1,4 +1,4 @@
-"""Weakly labeled text from a folder, a file or the Hub -> one `Corpus` with the same four columns in every split."""
+"""Loads weakly labeled text from a folder, a file or the Hub as a `Corpus`: the same four columns in every split."""
 
 from __future__ import annotations
 
@@ -24,19 +24,17 @@ SPLIT_NAMES = {"train": ("train",), "valid": ("valid", "validation", "dev"), "te
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts with the votes of weak sources; gold labels where they are known, for measuring only."""
+    """Texts with the votes of weak sources, and gold labels where they are known, which are for evaluation only."""
 
     name: str
     class_names: tuple[str, ...]
-    train: (
-        Dataset  # columns: id (str), text (str), weak_labels (list of int, -1 abstains), gold (int, -1 where unknown)
-    )
-    valid: Dataset | None = None  # the same columns; None where the source has no such split
+    train: Dataset  # columns: id (str), text (str), weak_labels (list of int, -1 abstains), gold (int, -1 if unknown)
+    valid: Dataset | None = None  # the same columns; None if the source has no such split
     test: Dataset | None = None
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
 
@@ -49,33 +47,36 @@ def load_corpus(
     gold_column: str | None = None,
     config: str | None = None,
 ) -> Corpus:
-    """Reads texts, their untrusted labels and, where known, gold labels into one form, whatever form they come in.
+    """Reads texts, untrusted labels and, where known, gold labels into a `Corpus`.
 
     The source is the first of these that fits:
 
-    1. a folder, or a dataset repository on the Hub, in the layout of the WRENCH benchmark: `label.json` maps class id
-       to name; `train.json`, `valid.json` and `test.json` each map a row id to `{"label": gold or null, "data":
-       {"text": ...}, "weak_labels": [a vote a source, -1 abstains]}`. Of the columns only `text_column` applies.
-    2. a `.csv`, `.jsonl`, `.json` (a list of objects) or `.parquet` file, which becomes `train`; a folder with `train`,
+    1. A folder, or a dataset repository on the Hub, in the layout of the WRENCH benchmark. `label.json` maps class id
+       to name. `train.json`, `valid.json` and `test.json` each map a row id to `{"label": gold or null, "data":
+       {"text": ...}, "weak_labels": [one vote per source, -1 abstains]}`. Of the column arguments only `text_column`
+       is used.
+    2. A `.csv`, `.jsonl`, `.json` (a list of objects) or `.parquet` file, which becomes `train`; a folder with `train`,
        `valid` and `test` in one of these formats; or a mapping of split name to file.
-    3. the name of any dataset on the Hub that `datasets.load_dataset` reads without running code of the repository.
+    3. The name of any dataset on the Hub that `datasets.load_dataset` reads without running code of the repository.
 
-    In 2 and 3 one untrusted label is one source of votes, several columns are several. An empty cell, None or -1
-    abstains. Classes are named by a ClassLabel, else by the values in order: whole numbers by size, words by spelling.
-    A column `id` is kept, else rows are counted from 0 in each split. What `valid` or `test` lack of the label columns,
-    or any split of gold, counts as empty there.
+    In 2 and 3 each label column is one source of votes. An empty cell, None or -1 abstains. A ClassLabel names the
+    classes. Without one, the classes are the sorted values: whole numbers by size, words by spelling. A column `id` is
+    kept; without one, rows are numbered from 0 in each split. A label column that `valid` or `test` lacks counts as
+    empty there, and so does a gold column that any split lacks.
 
     Args:
-        source: a path or name. What begins with `.`, `/` or `~`, or ends like a file, is never looked up on the Hub.
-        text_column: the text.
-        label_column: one untrusted label; by default the first of labels, label, label_ids that there is.
-        votes_columns: the untrusted labels of several sources, in place of `label_column`.
-        gold_column: true labels, if there are any.
-        config: of a Hub dataset that has several.
+        source: a path or name. A string that begins with `.`, `/` or `~`, or ends like a file, is never looked up on
+            the Hub.
+        text_column: the column of texts.
+        label_column: the column of one untrusted label; by default the first of labels, label, label_ids that exists.
+        votes_columns: the columns of several sources of untrusted labels, instead of `label_column`.
+        gold_column: the column of true labels, if there is one.
+        config: the configuration of a Hub dataset that has several.
 
     Raises:
-        FileNotFoundError: no such file, folder or Hub dataset; the one that is missing is named.
-        ValueError: an unknown column, named with the nearest; or a malformed row, named with its file and id.
+        FileNotFoundError: a file, folder or Hub dataset does not exist; the error names it.
+        ValueError: an unknown column (the error suggests the nearest name), or a malformed row (the error names its
+            file and id).
 
     Source: the layout is that of WRENCH (Zhang et al., NeurIPS 2021).
 
@@ -105,15 +106,15 @@ def load_corpus(
 
 
 def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Sets a random part of the examples aside, for a validation set that carries the same wrong labels as the rest.
+    """Splits off a random part of the examples, for a validation set with the same label noise as the training set.
 
     Args:
         dataset: at least two rows.
-        fraction: of the rows to set aside, rounded, at least one row.
-        seed: of the draw; the same seed and number of rows give the same split.
+        fraction: the fraction of rows to split off, rounded, at least one row.
+        seed: seed of the draw. The same seed and number of rows give the same split.
 
     Returns:
-        what is left to train on, and what was set aside; each in its former order.
+        The remaining training rows and the held-out rows, each in the original order.
 
     Raises:
         ValueError: a fraction outside (0, 1), or fewer than two rows.
@@ -261,15 +262,15 @@ def _hub_corpus(name: str, columns: Columns, config: str | None) -> Corpus:
 
 
 def _wrench_repository(name: str) -> Path | None:
-    """The snapshot of a repository in the WRENCH layout; None where the repository has another."""
+    """Download a repository in the WRENCH layout and return its folder, or None if it has another layout."""
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
 
     try:
         hf_hub_download(name, "label.json", repo_type="dataset")
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise _nowhere(name) from error
-    except EntryNotFoundError:  # also where we are offline and it was never downloaded: load_dataset has its own cache
+        raise _not_found(name) from error
+    except EntryNotFoundError:  # also raised offline if the file is not cached; load_dataset has its own cache
         return None
     return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(WRENCH_FILES)))
 
@@ -280,7 +281,7 @@ def _hub_tables(name: str, config: str | None) -> Iterator[tuple[str, Table]]:
     try:
         splits = datasets.load_dataset(name, config)
     except (ConnectionError, FileNotFoundError) as error:
-        raise _nowhere(name) from error
+        raise _not_found(name) from error
     for split, names in SPLIT_NAMES.items():
         found = next((known for known in names if known in splits), None)
         if found is not None:
@@ -289,7 +290,7 @@ def _hub_tables(name: str, config: str | None) -> Iterator[tuple[str, Table]]:
             raise ValueError(f"{name}: no split 'train'. {nearest('train', splits)}")
 
 
-def _nowhere(name: str) -> FileNotFoundError:
+def _not_found(name: str) -> FileNotFoundError:
     return FileNotFoundError(
         f"{name!r}: no such file or folder, seen from {os.getcwd()}, and no such dataset within reach on the Hub. "
         "Check the name and the connection, or log in with `hf auth login` where the dataset is private."

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 
 def check_table(name: str, values: ArrayLike) -> np.ndarray:
-    """A float64 copy of a two-dimensional table of finite numbers; else an error that names the row."""
+    """Return a float64 copy of a two-dimensional table of finite numbers. An error names the first bad row."""
     try:
         found = np.asarray(values)
     except ValueError as error:
@@ -24,7 +24,7 @@ def check_table(name: str, values: ArrayLike) -> np.ndarray:
 
 
 def check_distributions(name: str, table: np.ndarray, tolerance: float) -> None:
-    """Raise, naming the row, unless every row is non-negative and sums to 1."""
+    """Raise an error that names the row unless every row is non-negative and sums to 1 within `tolerance`."""
     negative = np.argwhere(table < 0)
     if len(negative):
         row, column = negative[0]

@@ -1,4 +1,4 @@
-"""Class ids, class names or soft labels as one checked array."""
+"""Encodes class ids, class names or soft labels as one checked array."""
 
 from __future__ import annotations
 
@@ -12,34 +12,38 @@ from transformers import PretrainedConfig
 from hf_noisy.common.checks import check_encodable, nearest
 from hf_noisy.data.class_names import class_count, has_default_names, ids_of_names
 
-IGNORED = -100  # how an abstained hard label is written from here on
+IGNORED = -100  # the value of a missing hard label after encoding
 _ABSTAINED = (-1, IGNORED)
-_MOST_CLASSES = np.iinfo(np.int16).max  # as of votes; beyond it a label is taken for something else
+_MOST_CLASSES = np.iinfo(np.int16).max  # the limit of votes too; a larger number is not taken for a class id
 
 
 def has_label(labels: Any) -> Any:
-    """(rows,) ids or (rows, classes) soft labels, array or tensor -> (rows,) True where the row has a label."""
+    """Return (rows,) bool, True where the row has a label, for (rows,) ids or (rows, classes) soft labels.
+
+    `labels` is an array or a tensor.
+    """
     return labels >= 0 if labels.ndim == 1 else labels.sum(-1) > 0
 
 
 def encode_labels(
     values: np.ndarray, config: PretrainedConfig, *, where: str, number_names: bool = True
 ) -> tuple[np.ndarray, list[str] | None]:
-    """Class ids, names, or soft rows -> (rows,) int64 with -100 for abstained, or (rows, classes) float32.
+    """Encode class ids or names as (rows,) int64 with -100 for missing, and soft labels as (rows, classes) float32.
 
     Args:
         values: (rows,) integers (-1 and -100 abstain), strings (looked up in `config.label2id`, else numbered in sorted
-            order; an empty one abstains), or (rows, classes) probabilities (an all-zero row abstains).
-        config: of the model.
-        where: what the dataset is called in errors.
-        number_names: whether names that the model does not know may be numbered; not in an evaluation set, whose
+            order; an empty string abstains), or (rows, classes) probabilities (an all-zero row abstains).
+        config: the configuration of the model.
+        where: the name of the dataset in errors.
+        number_names: whether names unknown to the model may be numbered. False for an evaluation set, where the
             numbers would be a guess.
 
     Returns:
-        The labels, and the class names where strings were numbered here.
+        The labels, and the class names if strings were numbered here.
 
     Raises:
-        ValueError: a class outside the model's, a soft row that is no distribution; the message names the first such row.
+        ValueError: a class that the model does not have, or a soft label that is not a distribution. The message names
+            the first such row.
     """
     classes, names = class_count(config), None
     values = np.asarray(values)
@@ -50,7 +54,7 @@ def encode_labels(
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """(rows,) ids, negative for abstained, or (rows, classes) soft labels -> (rows, classes) float32."""
+    """Convert (rows,) ids, negative for missing, or (rows, classes) soft labels to (rows, classes) float32."""
     if labels.ndim == 2:
         return labels.float()
     targets = torch.zeros(*labels.shape, classes, device=labels.device)
@@ -127,12 +131,12 @@ def _check_soft(values: np.ndarray, classes: int, where: str) -> np.ndarray:
 
 
 def _refuse(bad: Any, values: np.ndarray, where: str, expected: str) -> None:
-    """Raise for the first row that is `bad`."""
+    """Raise an error about the first row where `bad` is True."""
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise ValueError(f"{where}, row {row}: label {values[row].tolist()}: expected {expected}.")
 
 
 def one_hot_rows(labels: np.ndarray, classes: int) -> np.ndarray:
-    """(rows,) class ids -> (rows, classes) one-hot, zeros where an id is negative."""
+    """Convert (rows,) class ids to (rows, classes) one-hot rows. A negative id becomes a row of zeros."""
     return one_hot(torch.from_numpy(labels), classes).double().numpy()

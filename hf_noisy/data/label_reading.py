@@ -1,4 +1,4 @@
-"""Reads a column of labels from a dataset, whatever form its cells have."""
+"""Reads a column of labels of any form from a dataset: ids, names or soft labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hf_noisy.data.label_encoding import IGNORED, check_hard, one_hot, refuse_la
 
 
 def read_column(dataset: Any, column: str, classes: int, where: str) -> np.ndarray:
-    """A column of labels, (rows,) or (rows, classes); None where one is missing becomes -100."""
+    """Read a column of labels, (rows,) or (rows, classes). A missing id becomes -100, a missing soft label zeros."""
     if not isinstance(dataset, datasets.Dataset):
         return _stack(cells_of(dataset, column, where), classes, where)
     stored = arrow_column(dataset, column)
@@ -31,7 +31,7 @@ def read_column(dataset: Any, column: str, classes: int, where: str) -> np.ndarr
 
 
 def _stack(values: Sequence[Any], classes: int, where: str) -> np.ndarray:
-    """Labels of a list-like dataset; where some are rows, ids become rows and a missing label a row of zeros."""
+    """Stack labels into one array. If some are soft, ids become one-hot rows and missing labels rows of zeros."""
     forms = [form_of(value) for value in values]
     first = next((form for form in forms if form), "id")
     fitting = {"name": ("name",), "id": ("id", "row"), "row": ("id", "row")}
@@ -57,7 +57,7 @@ def _stack(values: Sequence[Any], classes: int, where: str) -> np.ndarray:
 
 
 def form_of(value: Any) -> str:
-    """What a label is: "id", "name", "row" of probabilities, "other", or "" where it is missing."""
+    """Return the form of a label: "id", "name", "row" (of probabilities), "other", or "" if it is missing."""
     if value is None or isinstance(value, str):
         return "" if value is None else "name"
     try:

@@ -1,4 +1,4 @@
-"""A dataset with checked labels, and with row numbers where it is trained on."""
+"""Datasets with checked labels, and with row numbers for training."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ logger = logging.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Labelled:
-    """A dataset whose `labels` are checked, and those labels in one array."""
+    """A dataset with checked `labels`, and these labels as one array."""
 
     dataset: Any  # yields dictionaries with `labels` (and `index`)
     labels: np.ndarray  # (rows,) int64, -100 abstains; or (rows, classes) float32, zero rows abstain
-    class_names: list[str] | None  # where the labels brought names and the model has none of its own
+    class_names: list[str] | None  # set if the labels have names and the model has only default names
 
     @property
     def covered(self) -> np.ndarray:
-        """(rows,) True where the row has a label."""
+        """(rows,) bool. True where the row has a label."""
         return has_label(self.labels)
 
     def check_covered(self, where: str) -> None:
-        """Refuse to train where no row has a label."""
+        """Raise if no row has a label."""
         if not self.covered.any():
             raise ValueError(
                 f"{where}: all {len(self.labels)} rows abstain: expected at least one label. Check the labeling functions "
@@ -46,10 +46,10 @@ class Labelled:
 
 
 def check_rows(dataset: Any, *, where: str) -> None:
-    """Refuse what is no table of rows with a length.
+    """Check that `dataset` has a length and rows that can be indexed.
 
     Raises:
-        TypeError: a stream, a name, several splits, a dictionary of columns, a data frame, a generator.
+        TypeError: `dataset` is a stream, a name, several splits, a dictionary of columns, a data frame or a generator.
     """
     if isinstance(dataset, datasets.IterableDataset | torch.utils.data.IterableDataset):
         raise TypeError(
@@ -73,20 +73,21 @@ def check_rows(dataset: Any, *, where: str) -> None:
 def label_dataset(
     dataset: Any, config: PretrainedConfig, *, where: str, with_index: bool, number_names: bool | None = None
 ) -> Labelled:
-    """Check and encode the labels of `dataset`; with `with_index` each row also carries its row number.
+    """Check and encode the labels of `dataset`; `with_index` also adds the row number of each row.
 
-    The dataset itself is not changed: a `datasets.Dataset` gets new columns in a copy that shares its data, any other
-    is wrapped.
+    The dataset itself is not changed. A `datasets.Dataset` is copied with new columns, and the copy shares its data.
+    Any other dataset is wrapped.
 
     Args:
         dataset: a `datasets.Dataset`, or anything with a length whose items are dictionaries.
-        config: of the model; gives the number and the names of classes.
-        where: what the dataset is called in errors.
-        with_index: add the column `index`; a column of that name which is there already is replaced in the copy.
-        number_names: whether class names that the model does not know are numbered in order; None is `with_index`.
+        config: the configuration of the model, with the number and the names of classes.
+        where: the name of the dataset in errors.
+        with_index: whether to add the column `index`. An existing column of that name is replaced in the copy.
+        number_names: whether class names unknown to the model are numbered in sorted order; None means `with_index`.
 
     Raises:
-        ValueError, TypeError: streaming, empty, no label column, or a label that `encode_labels` refuses.
+        ValueError, TypeError: the dataset is a stream, empty or without a label column, or `encode_labels` refuses a
+            label.
     """
     check_rows(dataset, where=where)
     if len(dataset) == 0:
@@ -105,12 +106,12 @@ def label_dataset(
     if isinstance(dataset, datasets.Dataset) and isinstance(dataset.features[column], datasets.ClassLabel):
         labels, names = ids_by_name(labels, dataset.features[column].names, config, where)
     if with_index:
-        _say_what_is_odd(labels, column, columns, class_count(config), where)
+        _warn_about_labels(labels, column, columns, class_count(config), where)
     return Labelled(_with_labels(dataset, labels, with_index), labels, names)
 
 
-def _say_what_is_odd(labels: np.ndarray, column: str, columns: Sequence[str], classes: int, where: str) -> None:
-    """Of labels that can be trained on, but are seldom meant so."""
+def _warn_about_labels(labels: np.ndarray, column: str, columns: Sequence[str], classes: int, where: str) -> None:
+    """Warn about labels that can be trained on but are probably a mistake."""
     others = [name for name in LABEL_COLUMNS if name in columns and name != column]
     if others:
         logger.warning(f"{where} has columns {column!r} and {others[0]!r}: the labels are those of {column!r}.")
@@ -126,20 +127,23 @@ def _say_what_is_odd(labels: np.ndarray, column: str, columns: Sequence[str], cl
 
 
 def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> Any:
-    """An evaluation set with its labels checked and encoded; one without labels as it is. For streams: `hf_noisy.trainer.streaming`."""
+    """Check and encode the labels of an evaluation set. A set without labels is returned without encoding.
+
+    Streams are not accepted; see `hf_noisy.trainer.streaming`.
+    """
     check_rows(dataset, where=where)
     if isinstance(dataset, datasets.Dataset) and INDEX in dataset.column_names:
-        dataset = dataset.remove_columns(INDEX)  # the user's own; kept, it would be taken for a row number
+        dataset = dataset.remove_columns(INDEX)  # a column of the user; it would be taken for the row number
     if len(dataset) and not set(LABEL_COLUMNS) & set(columns_of(dataset)):
         return dataset
     return label_dataset(dataset, config, where=where, with_index=False).dataset
 
 
 def read_gold(dataset: Any, column: str, config: PretrainedConfig, *, where: str = "train_dataset") -> np.ndarray:
-    """(rows,) int64 classes of `column`, negative where unknown, as `encode_labels` reads them.
+    """Read `column` as (rows,) int64 class ids, negative where unknown, encoded by `encode_labels`.
 
     Raises:
-        ValueError: no such column, or what `encode_labels` raises.
+        ValueError: the column does not exist, or `encode_labels` refuses it.
     """
     columns = columns_of(dataset)
     if column not in columns:
@@ -156,7 +160,7 @@ def read_gold(dataset: Any, column: str, config: PretrainedConfig, *, where: str
 def _with_labels(dataset: Any, labels: np.ndarray, with_index: bool) -> Any:
     if not isinstance(dataset, datasets.Dataset) or dataset.format["type"] == "custom":
         return _LabelledRows(dataset, labels, with_index)
-    shown = dataset.format["columns"]  # what the user's format shows; the rest stays hidden
+    shown = dataset.format["columns"]  # the columns that the user's format shows; the others stay hidden
     dataset = dataset.with_format(dataset.format["type"], **dataset.format["format_kwargs"]).select_columns(shown)
     columns: dict[str, np.ndarray] = {"labels": labels}
     if with_index:
@@ -168,13 +172,13 @@ def _with_labels(dataset: Any, labels: np.ndarray, with_index: bool) -> Any:
 
 
 def _soft_column(labels: np.ndarray) -> pa.Array:
-    """(rows, classes) as a column of lists, without a Python object a row."""
+    """Convert (rows, classes) to a column of lists, without one Python object per row."""
     offsets = np.arange(0, labels.size + 1, labels.shape[1], dtype=np.int32)
     return pa.ListArray.from_arrays(offsets, labels.ravel())
 
 
 class _LabelledRows(torch.utils.data.Dataset[Any]):
-    """Any list-like dataset with checked labels and row numbers in its items."""
+    """Wraps a list-like dataset and puts checked labels and row numbers into its items."""
 
     def __init__(self, rows: Any, labels: np.ndarray, with_index: bool) -> None:
         self.rows, self.labels, self.with_index = rows, labels, with_index

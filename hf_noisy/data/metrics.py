@@ -1,4 +1,4 @@
-"""Accuracy and macro-F1 for the Trainer, without the network."""
+"""Accuracy and macro-F1 for the Trainer, computed offline."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Scores the most probable class of each example against its label, leaving out examples whose label abstains.
+    """Compares the most probable class of each example with its label. Examples without a label are left out.
 
     Pass it to `Trainer(compute_metrics=compute_metrics)`.
 
     Args:
-        prediction: `predictions` are logits (rows, classes), or a tuple that starts with them; `label_ids` are classes
-            (rows,), negative where unknown, or soft labels (rows, classes), whose most probable class counts (ties by
-            lot, always the same) and whose all-zero rows are unknown.
+        prediction: `predictions` are logits (rows, classes), or a tuple that starts with them. `label_ids` are class
+            ids (rows,), negative where unknown, or soft labels (rows, classes). The label of a soft row is its most
+            probable class (ties at random, with a fixed seed). An all-zero row is unknown.
 
     Returns:
-        `accuracy` and `f1`, the mean of the F1 of all classes that occur (macro), both from 0 to 1.
+        `accuracy` and `f1`, both from 0 to 1; `f1` is the mean F1 over all classes that occur (macro).
 
     Raises:
-        ValueError: shapes that do not fit, or not one known label. A `nan` in its place would go unnoticed and switch
-            early stopping and `load_best_model_at_end` off.
+        ValueError: the shapes do not fit, or no label is known. Returning `nan` instead would disable early stopping
+            and `load_best_model_at_end` without a message.
 
     >>> from transformers import EvalPrediction
     >>> logits = np.array([[2.0, 1.0], [0.0, 3.0], [5.0, 0.0]])
@@ -45,7 +45,7 @@ def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
             "logits, and labels (rows,) or (rows, classes). Is the model a single-label classifier?"
         )
     references = hard_labels(labels) if labels.ndim == 2 else labels
-    # A folder of its own: evaluate makes one even where it keeps all in memory, and ranks would share it.
+    # evaluate creates a cache folder even with keep_in_memory; a separate one avoids sharing it between processes.
     with tempfile.TemporaryDirectory() as folder:
         metric = AccuracyF1(keep_in_memory=True, cache_dir=folder)
         return metric.compute(predictions=logits.argmax(axis=1), references=references)

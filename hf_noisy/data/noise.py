@@ -1,7 +1,7 @@
-"""Known wrong labels put into clean ones, so that an experiment can tell what a method made of them.
+"""Injects known label noise into clean labels, so that an experiment can measure how a method handles it.
 
-Below, K is the number of classes and `labels` are (rows,) class ids; -1 and -100 abstain and stay as they are. The same
-arguments and seed give the same labels, whatever else was drawn before; no argument is modified.
+In this module K is the number of classes. `labels` are (rows,) class ids; -1 and -100 abstain and are not changed. The
+same arguments and seed give the same labels, regardless of earlier random draws. No argument is modified.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from hf_noisy.common.checks import check_fraction
 from hf_noisy.data.distributions import check_distributions, check_table
 
 _ABSTAINED = (-1, -100)
-_STREAM = 0x6E6F697365  # a caller may draw the clean labels with the same seed, and the flips must not follow them
+# added to the seed: a caller may draw the clean labels with the same seed, and the flips must be independent of them
+_SEED_SALT = 0x6E6F697365
 _FLIP_RATE_DEVIATION = 0.1  # the standard deviation of an example's flip rate, Xia et al., Algorithm 2
 
 
-@dataclass(frozen=True, eq=False)  # whether arrays are equal has no one answer
+@dataclass(frozen=True, eq=False)  # == of arrays is ambiguous
 class NoisyLabels:
-    """Each example's label after the noise, and what the noise really did."""
+    """The label of each example after the noise, and the noise that was actually injected."""
 
     labels: np.ndarray  # (rows,) int64
-    transition: np.ndarray  # (classes, classes) float64; [i, j] the share of rows of class i that became j
+    transition: np.ndarray  # (classes, classes) float64; [i, j] is the share of rows of class i that became j
     changed: np.ndarray  # (rows,) bool, True where the label is now wrong
 
     @property
@@ -40,23 +41,23 @@ def symmetric(
 ) -> NoisyLabels:
     """Gives each example, with probability `rate`, a class drawn uniformly.
 
-    Papers mean two things by a symmetric rate, so say which one a table uses. By default the draw is among the K - 1
-    other classes, and `rate` of the labels become wrong (Han et al., "Co-teaching", NeurIPS 2018). With
-    `may_return_true` it is among all K, the true one included, and only rate * (K - 1) / K become wrong (Zhang et al.,
-    ICLR 2017; Li et al., "DivideMix", ICLR 2020): of two classes at 0.5, a quarter.
+    Papers define a symmetric rate in two ways, so a table should say which one it uses. By default the class is drawn
+    from the K - 1 other classes, and `rate` of the labels become wrong (Han et al., "Co-teaching", NeurIPS 2018). With
+    `may_return_true` it is drawn from all K classes, the true one included. Then only rate * (K - 1) / K of the labels
+    become wrong (Zhang et al., ICLR 2017; Li et al., "DivideMix", ICLR 2020): with two classes and 0.5, a quarter.
 
     Args:
         labels: (rows,) class ids; -1 or -100 abstains.
-        rate: in [0, 1), the share of labels that are drawn anew.
+        rate: in [0, 1), the share of labels that are drawn again.
         num_classes: K, at least 2.
-        seed: same seed, same flips.
-        may_return_true: whether the draw may give the true class back.
+        seed: the same seed gives the same flips.
+        may_return_true: whether the true class may be drawn.
 
     Raises:
-        ValueError, TypeError: an argument outside its domain, with the row where there is one.
+        ValueError, TypeError: an argument is outside its domain; the error names the row if there is one.
 
-    The easiest noise: while the wrong labels of a class are fewer than its right ones they have no pattern to learn.
-    Report `pair` or `instance_dependent` noise next to it.
+    This is the easiest noise. As long as a class has fewer wrong labels than correct ones, the wrong labels have no
+    pattern to learn. Report `pair` or `instance_dependent` noise as well.
 
     >>> noisy = symmetric([0, 1, 2, 0, 1, 2, -1, 0], 0.5, 3)
     >>> noisy.labels
@@ -79,22 +80,22 @@ def pair(labels: ArrayLike, rate: float, num_classes: int, *, seed: int = 0) -> 
 
     Args:
         labels: (rows,) class ids; -1 or -100 abstains.
-        rate: in [0, 1), the share of labels that become wrong. Above 0.5 most labels of every class are the same
-            wrong one, and no method can tell which is right without clean data.
+        rate: in [0, 1), the share of labels that become wrong. Above 0.5 most examples of every class have the same
+            wrong label, and no method can find the true class without clean data.
         num_classes: K, at least 2. With two classes this is `symmetric`.
-        seed: same seed, same flips.
+        seed: the same seed gives the same flips.
 
     Raises:
-        ValueError, TypeError: an argument outside its domain, with the row where there is one.
+        ValueError, TypeError: an argument is outside its domain; the error names the row if there is one.
 
-    Harder than `symmetric` at the same rate, since all mistakes of a class agree.
+    It is harder than `symmetric` at the same rate, since all wrong labels of a class are the same.
 
     >>> pair([0, 1, 2, 0, 1, 2, -1, 0], 0.4, 3).labels
     array([ 0,  2,  0,  0,  1,  0, -1,  1])
     """
     classes, rate = checked_classes(num_classes), check_fraction("rate", rate, "[0, 1)")
-    stay = np.eye(classes)
-    return _by_class(labels, (1 - rate) * stay + rate * np.roll(stay, 1, axis=1), seed)
+    identity = np.eye(classes)
+    return _by_class(labels, (1 - rate) * identity + rate * np.roll(identity, 1, axis=1), seed)
 
 
 def asymmetric(labels: ArrayLike, transition: ArrayLike, *, seed: int = 0) -> NoisyLabels:
@@ -106,12 +107,12 @@ def asymmetric(labels: ArrayLike, transition: ArrayLike, *, seed: int = 0) -> No
     Args:
         labels: (rows,) class ids; -1 or -100 abstains.
         transition: (K, K) probabilities; every row sums to 1 within 1e-6.
-        seed: same seed, same flips.
+        seed: the same seed gives the same flips.
 
     Raises:
-        ValueError, TypeError: a matrix that is no such thing, or a label without a row in it.
+        ValueError, TypeError: `transition` is not such a matrix, or has no row for a label.
 
-    Prefer it where you know which classes people confuse: a confusion matrix of annotators makes realistic noise.
+    Use it if you know which classes are confused: a confusion matrix of annotators gives realistic noise.
 
     >>> asymmetric([0, 0, 0, 0, 1, 1, 1, 1], [[0.5, 0.5], [0, 1]]).transition
     array([[0.5, 0.5],
@@ -123,27 +124,27 @@ def asymmetric(labels: ArrayLike, transition: ArrayLike, *, seed: int = 0) -> No
 def instance_dependent(
     labels: ArrayLike, rate: float, features: ArrayLike, num_classes: int, *, seed: int = 0
 ) -> NoisyLabels:
-    """Gives each example, at a flip rate of its own, a wrong class that its features favour.
+    """Gives each example, with a flip rate of its own, a wrong class drawn according to its features.
 
     Source: Xia et al., "Part-dependent Label Noise: Towards Instance-dependent Label Noise", NeurIPS 2020, Algorithm 2.
-    Example i flips with probability q_i ~ N(rate, 0.1^2) truncated to [0, 1]; the wrong class is drawn from
-    softmax(x_i W_y), true class y left out, where W_y (dim, K) is standard normal, one for each true class. The W_y
-    depend on nothing but the seed, dim and K.
+    Example i flips with probability q_i ~ N(rate, 0.1^2) truncated to [0, 1]. The wrong class is drawn from
+    softmax(x_i W_y) without the true class y. W_y (dim, K) is standard normal, one for each true class, and depends
+    only on the seed, dim and K.
 
     Args:
         labels: (rows,) class ids; -1 or -100 abstains.
-        rate: in [0, 1), the mean of the normal. 0 changes nothing; else a rate below 0.2 makes more wrong labels than
-            it says, since the normal is cut at 0: 0.1 makes 0.13. A rate above 0.8 makes fewer. Report
-            `NoisyLabels.rate`.
-        features: (rows, dim) finite numbers, such as sentence embeddings; standardised here, column by column.
-        num_classes: K, at least 2. With two classes the wrong class is the other one, and features decide nothing.
-        seed: same seed, same flips.
+        rate: in [0, 1), the mean of the normal. 0 changes nothing. Any other rate below 0.2 gives more wrong labels
+            than it states, since the normal is truncated at 0: a rate of 0.1 gives 0.13. A rate above 0.8 gives fewer.
+            Report `NoisyLabels.rate`.
+        features: (rows, dim) finite numbers, such as sentence embeddings. They are standardised here, column by column.
+        num_classes: K, at least 2. With two classes the wrong class is the other one, and the features have no effect.
+        seed: the same seed gives the same flips.
 
     Raises:
-        ValueError, TypeError: an argument outside its domain, with the row where there is one.
+        ValueError, TypeError: an argument is outside its domain; the error names the row if there is one.
 
-    Prefer it to test a method against mistakes that a model can learn from the text. `weak_model` makes mistakes on the
-    examples that are hard.
+    Use it to test a method on wrong labels that a model can learn from the text. `weak_model` puts wrong labels on hard
+    examples.
 
     >>> instance_dependent([0, 1, 2, 0], 0.5, [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]], 3).labels
     array([0, 2, 2, 0])
@@ -165,23 +166,23 @@ def instance_dependent(
 
 
 def weak_model(labels: ArrayLike, rate: float, probabilities: ArrayLike, *, seed: int = 0) -> NoisyLabels:
-    """Gives the examples on which a weak model is most tempted by a wrong class that very class.
+    """Gives examples the most probable wrong class of a weak model, where the probability of that class is highest.
 
     Source: Chen et al., "Beyond Class-Conditional Assumption: A Primary Attempt to Combat Instance-Dependent Label
-    Noise", AAAI 2021. There the probabilities are a network's on its training examples, averaged over its epochs.
+    Noise", AAAI 2021. In the paper a network predicts the probabilities of its training examples, averaged over epochs.
 
     Args:
         labels: (rows,) class ids; -1 or -100 abstains.
         rate: in [0, 1); exactly round(rate * labelled rows) labels become wrong.
-        probabilities: (rows, K) of the weak model; every row sums to 1 within 0.001, as half precision gives them.
-        seed: breaks ties, among rows and among classes, at random; without ties it changes nothing.
+        probabilities: (rows, K) of the weak model; every row sums to 1 within 0.001, which half precision meets.
+        seed: breaks ties among rows and among classes at random. Without ties it has no effect.
 
     Raises:
-        ValueError, TypeError: an argument outside its domain, with the row where there is one.
+        ValueError, TypeError: an argument is outside its domain; the error names the row if there is one.
 
-    Prefer it to test a method where wrong labels look like hard right ones: low-loss selection and robust losses tell
-    the two apart by the loss. Take another model's probabilities than those of the model under test, or the noise is
-    made to its measure.
+    Use it to test a method on wrong labels that look like correct labels of hard examples. Low-loss selection and
+    robust losses separate the two by the loss. Use probabilities of a model other than the model under test, or the
+    noise is tailored to that model.
 
     >>> weak_model([0, 0, 1, 1], 0.5, [[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.0, 1.0]]).labels
     array([0, 1, 0, 1])
@@ -195,16 +196,16 @@ def weak_model(labels: ArrayLike, rate: float, probabilities: ArrayLike, *, seed
     labelled, generator = np.flatnonzero(clean >= 0), _generator(seed)
     wrong = table[labelled]
     wrong[np.arange(len(labelled)), clean[labelled]] = -1
-    temptation = wrong.max(-1)
-    hardest = np.lexsort((generator.random(len(labelled)), -temptation))[: round(rate * len(labelled))]
-    most_tempting = (wrong[hardest] == temptation[hardest, None]).astype(float)
+    highest = wrong.max(-1)
+    hardest = np.lexsort((generator.random(len(labelled)), -highest))[: round(rate * len(labelled))]
+    most_probable = (wrong[hardest] == highest[hardest, None]).astype(float)
     noisy = clean.copy()
-    noisy[labelled[hardest]] = _drawn(most_tempting, generator.random(len(hardest)))
+    noisy[labelled[hardest]] = _drawn(most_probable, generator.random(len(hardest)))
     return _result(clean, noisy, classes)
 
 
 def _by_class(labels: ArrayLike, transition: np.ndarray, seed: int) -> NoisyLabels:
-    """Each label drawn from its class's row of `transition`."""
+    """Draw each noisy label from the row of `transition` of its class."""
     clean = _checked_labels(labels, len(transition))
     uniform, noisy = _generator(seed).random(len(clean)), clean.copy()
     for true_class, probabilities in enumerate(transition):
@@ -214,13 +215,13 @@ def _by_class(labels: ArrayLike, transition: np.ndarray, seed: int) -> NoisyLabe
 
 
 def _drawn(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """(..., classes) proportions and (rows,) numbers in [0, 1) -> (rows,) classes, never one of proportion 0."""
+    """Draw (rows,) classes from (..., classes) proportions and (rows,) numbers in [0, 1), never one of proportion 0."""
     cumulated = probabilities.cumsum(-1)
     return (uniform[:, None] >= cumulated / cumulated[..., -1:]).sum(-1)
 
 
 def _result(clean: np.ndarray, noisy: np.ndarray, classes: int) -> NoisyLabels:
-    """The noisy labels with their counted transition; a class without rows has the row of no noise."""
+    """Return the noisy labels with their counted transition. A class without rows gets a row of the identity."""
     labelled = clean >= 0
     pairs = clean[labelled] * classes + noisy[labelled]
     counts = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(float)
@@ -230,7 +231,7 @@ def _result(clean: np.ndarray, noisy: np.ndarray, classes: int) -> NoisyLabels:
 
 
 def _flip_rates(generator: np.random.Generator, rate: float, rows: int) -> np.ndarray:
-    """(rows,) draws of the normal around `rate`, truncated to [0, 1]; all 0 where the caller asks for no noise."""
+    """Draw (rows,) rates from the normal around `rate`, truncated to [0, 1]; all are 0 if `rate` is 0."""
     if rate == 0:
         return np.zeros(rows)
     rates = generator.normal(rate, _FLIP_RATE_DEVIATION, rows)
@@ -240,7 +241,7 @@ def _flip_rates(generator: np.random.Generator, rate: float, rows: int) -> np.nd
 
 
 def _flip_probabilities(scores: np.ndarray, true_class: int, flip_rates: np.ndarray) -> np.ndarray:
-    """(rows, classes) scores -> probabilities: the true class keeps 1 - q, the others share q by softmax."""
+    """Convert (rows, classes) scores to probabilities: 1 - q for the true class, q split by softmax for the others."""
     scores = np.where(np.arange(scores.shape[-1]) == true_class, -np.inf, scores)
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     probabilities = flip_rates[:, None] * shares / shares.sum(-1, keepdims=True)
@@ -249,7 +250,7 @@ def _flip_probabilities(scores: np.ndarray, true_class: int, flip_rates: np.ndar
 
 
 def _standardized(features: np.ndarray) -> np.ndarray:
-    """Columns of mean 0 and deviation 1; a constant column is 0, though rounding may give it a deviation."""
+    """Scale columns to mean 0 and standard deviation 1. A constant column becomes 0, even if rounding makes it vary."""
     if len(features) == 0:
         return features
     varies = np.ptp(features, axis=0) > 0
@@ -257,12 +258,12 @@ def _standardized(features: np.ndarray) -> np.ndarray:
 
 
 def _generator(seed: int) -> np.random.Generator:
-    """A generator of this seed; None is refused, since it would draw other labels in every process and run."""
+    """Return a generator of this seed. None is refused: it would give other labels in every process and run."""
     if isinstance(seed, bool) or not isinstance(seed, Integral):
         raise TypeError(f"seed={seed!r}: expected an integer, got {type(seed).__name__}. Did you mean seed=0?")
     if seed < 0:
         raise ValueError(f"seed={seed}: expected an integer of at least 0. Did you mean seed={-seed}?")
-    return np.random.default_rng((int(seed), _STREAM))
+    return np.random.default_rng((int(seed), _SEED_SALT))
 
 
 def checked_classes(num_classes: int, name: str = "num_classes") -> int:
@@ -274,7 +275,7 @@ def checked_classes(num_classes: int, name: str = "num_classes") -> int:
 
 
 def _checked_labels(labels: ArrayLike, classes: int) -> np.ndarray:
-    """(rows,) int64, each a class or abstained; else an error that names the row."""
+    """Return (rows,) int64 labels, each a class or an abstention. Raise an error that names the first bad row."""
     try:
         found = np.asarray(labels)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Injected noise by name: 'symmetric:0.2', 'pair:0.4', 'asymmetric:matrix.json'."""
+"""Injects noise that is given as a string: 'symmetric:0.2', 'pair:0.4', 'asymmetric:matrix.json'."""
 
 from __future__ import annotations
 
@@ -33,21 +33,20 @@ def inject(
     features: ArrayLike | Callable[[], ArrayLike] | None = None,
     probabilities: ArrayLike | Callable[[], ArrayLike] | None = None,
 ) -> NoisyLabels:
-    """Gives each example the label that the noise named by `spec` gives it.
+    """Gives each example a label drawn by the kind of noise that `spec` names.
 
     Args:
         spec: "symmetric:0.2", "pair:0.4", "instance_dependent:0.3", "weak_model:0.3", or "asymmetric:" with the matrix
             as JSON, "asymmetric:[[0.9, 0.1], [0.3, 0.7]]", or a JSON file's path, "asymmetric:confusions.json".
         labels: (rows,) class ids; -1 or -100 abstains.
         num_classes: K, at least 2.
-        seed: same seed, same flips.
-        features: (rows, dim), or a function that returns them and is called only if `instance_dependent` noise needs
-            them.
+        seed: the same seed gives the same flips.
+        features: (rows, dim), or a function that returns them. It is called only for `instance_dependent` noise.
         probabilities: (rows, K) of a weak model, or a function that returns them, for `weak_model` noise.
 
     Raises:
-        ValueError, TypeError: as `check_spec` and the named function; noise without the features or probabilities that
-            it needs; a matrix of another size than (K, K).
+        ValueError, TypeError: see `check_spec` and the function of that name; also if the required features or
+            probabilities are missing, or the matrix is not (K, K).
 
     >>> inject("pair:0.4", [0, 1, 2, 0, 1, 2, -1, 0], 3).labels
     array([ 0,  2,  0,  0,  1,  0, -1,  1])
@@ -71,16 +70,16 @@ def inject(
 
 
 def check_spec(spec: str, classes: int | None = None) -> str:
-    """`spec` if `inject` knows it, its rate and its matrix included; else an error, before any example is read.
+    """Return `spec` if `inject` accepts it, with its rate or matrix. Raise otherwise, before any example is read.
 
     Args:
         spec: as for `inject`.
-        classes: that there will be, where they are known.
+        classes: the number of classes, if it is known.
 
     Raises:
-        ValueError: an unknown kind, a missing rate or one outside [0, 1), a matrix that is none, cannot be read or is of
-            another number of classes.
-        TypeError: `spec` is no string.
+        ValueError: an unknown kind, a missing rate or one outside [0, 1), or a matrix that is invalid, cannot be read
+            or has another number of classes.
+        TypeError: `spec` is not a string.
 
     >>> check_spec("symmetric:0.2")
     'symmetric:0.2'
@@ -98,14 +97,14 @@ def check_spec(spec: str, classes: int | None = None) -> str:
 
 
 def _needed(spec: str, name: str, values: ArrayLike | Callable[[], ArrayLike] | None) -> ArrayLike:
-    """What the noise depends on, computed if it is still to be computed."""
+    """Return the values that the noise depends on. If `values` is a function, call it."""
     if values is None:
         raise ValueError(f"noise {spec!r}: expected {name}, a row for each label, got None. Give {name}=.")
     return values() if callable(values) else values
 
 
 def _parsed(spec: str) -> tuple[str, Any]:
-    """The kind of noise and its parameter: a rate, or the (K, K) matrix of asymmetric noise."""
+    """Return the kind of noise and its parameter: a rate, or the (K, K) matrix of asymmetric noise."""
     if not isinstance(spec, str):
         raise TypeError(f"noise {spec!r}: expected a string such as 'symmetric:0.2', got {type(spec).__name__}.")
     kind, _, parameter = spec.partition(":")
@@ -121,7 +120,7 @@ def _parsed(spec: str) -> tuple[str, Any]:
 
 
 def _read_matrix(spec: str, source: str) -> Any:
-    """What the JSON in `source`, or in the file that it names, holds."""
+    """Parse `source` as JSON if it starts with "[", else as the path of a JSON file."""
     try:
         return json.loads(source if source.lstrip().startswith("[") else Path(source).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Text and labels in the tables they come in (CSV, JSON, Parquet, `datasets`), and the classes their labels name."""
+"""Reads tables of texts and labels (CSV, JSON, Parquet, `datasets`) and finds the classes of their labels."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of plain Python values, and where they came from, for errors."""
+    """Columns of plain Python values, and the name of their origin for errors."""
 
     where: str
     rows: int
     columns: Mapping[str, Sequence[Any]]
-    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the columns that bring their own
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # for columns of a ClassLabel
 
     def column(self, name: str) -> Sequence[Any]:
-        """The cells of a column; all empty where the table has none of that name."""
+        """Return the cells of a column. They are all None if the table has no such column."""
         return self.columns.get(name, [None] * self.rows)
 
     @property
     def ids(self) -> list[str]:
-        """What the column `id` says of each row, else its number."""
+        """The cells of the column `id`, or the row numbers if there is no such column."""
         return [str(row_id) for row_id in self.columns.get("id", range(self.rows))]
 
     def row(self, number: int) -> str:
-        """Names a row in an error."""
+        """Return the name of a row for errors."""
         row_id = self.columns["id"][number] if "id" in self.columns else number
         return f"{self.where}, row {str(row_id)!r}"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds what."""
+    """The names of the columns of texts, labels, votes and gold labels."""
 
     text: str
     label: str | None = None
@@ -60,7 +60,10 @@ class Columns:
             raise ValueError(f"votes_columns={self.votes!r}: expected a list of at least one column name.")
 
     def check(self, tables: Mapping[str, Table]) -> list[str]:
-        """The columns of votes, if all splits together hold what was named; where none was, the first of `LABEL_COLUMNS`."""
+        """Return the columns of votes, by default the first of `LABEL_COLUMNS` that exists. Raise if one is missing.
+
+        Every table needs the text column, and `train` the columns of votes. One table with the gold column is enough.
+        """
         train = tables["train"]
         usual = [name for name in LABEL_COLUMNS if name in train.columns and name not in (self.text, self.gold)]
         sources = list(self.votes or ([self.label] if self.label is not None else usual[:1]))
@@ -80,17 +83,17 @@ class Columns:
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes that labels name, and the number of each way to write one."""
+    """The class names, and a mapping from every spelling of a class in the data to its id."""
 
     names: tuple[str, ...]
     numbers: Mapping[Any, int]
 
     def encode(self, table: Table, column: str) -> list[int]:
-        """The class of each cell, -1 where it is empty."""
+        """Return the class id of each cell, -1 where it is empty."""
         return [self._encode(table, column, number, cell) for number, cell in enumerate(table.column(column))]
 
     def _encode(self, table: Table, column: str, number: int, cell: Any) -> int:
-        value = _plain(cell)
+        value = _normalized(cell)
         if value is None:
             return -1
         if not isinstance(value, int | str) or value not in self.numbers:
@@ -102,11 +105,11 @@ class Classes:
 
 
 def find_classes(tables: Sequence[Table], columns: Sequence[str]) -> Classes:
-    """The classes of all label columns: those a ClassLabel names, else the values in order.
+    """Return the classes of all label columns: the names of a ClassLabel, else the sorted values.
 
     Raises:
-        ValueError: two ClassLabels that differ, fewer than two classes, words mixed with numbers, or a value that is
-            neither.
+        ValueError: two ClassLabels differ, there are fewer than two classes, words are mixed with numbers, or a value
+            is neither.
     """
     named = {table.class_names[column] for table in tables for column in columns if column in table.class_names}
     if len(named) > 1:
@@ -114,7 +117,7 @@ def find_classes(tables: Sequence[Table], columns: Sequence[str]) -> Classes:
     if named:
         names = named.pop()
         return Classes(names, {**{name: k for k, name in enumerate(names)}, **{k: k for k in range(len(names))}})
-    values = _in_order(_values(tables, columns))
+    values = _sorted_values(_label_values(tables, columns))
     if len(values) < 2:
         where = f"{tables[0].where}, {', '.join(columns)}"
         found = f"all labels are {values[0]!r}" if values else "no row has a label"
@@ -126,8 +129,8 @@ def read_table(path: Path) -> Table:
     """Reads a .csv, .jsonl, .json (a list of objects) or .parquet file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: another ending, or the file is not what its ending says; JSON errors tell the line.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file has another ending, or its content does not match its ending. JSON errors give the line.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{str(path)!r}: no such file, seen from {os.getcwd()}. Check the path.")
@@ -138,7 +141,7 @@ def read_table(path: Path) -> Table:
 
 
 def table_of_dataset(where: str, dataset: Dataset) -> Table:
-    """A `datasets.Dataset` as a table; its ClassLabels name classes."""
+    """Converts a `datasets.Dataset` to a table. Its ClassLabels give the class names."""
     from datasets import ClassLabel
 
     names = {key: tuple(feature.names) for key, feature in dataset.features.items() if isinstance(feature, ClassLabel)}
@@ -147,7 +150,7 @@ def table_of_dataset(where: str, dataset: Dataset) -> Table:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file, or says where it breaks."""
+    """Reads a JSON file. An error gives the line and column."""
     return _parse_json(str(path), _read_text(path))
 
 
@@ -162,7 +165,7 @@ def _parse_json(where: str, text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: not JSON: {error}") from error  # the error tells line and column
+        raise ValueError(f"{where}: not JSON: {error}") from error  # the error gives line and column
 
 
 def _read_csv(path: Path) -> Table:
@@ -225,8 +228,8 @@ def _check_column(where: str, column: str, known: Mapping[str, Any]) -> None:
         raise ValueError(f"{where}: no column {column!r}. {nearest(column, known)}")
 
 
-def _plain(cell: Any) -> Any:
-    """A cell as the class it means, None where it abstains."""
+def _normalized(cell: Any) -> Any:
+    """Return the normalized value of a label cell, or None where it abstains."""
     if cell is None or cell != cell:  # NaN is not itself
         return None
     if isinstance(cell, bool):
@@ -234,16 +237,16 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, str):
         cell = cell.strip()
     elif isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)  # where an integer is missing, pandas and parquet make the column one of floats
+        cell = int(cell)  # pandas and parquet store integers with missing values as floats
     return None if cell in ("", "-1", -1) else cell
 
 
-def _values(tables: Sequence[Table], columns: Sequence[str]) -> set[Any]:
-    values: dict[Any, str] = {}  # and where each was met first
+def _label_values(tables: Sequence[Table], columns: Sequence[str]) -> set[Any]:
+    values: dict[Any, str] = {}  # value -> its first occurrence, for errors
     for table in tables:
         for column in columns:
             for number, cell in enumerate(table.column(column)):
-                value = _plain(cell)
+                value = _normalized(cell)
                 if value is None or (isinstance(value, int | str) and value in values):
                     continue
                 if not isinstance(value, int | str) or re.fullmatch(r"-\d+", str(value)):
@@ -258,7 +261,7 @@ def _values(tables: Sequence[Table], columns: Sequence[str]) -> set[Any]:
     return set(values)
 
 
-def _in_order(values: set[Any]) -> list[Any]:
-    """Numbers by size, also where a CSV file spells them; words by spelling."""
+def _sorted_values(values: set[Any]) -> list[Any]:
+    """Sort numbers by size, also if they are strings from a CSV file, and words alphabetically."""
     spelled = all(isinstance(value, str) and value.isdecimal() for value in values)
     return sorted(values, key=int) if spelled else sorted(values)

@@ -1,4 +1,4 @@
-"""Checks that a dataset is tokenized as the model reads it, before the first batch."""
+"""Checks before the first batch that a dataset is tokenized for the model."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ _TOKENIZE = "Tokenize first: dataset.map(lambda row: tokenizer(row['text'], trun
 
 
 def check_tokens(dataset: Any, model: Any, collator: Any, *, where: str) -> None:
-    """Refuse text that is not tokenized, or not as `model` reads it, before a batch of it fails with another message.
+    """Check that `dataset` is tokenized and fits `model`, before a batch fails with an unclear message.
 
-    Only a `datasets.Dataset` without a transform is looked at, and lengths only where a stock collator makes the batches.
+    Only a `datasets.Dataset` is checked, and if it has a transform, only its column names. The longest length is
+    checked only with a collator of Transformers that does not truncate.
 
     Raises:
-        ValueError: no tokens, a row without any, a token outside the vocabulary, a mask of another length, a text longer
-            than the model's positions, texts of different lengths that nothing pads.
+        ValueError: no column of tokens, a row without tokens, a token outside the vocabulary, a mask of another length,
+            a text longer than the model's positions, or texts of different lengths without padding.
     """
     if not isinstance(dataset, datasets.Dataset):
         return
@@ -32,7 +33,7 @@ def check_tokens(dataset: Any, model: Any, collator: Any, *, where: str) -> None
         raise ValueError(f"{where} has columns {', '.join(known)}: expected tokenized text in '{name}'. {_TOKENIZE}")
     if name != "input_ids" or name not in known or dataset.format["type"] == "custom" or not len(dataset):
         return
-    stored = dataset.data.column(name)  # with the rows that a filter left out: reading the others alone is far slower
+    stored = dataset.data.column(name)  # includes rows that a filter left out; reading the others alone is far slower
     rows = np.arange(len(stored)) if dataset._indices is None else np.asarray(dataset._indices.column(0))
     if not is_list_type(stored.type) or not (
         pa.types.is_integer(stored.type.value_type) or pa.types.is_null(stored.type.value_type)
@@ -40,7 +41,9 @@ def check_tokens(dataset: Any, model: Any, collator: Any, *, where: str) -> None
         raise ValueError(
             f"{where}, row 0: {name} is {stored[int(rows[0])].as_py()!r}: expected a list of token ids. {_TOKENIZE}"
         )
-    stock = collator is default_data_collator or type(collator) is DataCollatorWithPadding  # else it may cut, or pad
+    stock = (
+        collator is default_data_collator or type(collator) is DataCollatorWithPadding
+    )  # any other may truncate or pad
     positions = (_positions(model) if stock else None) or np.inf
     lengths = _lengths(stored)[rows]
     wrong = {
@@ -81,7 +84,7 @@ def _lengths(lists: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def _positions(model: nn.Module) -> int | None:
-    """How many tokens a model has learned positions for; None where they are relative, or not known."""
+    """Return the number of a model's learned positions, or None if they are relative or not known."""
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in ("position_embeddings", "wpe"):
             return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)

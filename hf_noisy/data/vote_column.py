@@ -1,4 +1,4 @@
-"""The column `weak_labels` of a training set: votes of several sources, read and checked."""
+"""Reads and checks the column `weak_labels` of a training set: the votes of several sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hf_noisy.data.label_reading import form_of
 
 
 def read_votes(dataset: Any, classes: int, *, where: str) -> Tensor | None:
-    """(rows, sources) int16 votes of the column `weak_labels`, checked; None where there is none."""
+    """Return the checked votes of the column `weak_labels`, (rows, sources) int16, or None without this column."""
     if VOTES not in columns_of(dataset):
         return None
     stored = arrow_column(dataset, VOTES) if isinstance(dataset, datasets.Dataset) else None
@@ -26,7 +26,7 @@ def read_votes(dataset: Any, classes: int, *, where: str) -> Tensor | None:
 
 
 def check_votes(votes: np.ndarray, classes: int, *, where: str) -> np.ndarray:
-    """(rows, sources) votes as int16, or an error that names the first vote outside the classes."""
+    """Return (rows, sources) votes as int16. Raise an error that names the first vote outside the classes."""
     votes = np.asarray(votes)
     if votes.ndim != 2 or votes.dtype.kind not in "iu":
         raise ValueError(
@@ -44,7 +44,7 @@ def check_votes(votes: np.ndarray, classes: int, *, where: str) -> np.ndarray:
 
 
 def _vote_rows(rows: Sequence[Any], where: str) -> np.ndarray:
-    """(rows, sources) of lists of votes, or an error that names the first row that is none, or of another length."""
+    """Stack lists of votes to (rows, sources). Raise an error about the first row that is no list of that length."""
     table: list[np.ndarray] = []
     for row, votes in enumerate(rows):
         array = np.asarray(votes if form_of(votes) == "row" or np.shape(votes) == (1,) else None)

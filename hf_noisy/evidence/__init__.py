@@ -1,6 +1,6 @@
-"""How wrong are my labels? Estimators of the matrix P(given label | true class) and of the noise rate, one call each.
+"""Noise estimation: estimators of the noise rate and of the matrix P(given label | true class), one function each.
 
-Start with `estimate_noise`, which runs several and says when none of them should be believed.
+Start with `estimate_noise`. It runs several estimators and reports when none of them is reliable.
 """
 
 from hf_noisy.evidence.features.frozen import mean_vectors, out_of_fold_probabilities, text_vectors

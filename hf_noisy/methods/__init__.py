@@ -1,4 +1,4 @@
-"""Methods as callbacks, one file each."""
+"""The noise-robust training methods as callbacks, one per file."""
 
 from hf_noisy.methods.auto import AutoMethod
 from hf_noisy.methods.candidate_labels import CandidateLabels

@@ -1,4 +1,4 @@
-"""A method that looks at the labels first, and says what it does about them and why."""
+"""A method that checks the labels first, then chooses how to train on them and logs why."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from hf_noisy.weak.votes import count_voting_sources
 
 logger = logging.get_logger(__name__)
 
-_LOOKED, _CUT_STATISTIC, _CV_GAIN_Z, _RATE = range(4)  # facts
+_LOOKED, _CUT_STATISTIC, _CV_GAIN_Z, _RATE = range(4)  # indices into `facts`
 
 
 class AutoMethod(TruthInference):
-    """Looks once at labels, votes and texts, then teaches the labels as they are or what `TruthInference` makes of them.
+    """Checks labels, votes and texts once, then trains on the given labels or on classes that `TruthInference` infers.
 
-    Before the first step, in this order:
+    The check runs before the first step, in this order:
 
-    1. With fewer than `min_labels` labels they are taught as they are: `ce`.
-    2. It is settled what texts are seen by (`hf_noisy.evidence.choice.choose_features`): the encoder and their words where there are labels
-       alone; the encoder where several sources have voted, or the words where labels are hardly more like those of the nearest
-       texts, by the encoder, than by chance (a mean cut statistic below 1; 0 is chance), since it is not pretrained for such
-       texts; and the words where it is not pretrained at all, as a model that `from_pretrained` did not load.
-    3. If a logistic regression of that tells held-out labels less than two standard errors better than their frequency does,
-       they are taught as they are: texts say too little of them.
-    4. `TruthInference` infers classes: from the votes where several sources have voted, else from the labels as one
-       source.
-    5. If less than 3 % of the labels come out as wrong, they are taught as they are: a method would gain little.
+    1. With fewer than `min_labels` labels, training uses the given labels (`ce`).
+    2. The text features are chosen (`hf_noisy.evidence.choice.choose_features`). With labels alone: encoder embeddings
+       and word features. With votes of several sources: encoder embeddings, or word features if the mean cut statistic
+       of the labels by the embeddings is below 1 (0 is chance), because the encoder is not pretrained for such texts.
+       If the encoder is not pretrained at all (`from_pretrained` did not load the model): word features.
+    3. If a logistic regression on these features predicts held-out labels less than two standard errors better than the
+       majority class does, training uses the given labels: the texts say too little about them.
+    4. `TruthInference` infers the classes, from the votes if several sources vote, else from the labels as one source.
+    5. If less than 3 % of the labels are estimated to be wrong, training uses the given labels: a method would gain
+       little.
 
-    What was chosen, and why, is logged before the first step and in `choice` afterwards. Everything else is as in
-    `TruthInference`, and so is what it goes with.
+    The choice and its reason are logged before the first step and kept in `choice`. Everything else is as in
+    `TruthInference`, including what it combines with.
 
     Args:
-        min_labels: from which something is inferred of the others, at least 2.
+        min_labels: minimum number of labels for inference, at least 2.
 
     Raises:
-        ValueError, TypeError: a parameter outside its domain; before the first step, no example has a label, or the encoder
-            cannot be asked for vectors (as in `TruthInference`).
+        ValueError, TypeError: a parameter outside its domain; before the first step, no example has a label, or the
+            encoder gives no hidden states (as in `TruthInference`).
 
     >>> AutoMethod().choice is None
     True
@@ -73,6 +73,10 @@ class AutoMethod(TruthInference):
             min_labels=self.min_labels,
         )
 
+    def choices(self) -> list[str]:
+        choice = self.choice
+        return [] if choice is None else [f"`auto` took `{choice[0]}`, since {choice[2]}"]
+
     def setup(self, context: Context) -> None:
         self._check_labelled(context, least=1)
         self._allocate(context)
@@ -94,7 +98,7 @@ class AutoMethod(TruthInference):
 
     def _look(self) -> None:
         given, seed, sources = self._given(), self.context.seed, count_voting_sources(self.context.votes)
-        encoded = cache(self._encoded)  # one pass, whoever asks
+        encoded = cache(self._encoded)  # at most one pass over the texts
         if self._is_pretrained():
             self.facts[_CUT_STATISTIC] = mean_cut_statistic(encoded(), given, self.neighbours, seed)
         vectors = features_of(choose_features(sources, float(self.facts[_CUT_STATISTIC])), encoded, self._words)

@@ -1,4 +1,4 @@
-"""Builds the methods that `noise_method` names, and checks that they go together."""
+"""Builds the methods that `noise_method` names and checks that they can be combined."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from hf_noisy.common.checks import nearest
 from hf_noisy.methods.parts.base import NoiseCallback
-from hf_noisy.methods.parts.label_channel import LabelChannel
 from hf_noisy.methods.parts.losses import (
     CrossEntropy,
 )
@@ -20,11 +19,11 @@ _LONGEST = 200  # characters of parameters that a message can show
 
 
 def method_arguments(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
-    """Name of a method -> what is set of its parameters, in the order of the names.
+    """Maps each method name to the parameters that are set for it, in the order of the names.
 
     Args:
         noise_method: a name of `METHODS`, or several joined by "+"; None for none.
-        noise_kwargs: parameters by name; where several methods are named, `{"gce": {"q": 0.5}}` says whose they are.
+        noise_kwargs: parameters by name. With several methods, `{"gce": {"q": 0.5}}` sets those of one of them.
 
     Raises:
         ValueError: an unknown method or parameter (with the nearest name), or one that several methods take.
@@ -54,13 +53,13 @@ def method_arguments(noise_method: str | None, noise_kwargs: Mapping[str, Any] |
 
 
 def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> list[Criterion | NoiseCallback]:
-    """The criteria and callbacks of a name, with their parameters.
+    """Builds the criteria and callbacks that `noise_method` names, with their parameters.
 
     Args:
-        noise_method, noise_kwargs: as `method_arguments` takes them.
+        noise_method, noise_kwargs: as for `method_arguments`.
 
     Raises:
-        ValueError: as `method_arguments`, or a parameter outside its domain.
+        ValueError: as for `method_arguments`, or a parameter outside its domain.
 
     >>> build_methods("gce", {"q": 0.5})
     [GeneralizedCrossEntropy(q=0.5)]
@@ -69,7 +68,7 @@ def build_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | No
 
 
 def changed_parameters(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> str:
-    """What is set of the parameters and is not their default, as JSON; more than 200 characters of it by a hash.
+    """Returns the parameters that differ from their defaults as JSON, or a hash of it beyond 200 characters.
 
     >>> changed_parameters("elr+gce", {"q": 0.7, "lam": 2})
     '{"elr": {"lam": 2.0}}'
@@ -85,7 +84,7 @@ def changed_parameters(noise_method: str | None, noise_kwargs: Mapping[str, Any]
 
 
 def _comparable(value: Any) -> Any:
-    """Equal where a method takes it for equal: 2 and 2.0, arrays, tuples and lists."""
+    """Converts a value so that equal settings compare equal: 2 and 2.0, arrays, tuples and lists."""
     if hasattr(value, "tolist"):
         return _comparable(value.tolist())
     if isinstance(value, Mapping):
@@ -96,10 +95,10 @@ def _comparable(value: Any) -> Any:
 
 
 def choose_criterion(explicit: Criterion | None, built: Sequence[Criterion | NoiseCallback]) -> Criterion:
-    """The one criterion of a training: given, named, or declared by a callback; cross-entropy if there is none.
+    """Returns the criterion of a training: passed, named or declared by a callback; cross-entropy if there is none.
 
     Raises:
-        ValueError: there are two.
+        ValueError: there is more than one.
     """
     found = [explicit] if explicit is not None else []
     for part in built:
@@ -114,7 +113,7 @@ def choose_criterion(explicit: Criterion | None, built: Sequence[Criterion | Noi
 
 
 def check_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | None) -> None:
-    """Refuse a name and parameters that cannot be trained with, before anything is set up.
+    """Raises if the name and parameters cannot be used for training, before anything is set up.
 
     Raises:
         ValueError, TypeError: as `build_methods`, `choose_criterion` and `check_roles`.
@@ -125,10 +124,10 @@ def check_methods(noise_method: str | None, noise_kwargs: Mapping[str, Any] | No
 
 
 def check_roles(callbacks: Sequence[NoiseCallback]) -> None:
-    """Refuse two callbacks that would each undo what the other decides.
+    """Raises if two callbacks conflict, so that each would undo the decisions of the other.
 
     Raises:
-        ValueError: two of one role, or a noise channel with a method whose targets would not pass it.
+        ValueError: two callbacks of one role, or a noise channel with a method whose targets skip the channel.
     """
     taken: dict[str, NoiseCallback] = {}
     for callback in callbacks:
@@ -138,7 +137,7 @@ def check_roles(callbacks: Sequence[NoiseCallback]) -> None:
                 article = "an" if role[0] in "aeiou" else "a"
                 raise ValueError(f"{pair}: both are {article} {role}. Expected one: leave one of them out.")
             taken[role] = callback
-    channel = next((callback for callback in callbacks if isinstance(callback, LabelChannel)), None)
+    channel = next((callback for callback in callbacks if callback.has_channel), None)
     believer = next((callback for callback in callbacks if callback.skips_channel), None)
     if channel is not None and believer is not None:
         raise ValueError(

@@ -25,47 +25,48 @@ STARTS = ("votes", "uniform")
 
 
 class CandidateLabels(NoiseCallback):
-    """Teaches an example every class that a source votes for, the more of it the likelier the model finds it.
+    """Trains an example on every class that a source votes for, weighted by the model's prediction.
 
-    The classes with a vote are the candidates of an example; its target is the model's prediction p restricted to them,
-    each counted by its votes n: t_k = n_k^prior p_k / sum over candidates. Votes say more than their majority: the true
-    class is often among them where the majority misses it. Through the warm-up the target is the start; from then on
-    it comes from the training forward that saw the example last (so under dropout, of the first view). Each network
-    has targets of its own.
+    The classes with a vote are the candidates of an example. Its target is the model's prediction p, restricted to the
+    candidates and weighted by their numbers of votes n: t_k = n_k^prior p_k / sum_j n_j^prior p_j. The votes contain
+    more information than their majority: where the majority is wrong, the true class is often among the candidates.
+    During the warm-up, the target is `start`. After it, the target comes from the last training forward of the example
+    (with dropout; of the first view). Each network has its own targets.
 
     Source: Lv et al., "Progressive Identification of True Labels for Partial-Label Learning", ICML 2020, which is
-    `start="uniform", prior=0, warmup=0`: there candidates have no counts, and the target moves from the first of
-    hundreds of epochs on. In the released code a candidate whose share was once rounded to 0 is lost; here it is not.
+    `start="uniform", prior=0, warmup=0`: there, candidates have no counts, and the target changes from the first of
+    hundreds of epochs on. In the released code, a candidate whose share is once rounded to 0 stays at 0; here it does
+    not.
 
     Args:
-        start: the first target: "votes", each candidate by its share of the votes, or "uniform".
-        prior: the power of the number of votes, at least 0: 0 does not count them, 1 takes each vote for one
-            observation of the true class.
-        warmup: share of the training that is taught the start, in [0, 1], rounded up to whole epochs and at least one.
+        start: the first target: "votes", the share of the votes of each candidate; or "uniform".
+        prior: exponent of the number of votes, at least 0. 0 ignores the numbers; 1 treats each vote as one observation
+            of the true class.
+        warmup: share of the training with the first target, in [0, 1], rounded up to whole epochs and at least one.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; before the first step, a training set without votes
             (column `weak_labels`), or in which every source abstains on every row.
 
-    No further pass; classes x (4 x networks + 2) bytes a row. Where there are votes the given label is not read: one
-    candidate is a plain label, and an example whose label abstains, as on a tie, is taught its candidates with weight 1.
-    Examples without a vote keep what they have, and so do trusted rows and targets that another method before it marks
-    as of the true class. After `PseudoLabeling` in the list, pseudo-labels stay and other unlabeled examples are taught
-    their candidates; before it, those are left out. A true class that no source votes for cannot be found: a robust
-    criterion helps there, and `ConsistencyRegularization` combines with it. Works with several networks; not with
-    another author of targets, nor with a noise channel.
+    No further pass; classes x (4 x networks + 2) bytes per row. Where there are votes, the given label is not used: one
+    candidate acts as a plain label, and an example whose label abstains, as after a tie, is trained on its candidates
+    with weight 1. Examples without a vote stay as they are, and so do trusted rows and targets that an earlier method
+    marks as the true class. If `PseudoLabeling` comes before it in the list, pseudo-labels stay and other unlabeled
+    examples are trained on their candidates; if it comes after, those examples are left out. A true class that no
+    source votes for cannot be found: a robust criterion helps there, and `ConsistencyRegularization` combines with it.
+    Works with several networks. Does not combine with another method that sets targets, or with a noise channel.
 
-    Logs, over the examples with a vote, `candidates` (mean number) and `ambiguous_share` (with more than one), both as
-    the data has them, and `candidate_certainty` (mean share of the likeliest candidate among the ambiguous ones).
-    `report` gives `candidate_label`, the likeliest candidate, -1 without a vote: (rows,) of one network, (rows,
-    networks) of several.
+    Logs, over the examples with a vote: `candidates` (mean number) and `ambiguous_share` (share with more than one),
+    both fixed by the data, and `candidate_certainty` (mean share of the likeliest candidate in the ambiguous targets).
+    `report` gives `candidate_label`, the likeliest candidate, -1 without a vote: (rows,) for one network, (rows,
+    networks) for several.
 
     >>> CandidateLabels(start="uniform", prior=0.0).warmup < 0.5
     True
     """
 
     roles = (AUTHOR,)
-    skips_channel = True  # the target is a guess at the true class
+    skips_channel = True  # the target estimates the true class
     logged = MappingProxyType(
         {
             "candidates": "mean number of classes that the sources of an example vote for, of the examples with a vote",
@@ -82,7 +83,7 @@ class CandidateLabels(NoiseCallback):
     def setup(self, context: Context) -> None:
         counts = _vote_counts(context)
         self.counts, self.networks = counts, context.networks
-        self.last_of_warmup = whole_epochs(self.warmup * context.epochs) - 1  # -1: without one, as 0
+        self.last_of_warmup = whole_epochs(self.warmup * context.epochs) - 1  # -1 without a warm-up
         start = (counts if self.start == "votes" else counts > 0).float()
         start = start / start.sum(-1, keepdim=True).clamp_min(1)
         self.targets = Memory(context.rows, (context.networks, context.classes), device=context.device)
@@ -101,17 +102,17 @@ class CandidateLabels(NoiseCallback):
             log_probs = predictions.clean_log_probs[:, 0].transpose(0, 1)
             after = restricted(log_probs, counts.unsqueeze(1), self.prior)
             self.targets.write(batch, torch.where(voted.view(-1, 1, 1), after, before))
-        mine = (voted if batch.real is None else voted & batch.real).expand_as(supervision.weights)
+        replaced = (voted if batch.real is None else voted & batch.real).expand_as(supervision.weights)
         if supervision.trusted is not None:
-            mine = mine & ~supervision.trusted
+            replaced = replaced & ~supervision.trusted
         return replace(
             supervision,
-            targets=torch.where(mine.unsqueeze(-1), before.transpose(0, 1), supervision.targets),
-            weights=torch.where(mine & ~batch.covered, 1.0, supervision.weights),
+            targets=torch.where(replaced.unsqueeze(-1), before.transpose(0, 1), supervision.targets),
+            weights=torch.where(replaced & ~batch.covered, 1.0, supervision.weights),
         )
 
     def _number_of_candidates(self) -> Tensor:
-        """(rows,)"""
+        """(rows,) classes with a vote."""
         return (self.counts > 0).sum(-1)
 
     def metrics(self) -> dict[str, Tensor | float]:
@@ -138,11 +139,11 @@ class CandidateLabels(NoiseCallback):
 
 
 def restricted(log_probs: Tensor, counts: Tensor, prior: float) -> Tensor:
-    """(..., classes) probabilities of the candidates alone, each times the `prior`-th power of its number of votes.
+    """(..., classes) probabilities of the candidates only, each times its number of votes to the power `prior`.
 
     Args:
         log_probs: (..., classes)
-        counts: (..., classes) votes; a row without any gives `log_probs` back as probabilities.
+        counts: (..., classes) votes; a row without votes returns `log_probs` as probabilities.
         prior: at least 0.
 
     >>> restricted(torch.tensor([0.5, 0.3, 0.2]).log(), torch.tensor([0, 1, 1]), prior=1.0)
@@ -153,7 +154,7 @@ def restricted(log_probs: Tensor, counts: Tensor, prior: float) -> Tensor:
 
 
 def _vote_counts(context: Context) -> Tensor:
-    """(rows, classes) int16 how many sources vote for each class, or an error where there is no vote."""
+    """(rows, classes) int16 number of sources that vote for each class; raises if there is no vote."""
     if context.votes is None:
         raise ValueError(
             "CandidateLabels learns from the votes of sources and there are none: expected a column weak_labels in "
@@ -161,7 +162,7 @@ def _vote_counts(context: Context) -> Tensor:
         )
     votes = context.votes
     counts = votes.new_zeros((context.rows, context.classes), dtype=torch.int16)
-    for column in votes.split(1, dim=1):  # all at once would take 8 bytes for each row and source
+    for column in votes.split(1, dim=1):  # all at once would take 8 bytes per row and source
         counts.scatter_add_(1, column.clamp_min(0).long(), (column >= 0).to(counts.dtype))
     if not bool(counts.any()):
         raise ValueError(

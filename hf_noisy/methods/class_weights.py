@@ -1,4 +1,4 @@
-"""Weights of classes, for labels of which some are rare."""
+"""Class weights, for imbalanced labels."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from hf_noisy.models.supervision import Supervision
 
 
 class ClassWeights(NoiseCallback):
-    """Weighs each example by its class: that of its given label or, without one, of what it is taught.
+    """Weights each example by the class of its given label or, without a label, of its target.
 
-    A soft label weighs as the mean of its classes. The weight multiplies those of other methods, which choose their
+    A soft label gets the mean weight of its classes. The weight multiplies those of other methods, which select their
     examples without it.
 
     Args:
-        weights: one for each class, at least 0 and not all 0; or "balanced": rows / (classes x rows of the class), over
-            the rows with a label, whose mean over these rows is 1. A class without a row then has weight 1.
+        weights: one per class, at least 0 and not all 0; or "balanced": rows / (classes x rows of the class), over the
+            rows with a label. Its mean over these rows is 1 if every class has a row. A class without a row has weight
+            1.
 
     Raises:
-        ValueError, TypeError: anything else; before the first step, weights of another number of classes.
+        ValueError, TypeError: anything else; before the first step, weights for another number of classes.
 
-    Source: the heuristic of King and Zeng, "Logistic Regression in Rare Events Data", 2001, as scikit-learn has it.
+    Source: the heuristic of King and Zeng, "Logistic Regression in Rare Events Data", 2001, as in scikit-learn.
 
-    Costs nothing. Goes with every method and criterion. Of a rare class each wrong label counts more as well, so where
-    labels are wrong between a common class and a rare one, prefer a method that doubts them, or milder weights.
+    Costs nothing. Combines with every method and criterion. Each wrong label of a rare class counts more as well. If
+    labels of a common and a rare class are confused, prefer a method that detects wrong labels, or less extreme
+    weights.
 
     >>> ClassWeights([1, 2.5]).weights
     (1.0, 2.5)

@@ -10,19 +10,19 @@ from hf_noisy.models.predictions import Predictions
 
 
 class CoTeaching(SmallLoss):
-    """Teaches each of two networks the examples of a batch that the other finds easy; the rest teach it nothing.
+    """Trains each of two networks on the examples of a batch with small losses under the other, and drops the rest.
 
-    Each network trusts its peer's choice, so its own mistakes do not confirm themselves.
+    Each network uses the selection of the other, so that it does not reinforce its own mistakes.
 
     Source: Han et al., "Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels", NeurIPS
-    2018. There `forget_rate` is the true noise rate and rises over 10 of 200 epochs.
+    2018. There, `forget_rate` is the true noise rate and rises over 10 of 200 epochs.
 
     Args:
         forget_rate, ramp_epochs: as in `SmallLoss`.
 
-    Costs two networks. It ranks inside the batch of a process, so accumulated batches and several processes choose
-    otherwise than one large batch would. Combines with any criterion, by which it ranks and learns. Prefer it where
-    labels are wrong at random; labels wrong by a rule have small losses too.
+    Costs two networks. Examples are ranked within the batch of a process, so gradient accumulation and several
+    processes select other examples than one large batch would. Combines with any criterion, which is used for ranking
+    and training. Prefer it if labels are wrong at random; labels that are wrong by a rule have small losses too.
 
     >>> CoTeaching(forget_rate=40)
     Traceback (most recent call last):

@@ -13,20 +13,20 @@ from hf_noisy.models.predictions import Predictions
 
 
 class CoTeachingPlus(SmallLoss):
-    """Teaches each of two networks what the other finds easy among the examples on which their predictions differ.
+    """Trains each of two networks on the small-loss examples of the other, among those on which the two disagree.
 
-    Two networks that learn from each other grow alike, and then choose alike; examples on which they disagree keep
-    them apart. Until the warm-up is over, and in a batch without any disagreement, it is `CoTeaching`.
+    Two networks that train each other become alike, and then select alike. Examples on which they disagree keep them
+    different. During the warm-up, and in a batch without any disagreement, it is `CoTeaching`.
 
-    Source: Yu et al., "How does Disagreement Help Generalization against Label Corruption?", ICML 2019. There the
+    Source: Yu et al., "How does Disagreement Help Generalization against Label Corruption?", ICML 2019. There, the
     warm-up is 20 of 200 epochs.
 
     Args:
-        forget_rate, ramp_epochs: as in `SmallLoss`; the rate applies to the examples in disagreement.
-        warmup: share of the epochs without regard to disagreement, in [0, 1].
+        forget_rate, ramp_epochs: as in `SmallLoss`; the rate applies to the examples with disagreement.
+        warmup: share of the epochs in which disagreement is ignored, in [0, 1].
 
-    Costs two networks, and learns from few examples a step where these agree: with few steps prefer `CoTeaching`. Ranks
-    inside a batch, as `CoTeaching` does.
+    Costs two networks. Uses few examples per step once the networks agree: with few steps, prefer `CoTeaching`. Ranks
+    within a batch, as `CoTeaching` does.
 
     >>> CoTeachingPlus().warmup
     0.1

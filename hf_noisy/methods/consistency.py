@@ -32,48 +32,50 @@ AUGMENTATIONS = ("auto", "none", "word_dropout", "token_masking")
 
 
 class ConsistencyRegularization(NoiseCallback):
-    """Shows each example to the model twice and asks for the same answer, whether it has a label or not.
+    """Adds a loss that makes the predictions for two views of each example agree, with or without a label.
 
-    - "rdrop": two dropout views p and q. Both are taught the label, and `weight` (KL(p || q) + KL(q || p)) / 4 is added.
-      That is half of the paper's loss, CE(p) + CE(q) + alpha (KL(p || q) + KL(q || p)) / 2, since a criterion here is a
-      mean over views: `weight` is the paper's alpha.
-    - "fixmatch": a weak view, with dropout only, and a strong one, of the augmented text. The label is taught to the
-      weak view. Where the weak view gives a class a probability of `threshold` or more, `weight` times the
-      cross-entropy of the strong view against that class is added; the guess carries no gradient.
+    - "rdrop": two dropout views with predictions p and q. Both are trained on the label, and `weight` (KL(p || q) +
+      KL(q || p)) / 4 is added. This is half of the paper's loss, CE(p) + CE(q) + alpha (KL(p || q) + KL(q || p)) / 2,
+      because a criterion here is a mean over views: `weight` is the paper's alpha.
+    - "fixmatch": a weak view, with dropout only, and a strong view of the augmented text. The weak view is trained on
+      the label. Where the weak view gives a class a probability of `threshold` or more, `weight` times the
+      cross-entropy of the strong view against that class is added. The pseudo-label carries no gradient.
 
     Source: Liang et al., "R-Drop: Regularized Dropout for Neural Networks", NeurIPS 2021; Sohn et al., "FixMatch:
-    Simplifying Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020. In R-Drop only rows with a label
-    are seen; here all are. FixMatch takes a mean over unlabeled rows, seven times as many as labeled ones, and its weak
-    view is a shifted image; here every row of the batch counts in both terms, and the strong view may be any of ours.
+    Simplifying Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020. R-Drop uses rows with a label
+    only; here all rows are used. FixMatch takes a mean over unlabeled rows, seven times as many as labeled ones, and
+    its weak view is a shifted image. Here every row of the batch counts in both terms, and the strong view is one of
+    those below.
 
     Args:
         kind: "rdrop" or "fixmatch".
-        weight: of the added term, at least 0. The paper's alpha of R-Drop is 0.1 to 1 for text classification, its
-            counterpart in FixMatch is 1.
-        threshold: of "fixmatch", in (1/K, 1] with K classes: below 1/K every guess would pass.
+        weight: weight of the added term, at least 0. The paper's alpha of R-Drop is 0.1 to 1 for text classification;
+            its counterpart in FixMatch is 1.
+        threshold: for "fixmatch", in (1/K, 1] with K classes: below 1/K every prediction would pass.
         augmentation: of the second view: "none" (dropout only), "word_dropout" (whole words hidden from attention),
             "token_masking" (tokens replaced by the mask token), or "auto": "none" for R-Drop, "word_dropout" for
-            FixMatch. Where words begin is read off the tokenizer, `NoisyTrainer(processing_class=...)`; without one
-            every token is a word. In scripts without spaces a byte-level or SentencePiece vocabulary takes a whole
-            sentence for a word: use "token_masking".
-        share: of the words or tokens that augmentation changes, in (0, 1).
-        balance: of "fixmatch", whether the guesses of a class that takes over count less: from each epoch's sure guesses the
-            next one learns how many of each class there may be (`hf_noisy.methods.parts.thresholds.balanced_counts`), and weighs
-            those of a class by the share of them that this is.
+            FixMatch. Word boundaries are read from the tokenizer, `NoisyTrainer(processing_class=...)`; without one,
+            every token is a word. In scripts without spaces, a byte-level or SentencePiece vocabulary treats a whole
+            sentence as one word: use "token_masking".
+        share: share of the words or tokens that the augmentation changes, in (0, 1).
+        balance: for "fixmatch", whether to reduce the weight of the pseudo-labels of a class that takes over. Before
+            each epoch, the last confident pseudo-labels give the number that each class may have
+            (`hf_noisy.methods.parts.thresholds.balanced_counts`). Those of a class are weighted by the allowed share.
 
     Raises:
-        ValueError, TypeError: a parameter outside its domain; before the first step a threshold of 1/K or less, and
-            "token_masking" without a mask token; in the first step "word_dropout" without an `attention_mask`.
+        ValueError, TypeError: a parameter outside its domain; before the first step, a threshold of 1/K or less, and
+            "token_masking" without a mask token; in the first step, "word_dropout" without an `attention_mask`.
 
-    Costs two views in one forward, so twice the step, and no memory but two bytes a row and network for FixMatch. Prefer "rdrop" to calm a model that memorises a
-    small set, and "fixmatch" where many rows have no label. With several networks each agrees with itself. The term
-    compares predictions of the true class, before a noise channel; labels pass it as ever. Rows of weight 0 are held to
-    it too. Where one class swallows the guesses of FixMatch, or a class gets none (`hf_noisy.methods.parts.thresholds.collapse`), that is said
-    once with numbers and counted. Works with any criterion and any method that writes targets; not with another that makes
-    views.
+    Costs two views in one forward, so twice the time per step; no memory except two bytes per row and network for
+    FixMatch. Prefer "rdrop" if a model memorises a small set, and "fixmatch" if many rows have no label. With several
+    networks, each is made consistent with itself. The term compares predictions of the true class, before a noise
+    channel; the loss of the labels passes the channel as usual. The term also applies to rows of weight 0. If one class
+    takes most pseudo-labels of FixMatch, or a class gets none (`hf_noisy.methods.parts.thresholds.collapse`), a warning
+    gives the numbers once, and each time is counted. Works with any criterion and any method that sets targets. Does
+    not combine with another method that makes views.
 
-    Logs `consistency`, the mean of the added term in the last forward, and for FixMatch `sure_share`, of rows whose weak view reaches
-    `threshold`, and `pseudo_label_collapses`.
+    Logs `consistency`, the mean of the added term in the last forward, and for FixMatch `sure_share`, the share of rows
+    whose weak view reaches `threshold`, and `pseudo_label_collapses`.
 
     >>> ConsistencyRegularization("fixmatch").augmentation
     'word_dropout'
@@ -126,16 +128,16 @@ class ConsistencyRegularization(NoiseCallback):
                 "ConsistencyRegularization: the model has no dropout and augmentation='none', so both views are equal and "
                 "nothing is gained. Load the model with dropout, or use augmentation='word_dropout'."
             )
-        self.facts = torch.full((2,), torch.nan, device=context.device)  # of the last forward: the term, the sure
+        self.facts = torch.full((2,), torch.nan, device=context.device)  # last forward: term, confident share
         if self.kind == "rdrop":
             return
         self.labelled = one_hot(context.labels, context.classes).sum(0).cpu().numpy()
         self.guesses = Memory(
             context.rows, (context.networks,), dtype=torch.int16, fill=-1, device=context.device
-        )  # -1: not sure, or not seen
+        )  # -1: not confident, or not visited yet
         self.class_weights = torch.ones(context.networks, context.classes, device=context.device)
         self.collapses = torch.zeros(())
-        self.said = False
+        self.warned = False
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if self.kind == "rdrop":
@@ -152,13 +154,13 @@ class ConsistencyRegularization(NoiseCallback):
 
     def _warn(self, epoch: int, problem: str) -> None:
         self.collapses += 1
-        if not self.said:
+        if not self.warned:
             fix = "balance weighs them down" if self.balance else "set balance=True to keep classes in check"
             logger.warning(
                 f"ConsistencyRegularization: before epoch {epoch} {problem}; {fix}. Counted in pseudo_label_collapses. "
                 "(said once)"
             )
-        self.said = True
+        self.warned = True
 
     def views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
         if batch.peeking:
@@ -171,7 +173,7 @@ class ConsistencyRegularization(NoiseCallback):
         draws = batch.generator("second view")
         if self.augmentation == "word_dropout":
             return word_dropout(inputs, self.share, draws, self.vocabulary)
-        assert self.vocabulary is not None  # `setup` has seen to it
+        assert self.vocabulary is not None  # checked in `setup`
         return token_masking(inputs, self.share, draws, self.vocabulary)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
@@ -218,7 +220,7 @@ class ConsistencyRegularization(NoiseCallback):
 
 
 def _has_dropout(model: nn.Module) -> bool:
-    """Whether anything in the model is dropped in training: by a layer, or as its config says."""
+    """Returns whether the model uses dropout in training: by a layer, or by its config."""
     layers = (module.p for module in model.modules() if isinstance(module, nn.Dropout))
     config: Any = model.config
     settings = (value for name, value in vars(config).items() if "drop" in name and isinstance(value, float))

@@ -17,36 +17,37 @@ from hf_noisy.models.context import Context
 from hf_noisy.models.predictions import Predictions
 from hf_noisy.models.supervision import Supervision
 
-_RAMP = 16 / 300  # of the epochs, Li et al. 2020: 16 of 300
+_RAMP = 16 / 300  # share of the epochs; Li et al. 2020: 16 of 300
 _GUESS_VIEWS = 2
 
 
 class DivideMix(LossSplit):
-    """Treats examples whose labels seem wrong as unlabeled ones, and learns all of them mixed with each other.
+    """Treats examples whose labels seem wrong as unlabeled, and trains on mixtures of pairs of examples.
 
-    Two networks; each is taught by the other's split of the examples, so that mistakes of a split do not confirm
-    themselves. A labeled example's target is w y + (1 - w) p, with w its clean probability and p the network's own
-    prediction; an unlabeled one's is the mean prediction of both networks. Both are sharpened. Predictions for targets
-    come from two views of the text with some words hidden, without dropout. Then every example's word embeddings and
-    target are mixed with a random partner's. Labeled examples learn by the criterion, unlabeled ones by the squared
-    error of probabilities, and the mean prediction is held to the prior.
+    Two networks. Each is trained on the split that the other makes, so that the mistakes of a split are not reinforced.
+    A labeled example's target is w y + (1 - w) p, with w its clean probability and p the network's own prediction. An
+    unlabeled example's target is the mean prediction of both networks. Both are sharpened. The predictions for targets
+    come from two views of the text with some tokens hidden, without dropout. Then the word embeddings and the target of
+    every example are mixed with those of a random partner. The loss is the criterion on labeled examples and the
+    squared error of the probabilities on unlabeled ones. A penalty keeps the mean prediction close to the prior.
 
     Source: Li et al., "DivideMix: Learning with Noisy Labels as Semi-supervised Learning", ICLR 2020. There: images, a
-    warm-up of 10 of 300 epochs, lambda_u by data set and noise rate; here one value of it.
+    warm-up of 10 of 300 epochs, and lambda_u by data set and noise rate; here lambda_u has one default.
 
     Args:
         warmup_epochs: whole epochs on all labels before the first split.
-        clean_threshold: p, above which an example keeps its label.
+        clean_threshold: an example keeps its label if its clean probability is above this; p in the paper.
         temperature: T of sharpening.
         alpha: of Beta(alpha, alpha), from which the mixing ratio l is drawn; max(l, 1 - l) is used.
         lambda_u: weight of the unlabeled examples, at least 0; it rises over the first 16/300 of the training after the
             warm-up.
-        hidden_share: of the words that each guess view hides, in [0, 1).
-        trained_views: 1, or 2 as in the paper, where each example is learned in two views.
+        hidden_share: share of the tokens that are hidden in each view for targets, in [0, 1).
+        trained_views: 1, or 2 as in the paper, where each example is trained on in two views with hidden tokens.
 
-    Costs two networks, a pass of both over the training set before each epoch, and four forwards without gradient a
-    step. The prior is uniform, as in the paper: with very unequal classes it pulls towards equal ones. Brings the
-    split and the mixing of a step, so it does not combine with another method that splits; works with any criterion.
+    Costs two networks, a pass of both over the training set before each epoch after the warm-up, and four forwards
+    without gradient per step. The prior is uniform, as in the paper: with very imbalanced classes it pulls the
+    predictions towards balanced ones. It defines the split and the mixing of a step, so it does not combine with
+    another method that splits. Works with any criterion.
 
     >>> DivideMix().lambda_u
     25.0
@@ -101,7 +102,7 @@ class DivideMix(LossSplit):
         return replace(
             supervision,
             targets=targets,
-            weights=supervision.weights * labeled * share,  # a mean over the labeled
+            weights=supervision.weights * labeled * share,  # mean over the labeled
             mix=draw_mix(batch.key, labeled.shape[-1], self.alpha, "embeddings", batch.index.device),
         )
 
@@ -119,6 +120,6 @@ class DivideMix(LossSplit):
         return unlabeled + (prior * (prior / mean).log()).sum()  # KL(prior || mean), summed over networks
 
     def of_peers(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(networks, batch) whether an example keeps its label, and its clean probability: by the other network."""
+        """(networks, batch) each: whether an example keeps its label, and its clean probability, by the other one."""
         keeps, clean = self.keeps_label.read(batch.index), self.clean_probability.read(batch.index)
         return keeps.flip(-1).T & batch.covered, clean.flip(-1).T * batch.covered

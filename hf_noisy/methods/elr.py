@@ -17,23 +17,24 @@ _CLAMP = 1e-4  # of probabilities, as in the paper
 
 
 class EarlyLearningRegularization(NoiseCallback):
-    """Holds each example's prediction to the average of what it was in earlier epochs, before mistakes are memorised.
+    """Keeps each prediction close to the average of the example's predictions in earlier epochs.
 
-    A target t follows the predictions, t <- b t + (1 - b) p, and lambda log(1 - <t, p>) is added to the loss: it draws
-    p towards t, and so cancels the gradient of labels that contradict what was learned early.
+    A model fits correct labels first and memorises wrong ones later. A target t follows the predictions, t <- b t + (1
+    - b) p, and lambda log(1 - <t, p>) is added to the loss. This draws p towards t, and so cancels the gradient of
+    labels that contradict what was learned early.
 
     Source: Liu et al., "Early-Learning Regularization Prevents Memorization of Noisy Labels", NeurIPS 2020.
 
     Args:
-        beta: b, in [0, 1): how slowly the target follows.
-        lam: lambda, at least 0: how much it counts.
+        beta: b, momentum of the target, in [0, 1).
+        lam: lambda, weight of the term, at least 0.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain.
 
-    One network, no further pass; 4 x classes bytes a row. The target is kept by example, so a run resumes exactly.
-    The paper's values are for 120 epochs and more; in 3 epochs the target sees few predictions. An example without a
-    label is left alone. Works with several networks, each with a target of its own.
+    One network, no further pass; 4 x classes bytes per row. The target is stored per example, so a resumed run is
+    exact. The paper's values are for 120 epochs and more; in 3 epochs the target averages few predictions. Examples
+    without a label are unchanged. Works with several networks, each with its own target.
 
     >>> EarlyLearningRegularization().beta
     0.7

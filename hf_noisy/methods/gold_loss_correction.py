@@ -21,29 +21,29 @@ logger = logging.get_logger(__name__)
 
 
 class GoldLossCorrection(LabelChannel):
-    """Reads off rows with trusted labels how each class is labelled, and learns the rest through that matrix.
+    """Estimates from rows with trusted labels how each class is labelled, and trains on the others through that matrix.
 
-    After a warm-up on the given labels, row i of the matrix is the mean of what the classifier predicts for the trusted
-    rows of class i. From then on the given labels pass through it, and the trusted rows, which are trained on beside
-    them, do not.
+    After a warm-up on the given labels, row i of the matrix is the classifier's mean prediction for the trusted rows of
+    class i. From then on, predictions pass through the matrix before they are compared with given labels. Trusted rows
+    are trained on as well, without the matrix.
 
     Source: Hendrycks et al., "Using Trusted Data to Train Deep Networks on Labels Corrupted by Severe Noise", NeurIPS
-    2018. The paper trains a second network from the beginning; here one training goes on.
+    2018. The paper trains a second network from scratch; here one training continues.
 
     Args:
-        matrix_from: "model", the paper's; or "given": the share of trusted rows of class i that were labelled j, from
-            the column `given` of `clean_dataset`, which needs no warm-up.
+        matrix_from: "model", as in the paper; or "given": the share of the trusted rows of class i that were labelled
+            j, from the column `given` of `clean_dataset`, which needs no warm-up.
         warmup_epochs: whole epochs on the given labels; None is a third of the training, 0 with "given".
-        clean_epochs: whole epochs of the training, the first ones, on trusted rows only, again and again; the warm-up
-            follows. A classifier that has seen them predicts their true labels too well, so the matrix is then too close
-            to the identity unless it is from "given".
+        clean_epochs: number of whole epochs at the start, on trusted rows only, repeated; the warm-up follows. A
+            classifier that was trained on them predicts their true labels too well, so the matrix is then too close to
+            the identity unless it is from "given".
 
     Raises:
-        ValueError: a parameter outside its domain; before the first step no `clean_dataset`, or one without `given`
-            where it is asked for.
+        ValueError: a parameter outside its domain; before the first step, no `clean_dataset`, or one without `given`
+            where it is needed.
 
-    The training set is followed by the trusted rows, also in `trainer.example_report()`, whose column `trusted` says
-    which they are. A class without a trusted row is taken to be labelled right, with a warning.
+    The trusted rows follow the training set, also in `trainer.example_report()`, whose column `trusted` marks them. The
+    labels of a class without a trusted row are assumed to be correct, with a warning.
 
     >>> GoldLossCorrection().matrix_from
     'model'
@@ -78,11 +78,13 @@ class GoldLossCorrection(LabelChannel):
         self.clean: CleanRows | None = clean
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "clean": None}  # it holds the way to look at clean rows, which does not pickle
+        return {**vars(self), "clean": None}  # its `survey` function does not pickle
 
     def matrices(self, survey: Callable[[], Survey]) -> Tensor:
         if self.clean is None:
-            raise RuntimeError("GoldLossCorrection was unpickled: it can be read but not go on. Train with a new one.")
+            raise RuntimeError(
+                "GoldLossCorrection was unpickled: it can be inspected but not trained. Create a new one."
+            )
         matrices = trusted_confusions(self.clean, self.matrix_from).expand(self.networks, -1, -1)
         absent = (self.clean.labels.sum(0) == 0).nonzero().flatten().tolist()
         if absent:
@@ -92,11 +94,15 @@ class GoldLossCorrection(LabelChannel):
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         if batch.trusted is None or not self.clean_epochs <= batch.epoch < self.start:
             return supervision
-        return supervision.weighted(~batch.trusted)  # the warm-up learns what the given labels look like
+        return supervision.weighted(~batch.trusted)  # the warm-up uses given labels only
 
 
 def trusted_confusions(clean: CleanRows, matrix_from: Literal["model", "given"]) -> Tensor:
-    """How trusted rows of each class are labelled: (networks, classes, classes) by prediction, (1, ...) in fact."""
+    """Averages the predictions or the given labels of the trusted rows of each class.
+
+    Returns:
+        (networks, classes, classes) of predictions, (1, classes, classes) of given labels.
+    """
     labelled = clean.survey().exp() if matrix_from == "model" else clean.given.unsqueeze(0)  # (networks, rows, classes)
     counts = torch.einsum("ri,nrj->nij", clean.labels, labelled.to(clean.labels.dtype))
     return torch.stack([torch.from_numpy(row_shares(one.double().cpu().numpy())).float() for one in counts])

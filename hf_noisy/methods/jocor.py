@@ -13,19 +13,19 @@ from hf_noisy.models.supervision import Supervision
 
 
 class JoCoR(SmallLoss):
-    """Teaches two networks the same examples: those on which both fit the label and each other.
+    """Trains two networks on the same examples: those on which both fit the label and agree with each other.
 
-    The joint loss of an example is (1 - l) (CE1 + CE2) + l (KL(p1 || p2) + KL(p2 || p1)); the part of a batch with the
-    smallest joint losses is learned, by the joint loss.
+    The joint loss of an example is (1 - l) (CE1 + CE2) + l (KL(p1 || p2) + KL(p2 || p1)). The examples of a batch with
+    the smallest joint losses are trained on, with the joint loss.
 
     Source: Wei et al., "Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization", CVPR
     2020.
 
     Args:
         forget_rate, ramp_epochs: as in `SmallLoss`.
-        co_lambda: l, in [0, 1): the weight of agreement; 0.9 in the paper's experiments with 10 classes.
+        co_lambda: l, the weight of the agreement term, in [0, 1); 0.9 in the paper's experiments with 10 classes.
 
-    Costs two networks. Ranks inside a batch, as `CoTeaching` does.
+    Costs two networks. Ranks within a batch, as `CoTeaching` does.
 
     >>> JoCoR().co_lambda
     0.9
@@ -45,11 +45,11 @@ class JoCoR(SmallLoss):
         return super().supervise(supervision, predictions, batch).weighted(1 - self.co_lambda)
 
     def penalty(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor:
-        scale = self.co_lambda / (1 - self.co_lambda)  # `supervise` has put 1 - l into the weights
+        scale = self.co_lambda / (1 - self.co_lambda)  # `supervise` multiplied the weights by 1 - l
         return scale * supervision.weights[0] * disagreement(predictions)
 
 
 def disagreement(predictions: Predictions) -> Tensor:
-    """(batch,) symmetric KL divergence of two networks, mean over views."""
+    """(batch,) symmetric KL divergence between the two networks, mean over views."""
     first, second = predictions.clean_log_probs  # (views, batch, classes)
     return symmetric_kl(first, second).mean(0)

@@ -23,50 +23,52 @@ from hf_noisy.models.supervision import Supervision
 logger = logging.get_logger(__name__)
 
 KINDS = ("soft", "hard")
-_LEFT = 0.25  # of the given label's share at the end of the training, where no momentum is given
+_FINAL_SHARE = 0.25  # share of the given label at the end of the training, if `momentum` is None
 
 
 class LabelCorrection(NoiseCallback):
-    """Moves each example's label, after a warm-up, towards what the model predicts for it.
+    """Moves each example's target, after a warm-up, from its label towards the model's predictions.
 
-    - "soft": the target t starts at the given label and follows the predictions, t <- a t + (1 - a) p, once an epoch.
-    - "hard": the label stays until the model has predicted one and the same other class in `disagreements` epochs in a
-      row; then it becomes that class. It may change again in the same way.
+    - "soft": the target t starts at the given label and follows the predictions, t <- a t + (1 - a) p, once per epoch.
+    - "hard": the target stays the given label until the model has predicted the same other class in `disagreements`
+      consecutive epochs. Then it becomes that class. It may change again in the same way.
 
-    p is the training forward's prediction (so under dropout, of the first view), and t is taught with p in it, as in the
-    paper. Each network has targets of its own, by its own predictions.
+    p is the prediction of the training forward (with dropout; of the first view). A step uses the t that already
+    contains its p, as in the paper. Each network has its own targets, from its own predictions.
 
     Source: Lu & He, "SELC: Self-Ensemble Label Correction Improves Learning with Noisy Labels", IJCAI 2022, for "soft".
-    There a = 0.9 for 40 to 200 epochs, which the given label does not outlive. In 3 to 10 epochs 0.9 would hardly move
-    it, so by default a follows from the length of the training: the given label's share falls evenly, by half in
-    the first half of the epochs after the warm-up and by half again until the end, to a quarter. The paper looks for
-    the epoch in which memorising begins; here the warm-up is a share of the training. "hard" is ours, after the counts
+    There, a = 0.9 for 40 to 200 epochs, so the share of the given label in t vanishes. In 3 to 10 epochs, 0.9 would
+    hardly change t. By default, a therefore depends on the length of the training: the share of the given label falls
+    to a half over the first half of the epochs after the warm-up, and to a quarter at the end. The paper detects the
+    epoch in which memorisation begins; here the warm-up is a share of the training. "hard" is ours, based on the counts
     of disagreeing epochs in `ExampleDynamics`.
 
     Args:
         kind: "soft" or "hard".
-        momentum: a of "soft", in [0, 1), for each epoch; None for 0.25^(1 / epochs after the warm-up).
-        warmup: share of the training before predictions count, in [0, 1], rounded up to whole epochs.
-        disagreements: of "hard", epochs in a row, at least 1; counted from the end of the warm-up on.
+        momentum: a of "soft", in [0, 1), per epoch; None for 0.25^(1 / epochs after the warm-up).
+        warmup: share of the training before predictions are used, in [0, 1], rounded up to whole epochs.
+        disagreements: for "hard", number of consecutive epochs, at least 1; counted from the end of the warm-up on.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain.
 
-    No further pass; 4 x classes x networks bytes a row. Examples without a label stay without one, trusted rows keep
-    theirs, and a target that another method before it marks as of the true class (a pseudo-label) stays. Weights stay
-    as they are. Prefer "soft" by default, and "hard" where a few labels are far off and the rest should stay
-    sharp. Works with any criterion and several networks; not with another author of targets, nor with a noise channel.
+    No further pass; 4 x classes x networks bytes per row. Examples without a label stay without one, trusted rows keep
+    theirs, and targets that an earlier method marks as the true class (pseudo-labels) stay. Weights do not change.
+    Prefer "soft" by default, and "hard" if a few labels are clearly wrong and the other targets should stay one-hot.
+    Works with any criterion and several networks. Does not combine with another method that sets targets, or with a
+    noise channel.
 
-    Logs `corrected_share`, of the labeled examples whose target's likeliest class is not the given one. `report` gives
-    `corrected_label` (the likeliest class of the target; -1 without a label) and `label_trust` (the target's share of
-    the given class; NaN without a label), (rows,) of one network, (rows, networks) of several.
+    Logs `corrected_share`, the share of the labeled examples whose target has another likeliest class than the given
+    one. `report` gives `corrected_label` (the likeliest class of the target; -1 without a label) and `label_trust` (the
+    target's probability of the given class; NaN without a label): (rows,) for one network, (rows, networks) for
+    several.
 
     >>> LabelCorrection(momentum=0.9).kind
     'soft'
     """
 
     roles = (AUTHOR,)
-    skips_channel = True  # the target drifts to the true class
+    skips_channel = True  # the target moves towards the true class
     logged = MappingProxyType(
         {
             "corrected_share": "of the labelled examples, those whose target has another likeliest class than their label",
@@ -91,7 +93,7 @@ class LabelCorrection(NoiseCallback):
                 f"LabelCorrection: {max(left, 0)} of {context.epochs:g} epochs are left after warmup={self.warmup:.3g}, and "
                 f"{needed} needed: no label is ever corrected. Train longer, or with a smaller warmup."
             )
-        self.alpha = _LEFT ** (1 / max(left, 1)) if self.momentum is None else self.momentum
+        self.alpha = _FINAL_SHARE ** (1 / max(left, 1)) if self.momentum is None else self.momentum
         given = one_hot(context.labels.to(context.device), context.classes)  # (rows, classes)
         labelled = has_label(given)
         self.labelled = labelled if context.trusted is None else labelled & ~context.trusted  # (rows,)
@@ -99,23 +101,23 @@ class LabelCorrection(NoiseCallback):
         shape, device = (context.networks,), context.device
         self.targets = Memory(context.rows, (*shape, context.classes), device=device)
         self.targets.values.copy_(given.unsqueeze(1))
-        self.looked = Memory(context.rows, dtype=torch.int32, fill=-1, device=device)  # the last epoch that counted
+        self.looked = Memory(context.rows, dtype=torch.int32, fill=-1, device=device)  # last epoch that counted
         if self.kind == "hard":
             self.rival = Memory(context.rows, shape, dtype=torch.int64, fill=-1, device=device)  # class predicted last
-            self.streak = Memory(context.rows, shape, dtype=torch.int32, device=device)  # epochs in a row that it was
+            self.streak = Memory(context.rows, shape, dtype=torch.int32, device=device)  # consecutive epochs of it
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         if batch.epoch < self.first_epoch:
             return supervision
-        self._look(predictions, batch)
-        mine = self.labelled[batch.index].expand_as(supervision.weights)
+        self._update(predictions, batch)
+        replaced = self.labelled[batch.index].expand_as(supervision.weights)
         if supervision.trusted is not None:
-            mine = mine & ~supervision.trusted
+            replaced = replaced & ~supervision.trusted
         targets = self.targets.read(batch.index).transpose(0, 1)
-        return replace(supervision, targets=torch.where(mine.unsqueeze(-1), targets, supervision.targets))
+        return replace(supervision, targets=torch.where(replaced.unsqueeze(-1), targets, supervision.targets))
 
-    def _look(self, predictions: Predictions, batch: Batch) -> None:
-        """Let this prediction count, unless the example was looked at before in this epoch."""
+    def _update(self, predictions: Predictions, batch: Batch) -> None:
+        """Updates the targets with these predictions, at most once per example and epoch."""
         epoch = int(batch.epoch)
         fresh = self.labelled[batch.index] & (self.looked.read(batch.index) < epoch)
         probs = predictions.clean_log_probs[:, 0].exp().transpose(0, 1)  # (batch, networks, classes)
@@ -128,7 +130,7 @@ class LabelCorrection(NoiseCallback):
         self.looked.write(batch, torch.full_like(batch.index, epoch))
 
     def _overruled(self, before: Tensor, predicted: Tensor, fresh: Tensor, batch: Batch) -> Tensor:
-        """(batch, networks, classes) targets after `predicted`, (batch, networks), has been counted."""
+        """(batch, networks, classes) targets after the classes `predicted`, (batch, networks), are counted."""
         rival, streak = self.rival.read(batch.index), self.streak.read(batch.index)
         longer = torch.where(predicted == rival, streak + 1, 1) * (predicted != before.argmax(-1))
         overruled = longer >= self.disagreements
@@ -136,8 +138,8 @@ class LabelCorrection(NoiseCallback):
         self.rival.write(batch, torch.where(new, predicted, rival))
         self.streak.write(batch, torch.where(new, longer, streak))
         classes = torch.arange(before.shape[-1], device=before.device)
-        named = (predicted.unsqueeze(-1) == classes).to(before.dtype)
-        return torch.where(overruled.unsqueeze(-1), named, before)
+        one_hot_prediction = (predicted.unsqueeze(-1) == classes).to(before.dtype)
+        return torch.where(overruled.unsqueeze(-1), one_hot_prediction, before)
 
     def metrics(self) -> dict[str, Tensor | float]:
         changed = (self.targets.values.argmax(-1) != self.given.unsqueeze(-1)) & self.labelled.unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""The names that training may log and what each is, as a table: `python -m hf_noisy.logged_names > docs/logged_names.md`."""
+"""The table of logged names: `python -m hf_noisy.methods.logged_names > docs/logged_names.md`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _END = {
 
 
 def declared() -> dict[str, dict[str, list[str]]]:
-    """Name -> what it is -> the classes of callbacks that log it so."""
+    """Maps each logged name to its descriptions, and each of these to the callback classes that log it."""
     found: dict[str, dict[str, list[str]]] = {}
     for class_name in hf_noisy.methods.__all__:
         for name, meaning in getattr(hf_noisy.methods, class_name).logged.items():
@@ -44,7 +44,7 @@ def declared() -> dict[str, dict[str, list[str]]]:
 
 
 def is_known(name: str) -> bool:
-    """Whether the table tells of `name`; a trailing capital K in the table stands for a class id.
+    """Returns whether the table contains `name`; a trailing capital K in the table stands for a class id.
 
     >>> is_known("weight_class_12"), is_known("eval_loss"), is_known("weight")
     (True, True, False)
@@ -53,12 +53,12 @@ def is_known(name: str) -> bool:
 
 
 def meanings(callback: NoiseCallback, name: str) -> str | None:
-    """What `callback` declares of a logged name; None where it declares nothing."""
+    """Returns the description that `callback` declares for a logged name, or None."""
     return callback.logged.get(re.sub(r"_\d+$", "_K", name))
 
 
 def markdown() -> str:
-    """The table as a page of Markdown."""
+    """Returns the table as a page of Markdown."""
     rows = [
         f"| `{name}` | {meaning} | {', '.join(f'`{logger}`' for logger in loggers)} |"
         for name, found in sorted(declared().items())

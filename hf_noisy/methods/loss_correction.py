@@ -26,14 +26,14 @@ logger = logging.get_logger(__name__)
 
 
 class LossCorrection(LabelChannel):
-    """A matrix that is given, or estimated from what the warm-up learned; the base of `Forward-` and `BackwardCorrection`.
+    """Base of `Forward-` and `BackwardCorrection`: a matrix that is given, or estimated after the warm-up.
 
     Args:
-        matrix: (classes, classes), rows sum to 1; or the estimator "anchor_points" (Patrini et al. 2017: the
-            predictions for the example that a class is most probable of, at the 97th percentile) or "dual_t" (Yao et
-            al., NeurIPS 2020). The estimate is from the classifier's own predictions for its training set, as in the
-            papers; one from out-of-fold probabilities (`hf_noisy.evidence`) is better, and can be given.
-        warmup_epochs: whole epochs on the labels as given; None is a third of the training, 0 with a given matrix.
+        matrix: (classes, classes), rows sum to 1; or the estimator "anchor_points" (Patrini et al. 2017: row i is the
+            prediction for the example at the 97th percentile of the probability of class i) or "dual_t" (Yao et al.,
+            NeurIPS 2020). The estimate uses the classifier's own predictions for its training set, as in the papers.
+            One from out-of-fold probabilities (`hf_noisy.evidence`) is better, and can be given.
+        warmup_epochs: whole epochs on the given labels; None is a third of the training, 0 with a given matrix.
     """
 
     def __init__(self, matrix: Matrix | str = "anchor_points", warmup_epochs: int | None = None) -> None:
@@ -62,24 +62,24 @@ class LossCorrection(LabelChannel):
         return torch.stack([self.mended(torch.from_numpy(matrix).float()) for matrix in estimates])
 
     def check(self, matrix: Tensor) -> None:
-        """Raise unless the correction can use a given matrix."""
+        """Raises if the correction cannot use a given matrix."""
 
     def mended(self, matrix: Tensor) -> Tensor:
-        """What the correction uses of an estimated matrix."""
+        """Returns the matrix that the correction uses in place of an estimated one."""
         return matrix
 
 
 class ForwardCorrection(LossCorrection):
-    """Compares the given label with what the prediction of the true class becomes under the noise: -log (p T)_y.
+    """Compares the given label with the prediction of the true class multiplied by the noise matrix: -log (p T)_y.
 
     Source: Patrini et al., "Making Deep Neural Networks Robust to Label Noise: a Loss Correction Approach", CVPR 2017.
-    The paper trains a second network from the beginning with the estimated matrix; here one training goes on.
+    The paper trains a second network from scratch with the estimated matrix; here one training continues.
 
     Args:
         matrix, warmup_epochs: as in `LossCorrection`.
 
     Raises:
-        ValueError: no such estimator; before the first step no transition matrix of the model's classes.
+        ValueError: an unknown estimator; before the first step, no transition matrix of the model's classes.
 
     Works with any criterion. Costs next to nothing.
 
@@ -89,27 +89,28 @@ class ForwardCorrection(LossCorrection):
 
 
 class BackwardCorrection(LossCorrection):
-    """Teaches each example the targets whose loss is, on average over the noise, the loss of the true label.
+    """Trains each example on targets whose expected loss over the noise is the loss of the true label.
 
-    The target of label y is row y of T^-1, so the loss is sum_j (T^-1)_yj loss(j): in expectation over y given the true
-    class k it is loss(k). Entries of T^-1 are negative, so a single loss can be negative, and one that is unbounded
-    above, as cross-entropy, then is unbounded below: a large network drives it there instead of learning. So the part of
-    a batch's loss that is due to a true class is left out while it is negative, which no risk can be (the correction
-    of Ishida et al., "Complementary-Label Learning for Arbitrary Losses and Models", ICML 2019).
+    The target of label y is row y of T^-1, so the loss is sum_j (T^-1)_yj loss(j). Its expectation over y, given the
+    true class k, is loss(k). T^-1 has negative entries, so a single loss can be negative. If a loss is unbounded above,
+    like cross-entropy, its correction is then unbounded below, and a large network minimises it further and further
+    instead of learning. A true risk cannot be negative. So the part of a batch's loss that belongs to a true class is
+    left out while it is negative (the correction of Ishida et al., "Complementary-Label Learning for Arbitrary Losses
+    and Models", ICML 2019).
 
     Source: Patrini et al., "Making Deep Neural Networks Robust to Label Noise: a Loss Correction Approach", CVPR 2017.
 
     Args:
         matrix, warmup_epochs: as in `LossCorrection`.
-        max_condition: the largest condition number of T that is inverted, at least 1; errors of T grow by as much. An
-            estimate above it is mixed with the identity until it is not, with a warning.
-        nonnegative: leave out negative parts; False is the paper's.
+        max_condition: the largest condition number of T that is inverted, at least 1; it bounds how much errors of T
+            grow. An estimate above it is mixed with the identity until it is not, with a warning.
+        nonnegative: whether to leave out negative parts; False is the paper's version.
 
     Raises:
-        ValueError: as `ForwardCorrection`; a given matrix whose condition number is above `max_condition`.
+        ValueError: as for `ForwardCorrection`; a given matrix whose condition number is above `max_condition`.
 
-    Prefer `ForwardCorrection`, which varies less. What is left out is decided by the rows of one forward, over all
-    processes, so small batches accumulated decide otherwise than one large batch would.
+    Prefer `ForwardCorrection`, which has a lower variance. The parts that are left out depend on the rows of one
+    forward, over all processes, so gradient accumulation can leave out other parts than one large batch would.
 
     >>> BackwardCorrection(matrix=[[0.9, 0.1], [0.3, 0.7]]).max_condition
     100.0
@@ -187,22 +188,22 @@ class BackwardCorrection(LossCorrection):
 
 
 class UniformNoise(LabelChannel):
-    """Supposes that a fixed share of labels was drawn blindly, so an example costs at most log(K / e).
+    """Assumes that a fixed share of labels was drawn uniformly, so that the loss of an example is at most log(K / e).
 
-    The given label is expected with probability e / K + (1 - e) p: the channel that replaces a label, with probability
-    e, by any class. A label much less likely than e / K has next to no gradient.
+    The given label has the probability e / K + (1 - e) p: the channel replaces a label, with probability e, by any
+    class. If p is much smaller than e / K, the gradient is close to zero.
 
     Source: the forward correction of Patrini et al., "Making Deep Neural Networks Robust to Label Noise", CVPR 2017,
     with a uniform transition matrix.
 
     Args:
-        noise_rate: e, the share of labels drawn at random, a fraction in [0, 1); 0 is cross-entropy. A draw may hit the
-            right class: e (K - 1) / K of the labels are wrong.
+        noise_rate: e, the share of labels drawn at random, a fraction in [0, 1); 0 is cross-entropy. A draw may give
+            the right class: e (K - 1) / K of the labels are wrong.
 
     Raises:
-        ValueError, TypeError: noise_rate outside its domain, or no number.
+        ValueError, TypeError: noise_rate outside its domain, or not a number.
 
-    Prefer it where the noise rate is roughly known and wrong labels are spread over the classes.
+    Prefer it if the noise rate is roughly known and wrong labels are spread over the classes.
 
     >>> UniformNoise(noise_rate=0.5).noise_rate
     0.5

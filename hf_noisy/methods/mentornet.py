@@ -27,47 +27,48 @@ logger = logging.get_logger(__name__)
 
 CURRICULA = ("predefined", "data_driven")
 Dropout = float | Sequence[Sequence[float]]
-_DROPOUT = ((0.5, 0.17), (0.05, 0.83))  # what the authors' commands for the predefined curriculum say
-_STEPS, _RATE = 200, 0.01  # each time that a data-driven mentor learns
+_DROPOUT = ((0.5, 0.17), (0.05, 0.83))  # from the authors' commands for the predefined curriculum
+_STEPS, _RATE = 200, 0.01  # of each training of a data-driven mentor
 _ADAM = "adam."
 
 
 class MentorNet(NoiseCallback):
-    """Weighs each example as a small network, the mentor, says from its loss, its label and the progress of training.
+    """Weights each example by the output of a small network, the mentor, given its loss, label and training progress.
 
-    The mentor sees the loss, how far it lies above the running p-percentile of losses, the label, and the percentage
-    of the training done (`hf_noisy.methods.parts.mentor.Mentor`). It is learned apart from the model, by an optimiser of its own;
-    its weights multiply those of other methods and carry no gradient.
+    The mentor's inputs are the loss, its difference from the running p-percentile of losses, the label, and the
+    percentage of the training done (`hf_noisy.methods.parts.mentor.Mentor`). It is trained separately from the model,
+    with its own optimizer. Its weights multiply those of other methods and carry no gradient.
 
-    - "predefined" needs no clean labels. Before the first step the mentor learns, on simulated losses, to follow
-      `hf_noisy.methods.parts.mentor.predefined_weight`: all examples up to 18 % of the training, then those with a loss below the
-      percentile, from 90 % on also those a little above it. It takes seconds, once a process. Every label counts as 0,
-      as in the released code.
-    - "data_driven" starts from that mentor and from the second epoch on learns, before each epoch, which labels are
-      right: on the rows of `clean_dataset`, seen without dropout. A row whose untrusted label is known (column
-      `given`) shows that one; any other row shows its trusted label as right and a random other one as wrong.
+    - "predefined" needs no clean labels. Before the first step, the mentor is trained on simulated losses to follow
+      `hf_noisy.methods.parts.mentor.predefined_weight`: all examples up to 18 % of the training, then those with a loss
+      below the percentile, from 90 % on also those slightly above it. This takes seconds, once per process. The label
+      input is always 0, as in the released code.
+    - "data_driven" starts from that mentor. Before each epoch from the second on, it is trained to predict which labels
+      are correct, on the rows of `clean_dataset`, whose losses are computed without dropout. A row whose untrusted
+      label is known (column `given`) contributes that one. Any other row contributes its trusted label as correct and a
+      random other one as wrong.
 
     Source: Jiang et al., "MentorNet: Learning Data-Driven Curriculum for Very Deep Neural Networks on Corrupted
-    Labels", ICML 2018. Percentile, decay and dropout are those of the authors' code and commands, but for their last
-    5 % of the training, in which the code's default drops every example. There the running percentile starts at 0;
-    here it starts at that of the first batch. There a data-driven mentor is learned once, on another training's losses.
+    Labels", ICML 2018. Percentile, decay and dropout are those of the authors' code and commands, except for the last 5
+    % of the training, in which the code's default drops every example. There, the running percentile starts at 0; here
+    it starts at that of the first batch. There, a data-driven mentor is trained once, on another training's losses.
 
     Args:
         curriculum: "predefined" or "data_driven".
-        loss_percentile: p, in (0, 1): the share of losses that count as small; about the share of right labels.
-        ema_decay: of the running percentile, in [0, 1).
-        gamma: above 0: at the end, the loss above the percentile at which the weight reaches 0.
-        example_dropout: how many of the weights are set to 0, each example drawn by itself: a rate in [0, 1], or
+        loss_percentile: p, in (0, 1): the share of losses that count as small; about the share of correct labels.
+        ema_decay: decay of the running percentile, in [0, 1).
+        gamma: above 0: the difference from the percentile at which the weight reaches 0 at the end of the training.
+        example_dropout: probability of setting a weight to 0, drawn for each example separately: a rate in [0, 1], or
             (rate, share of the training) one after the other, the shares summing to 1.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; before the first step, "data_driven" without a
             `clean_dataset`.
 
-    The percentile is that of each forward's losses, so accumulated batches weigh otherwise than one large batch would.
-    No further pass but, data-driven, one over the clean rows before each epoch; 4 bytes a row. Works with several
-    networks, by the mean of their losses. Prefer the predefined curriculum where the share of right labels can be
-    guessed, the data-driven one where some labels were checked. Weights are seldom exactly 0 but for dropped examples.
+    The percentile is that of each forward's losses, so gradient accumulation gives other weights than one large batch
+    would. No further pass, except one over the clean rows before each epoch with "data_driven"; 4 bytes per row. Works
+    with several networks, by the mean of their losses. Prefer "predefined" if the share of correct labels is roughly
+    known, and "data_driven" if some labels were checked. Weights are rarely exactly 0, except for dropped examples.
 
     >>> MentorNet(loss_percentile=0.8).curriculum
     'predefined'
@@ -101,7 +102,7 @@ class MentorNet(NoiseCallback):
         self.gamma = _checked_gamma(gamma)
         self.example_dropout = _checked_dropout(example_dropout)
 
-    # ---- once, and once an epoch --------------------------------------------------------------------------------
+    # ---- setup and start of each epoch --------------------------------------------------------------------------
 
     def setup(self, context: Context) -> None:
         data_driven = self.curriculum == "data_driven"
@@ -111,7 +112,7 @@ class MentorNet(NoiseCallback):
                 "clean_dataset=None. Pass NoisyTrainer(clean_dataset=...), or use curriculum='predefined'."
             )
         self.context: Context | None = context
-        self.percentile = torch.tensor(torch.nan, device=context.device)  # running, of the losses; NaN before any
+        self.percentile = torch.tensor(torch.nan, device=context.device)  # running percentile of losses; NaN at first
         self.mean_weight = torch.tensor(torch.nan, device=context.device)  # of the last step
         self.mentor_loss = torch.tensor(torch.nan)
         self.weights = Memory(context.rows, fill=torch.nan, device=context.device)
@@ -136,12 +137,12 @@ class MentorNet(NoiseCallback):
         first, last = _percents(epoch, context.epochs)
         draws = keyed_generator(context.seed, epoch, "percents of the mentor")
 
-        def lesson() -> tuple[Features, Tensor, Tensor]:
-            """The pairs as they could be met anywhere in the epoch to come."""
+        def sample_pairs() -> tuple[Features, Tensor, Tensor]:
+            """Returns the pairs, each at a random position within the coming epoch."""
             percent = torch.randint(first, last + 1, (len(losses),), generator=draws).to(losses.device)
             return Features(losses, differences, pairs.labels, percent), pairs.right, pairs.counts
 
-        self.mentor_loss.fill_(teach(self.mentor, self.optimizer, lesson, _STEPS))
+        self.mentor_loss.fill_(teach(self.mentor, self.optimizer, sample_pairs, _STEPS))
 
     def _pairs(self, epoch: int) -> CleanPairs:
         clean = self._context.clean
@@ -151,41 +152,41 @@ class MentorNet(NoiseCallback):
     @property
     def _context(self) -> Context:
         if self.context is None:
-            raise RuntimeError("MentorNet was unpickled: it can be read but not go on. Train with a new one.")
+            raise RuntimeError("MentorNet was unpickled: it can be inspected but not trained. Create a new one.")
         return self.context
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "context": None}  # it holds the way to look at clean rows, which does not pickle
+        return {**vars(self), "context": None}  # its `survey` function does not pickle
 
-    # ---- one step -----------------------------------------------------------------------------------------------
+    # ---- each step ----------------------------------------------------------------------------------------------
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         criterion = self._context.criterion
         losses = criterion(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean((0, 1))  # (batch,)
         taught = (supervision.weights > 0).any(0)
-        self._follow(torch.where(taught, losses, torch.nan), batch)
+        self._update_percentile(torch.where(taught, losses, torch.nan), batch)
         weights = self.mentor.weigh(self._features(losses, batch)) * self._kept(batch)
         self.weights.write(batch, torch.where(taught, weights, torch.nan))
         self.mean_weight = self.weights.read(batch.everywhere).masked_fill(self._repeated(batch), torch.nan).nanmean()
         return supervision.weighted(weights)
 
-    def _follow(self, losses: Tensor, batch: Batch) -> None:
-        """Move the running percentile towards that of the step's losses, NaN where nothing is taught."""
-        everyones = batch.gather(losses).masked_fill(self._repeated(batch), torch.nan)
-        found = everyones.nanquantile(self.loss_percentile)
-        followed = self.ema_decay * self.percentile + (1 - self.ema_decay) * found
+    def _update_percentile(self, losses: Tensor, batch: Batch) -> None:
+        """Updates the running percentile with the step's losses, NaN for rows that are not trained on."""
+        gathered = batch.gather(losses).masked_fill(self._repeated(batch), torch.nan)
+        found = gathered.nanquantile(self.loss_percentile)
+        updated = self.ema_decay * self.percentile + (1 - self.ema_decay) * found
         self.percentile = torch.where(
-            self.percentile.isnan(), found, torch.where(found.isnan(), self.percentile, followed)
+            self.percentile.isnan(), found, torch.where(found.isnan(), self.percentile, updated)
         )
 
     def _features(self, losses: Tensor, batch: Batch) -> Features:
-        difference = (losses - self.percentile).nan_to_num()  # no percentile yet: nothing is taught, but 0 x NaN is NaN
+        difference = (losses - self.percentile).nan_to_num()  # no percentile: no row has weight, but 0 x NaN is NaN
         label = batch.given.argmax(-1) if self.curriculum == "data_driven" else torch.zeros_like(batch.index)
         percent = min(int(PERCENTS * batch.progress), PERCENTS - 1)
         return Features(losses, difference, label, torch.full_like(batch.index, percent))
 
     def _kept(self, batch: Batch) -> Tensor:
-        """(batch,) False for examples dropped in this step; one draw for each row of all processes, each takes its own."""
+        """(batch,) False for examples dropped in this step; one draw per row of all processes, each uses its own."""
         draws = torch.rand(
             len(batch.everywhere), generator=batch.generator("example dropout"), device=batch.index.device
         )
@@ -201,15 +202,15 @@ class MentorNet(NoiseCallback):
         return self.example_dropout[-1][0]
 
     def _repeated(self, batch: Batch) -> Tensor:
-        """(batch of all processes,) True where a sampler only repeats a row."""
+        """(batch of all processes,) True where a sampler repeats a row."""
         return batch.everywhere >= self._context.rows
 
-    # ---- what is kept -------------------------------------------------------------------------------------------
+    # ---- logging and checkpoints --------------------------------------------------------------------------------
 
     def metrics(self) -> dict[str, Tensor | float]:
         logs: dict[str, Tensor | float] = {"mentor_percentile": self.percentile, "mentor_weight": self.mean_weight}
         logs |= {"mentor_loss": self.mentor_loss} if self.curriculum == "data_driven" else {}
-        return {name: value for name, value in logs.items() if not math.isnan(value)}  # NaN: nothing to say yet
+        return {name: value for name, value in logs.items() if not math.isnan(value)}  # NaN: not known yet
 
     def state_dict(self) -> dict[str, Tensor]:
         state = {
@@ -236,7 +237,7 @@ class MentorNet(NoiseCallback):
 
 
 def _percents(epoch: int, epochs: float) -> tuple[int, int]:
-    """First and last percent of the training that lie in epoch `epoch` of `epochs`.
+    """Returns the first and last percent of the training that lie in epoch `epoch` of `epochs`.
 
     >>> _percents(0, 3.0), _percents(1, 3.0), _percents(2, 2.5), _percents(150, 200.0)
     ((0, 33), (33, 66), (80, 99), (75, 75))
@@ -255,7 +256,7 @@ def _checked_gamma(gamma: float) -> float:
 
 
 def _checked_dropout(example_dropout: Dropout) -> tuple[tuple[float, float], ...]:
-    """(rate, share of the training) one after the other."""
+    """Returns (rate, share of the training) pairs, one after the other."""
     if not isinstance(example_dropout, Sequence):
         return ((check_fraction("example_dropout", example_dropout, "[0, 1]"), 1.0),)
     problem = f"example_dropout={example_dropout!r}: expected a rate, or pairs (rate, share of the training)"

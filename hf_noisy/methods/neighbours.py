@@ -1,4 +1,4 @@
-"""A curriculum by neighbours: keep or weigh the examples whose label agrees with those of similar texts."""
+"""Selects or weights examples by how well their label agrees with those of similar texts."""
 
 from __future__ import annotations
 
@@ -29,46 +29,46 @@ WAYS = ("keep", "weight")
 
 
 class Neighbours(NoiseCallback):
-    """Leaves out the examples whose label disagrees with those of the most similar texts, seen by a frozen encoder.
+    """Drops or down-weights examples whose label disagrees with those of the most similar texts.
 
-    Once, before the first step, each text becomes a vector: the mean last hidden state of the encoder as it is then,
-    which is as it was pretrained. Each labelled example then has a agreement, by its nearest labelled neighbours (the
-    distance d of vectors of length 1; a neighbour weighs w = 1 / (1 + d)):
+    This happens once, before the first step. Each text is represented by a vector: the mean last hidden state of the
+    encoder as it is then, before any fine-tuning. Each labelled example gets an agreement score from its nearest
+    labelled neighbours (d is the distance between vectors of length 1; a neighbour has weight w = 1 / (1 + d)):
 
-    - "cut_statistic": minus (J - E[J]) / sd[J], where J is the weight of the neighbours with another label, and
-      neighbours drawn by lot have E[J] = (1 - p) sum w and var[J] = p (1 - p) sum w^2, p the share of the label in all
-      labels. So a label of a rare class needs fewer like neighbours than one of a common class.
+    - "cut_statistic": minus (J - E[J]) / sd[J], where J is the weight of the neighbours with another label. For
+      neighbours drawn at random, E[J] = (1 - p) sum w and var[J] = p (1 - p) sum w^2, with p the share of the label in
+      all labels. So a label of a rare class needs fewer agreeing neighbours than one of a common class.
     - "votes": the weighted share of the neighbours with the same label.
 
-    Of soft labels y and y' the product <y, y'> is how far they are the same, in J, in p and in the votes; the variance
-    is still that of a coin with mean p, which soft labels stay below.
+    For soft labels y and y', <y, y'> is the degree to which they are equal, in J, in p and in the votes. The variance
+    is still that of a Bernoulli variable of mean p, an upper bound for soft labels.
 
     Source: Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022; the statistic is that of
-    Muhlenbach et al., "Identifying and Handling Mislabelled Instances", 2004. There the vectors are not brought to length
-    1 and the share is one of all rows; the released code counts each row as its own neighbour, which here it is not.
+    Muhlenbach et al., "Identifying and Handling Mislabelled Instances", 2004. There, vectors are not scaled to length 1
+    and the share is one of all rows. The released code counts each row as its own neighbour; this code does not.
 
     Args:
         score: "cut_statistic" or "votes".
-        neighbours: of an example, at least 1; where fewer rows have a label, all others, with a warning.
-        share: of the labelled examples that is kept, in (0, 1]; rounded. "weight" does not read it.
-        by_class: choose within each given class (the likeliest of a soft label), at least one row each, so that no class
-            vanishes; otherwise among all. None is among all for the cut statistic, as in the paper, which makes up for
-            how common a class is, and by class for votes, which do not.
-        how: "keep" gives the most coherent `share` weight 1 and the rest 0, ties by lot; "weight" gives each example the
-            share of the rows (of its class) that are no more coherent than it, from 1 / rows to 1.
-        vectors: (rows, width) of your own in place of the encoder's, in row order, clean rows that are trained on last.
+        neighbours: number of neighbours, at least 1; if fewer rows have a label, all others, with a warning.
+        share: share of the labelled examples to keep, in (0, 1]; rounded. "weight" does not use it.
+        by_class: whether to choose within each given class (the likeliest of a soft label), at least one row each, so
+            that no class vanishes; otherwise among all rows. None is False for the cut statistic, as in the paper,
+            which corrects for the frequency of a class, and True for votes, which do not.
+        how: "keep" gives the `share` with the best agreement weight 1 and the rest 0, ties at random; "weight" gives
+            each example the share of the rows (of its class) whose agreement is not higher, from 1 / rows to 1.
+        vectors: (rows, width) of your own instead of the encoder's, in row order, clean rows that are trained on last.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; before the first step, vectors of another number of rows,
             or (without `vectors`) a model whose encoder gives no hidden states.
 
-    Costs one pass over the training set and a search whose time grows with the square of the rows; a step costs
-    nothing. Prefer it where labels are wrong by a rule or a person: such labels look right to the losses, but less so
-    to the neighbours. A tiny random encoder knows no neighbours: give vectors. Examples without a label are left alone
-    and are nobody's neighbours; trusted rows are neighbours and keep their weight. It judges the labels as they were
-    given, once, and weights multiply, so it goes with any criterion or method.
+    Costs one pass over the training set and a search whose time grows with the square of the rows; nothing per step.
+    Prefer it if labels are wrong by a rule or a person: such labels have small losses, but agree less with their
+    neighbours. The neighbours of a tiny random encoder are meaningless: pass `vectors`. Examples without a label are
+    unchanged and not used as neighbours; trusted rows are used and keep their weight. Only the given labels are scored,
+    once, and weights multiply, so it combines with any criterion or method.
 
-    `report` adds `label_agreement` (NaN without a label) and `kept`: True and False, or the weight.
+    `report` adds `label_agreement` (NaN without a label) and `kept`: True or False for "keep", else the weight.
 
     >>> Neighbours(share=0.5).score
     'cut_statistic'
@@ -119,11 +119,11 @@ class Neighbours(NoiseCallback):
         agreement = label_agreement(nearest_rows(vectors[labelled], count), given, self.score)
         groups = given.argmax(1) if self.by_class else np.zeros(len(given), dtype=np.int64)
         chosen = np.ones(len(given))
-        judged = np.arange(len(given))
+        candidates = np.arange(len(given))
         if context.trusted is not None:
-            judged = np.flatnonzero(~context.trusted.cpu().numpy()[labelled])
+            candidates = np.flatnonzero(~context.trusted.cpu().numpy()[labelled])
         choose = rank_in_group if self.how == "weight" else self._top_share
-        chosen[judged] = choose(agreement[judged], groups[judged])
+        chosen[candidates] = choose(agreement[candidates], groups[candidates])
         rows = torch.from_numpy(labelled).to(context.device)
         for memory, values in ((self.agreement, agreement), (self.kept, chosen)):
             memory.values[rows] = torch.from_numpy(values).to(rows.device, torch.float32)
@@ -131,7 +131,7 @@ class Neighbours(NoiseCallback):
     def _vectors(self) -> np.ndarray:
         if self.vectors is not None:
             return self.vectors
-        assert self.context.encode is not None  # the trainer gives it
+        assert self.context.encode is not None  # set by the trainer
         return self.context.encode().cpu().numpy()
 
     def _top_share(self, agreement: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -142,7 +142,7 @@ class Neighbours(NoiseCallback):
 
     def report(self) -> dict[str, np.ndarray]:
         kept = self.kept.values.cpu().numpy()
-        kept = kept * has_label(self.context.labels).cpu().numpy()  # rows without a label are left alone, not chosen
+        kept = kept * has_label(self.context.labels).cpu().numpy()  # rows without a label are not selected
         return {
             "kept": kept > 0 if self.how == "keep" else kept,
             "label_agreement": self.agreement.values.cpu().numpy(),

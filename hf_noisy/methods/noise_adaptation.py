@@ -24,49 +24,49 @@ _WEIGHTS = {
     "none": 0.0,
     "trace": 0.1,
     "volume": 1e-4,
-}  # trace: tried on tests/measure/noise_channels.py; volume: Li et al.
-_MEMORY = 0.9  # of the average of a complex layer's matrices, a step
-_NUDGE, _SMALLEST = 1e-3, 0.1  # a matrix without an inverse has no volume to take the logarithm of, nor a gradient
-_ADAPTS_AFTER = 1 / 3  # of the epochs after the warm-up, the complex layer learns what depends on the sentence
+}  # trace: chosen with tests/measure/noise_channels.py; volume: Li et al.
+_DECAY = 0.9  # decay per step of the average of a complex layer's matrices
+_JITTER, _MIN_SCALE = 1e-3, 0.1  # keep log |det T| finite: a singular matrix has no logarithm and no gradient
+_ADAPTS_AFTER = 1 / 3  # share of the epochs after the warm-up, before the complex layer depends on the sentence
 
 
 class NoiseAdaptation(LabelChannel):
-    """Learns, beside the classifier, how each true class is labelled, so that the classifier need not learn it.
+    """Learns a noise matrix together with the classifier, so that the classifier need not fit the noise.
 
-    A softmax layer stands between the prediction of the true class and that of the given label; training sees the
-    latter, users get the former. Simple: one matrix. Complex: a matrix for each sentence, from the vector that the
-    classifier's last layer reads. After a warm-up on the labels as given, the matrix starts from how the examples
-    that it then takes for each class are labelled, and is learned with the classifier; the complex layer is the simple
-    one for a while before it depends on the sentence.
+    A softmax layer maps the prediction of the true class to that of the given label. Training uses the latter,
+    inference the former. "simple" has one matrix, "complex" a matrix for each sentence, computed from the input of the
+    classifier's last layer. After a warm-up on the given labels, row i of the matrix starts as the distribution of the
+    given labels among the examples that are predicted as class i. It is then trained with the classifier. The complex
+    layer acts as the simple one for a while before it depends on the sentence.
 
     Source: Goldberger and Ben-Reuven, "Training deep neural-networks using a noise adaptation layer", ICLR 2017. The
-    paper trains the three stages one after the other, each from the beginning; here they are epochs of one training. It
-    counts each example by its predicted probabilities, we by the predicted class: a short warm-up predicts noisy labels,
-    so its probabilities are as blurred as those, and would blur the matrix twice.
+    paper trains the three stages one after the other, each from scratch; here they are epochs of one training. The
+    paper counts each example by its predicted probabilities, we by the predicted class: after a short warm-up on noisy
+    labels, the probabilities contain the noise already, and would count it twice in the matrix.
 
     Args:
         layer: "simple" or "complex".
-        matrix: (classes, classes) to start from instead, rows sum to 1; no warm-up by default.
-        rate: or a share of wrong labels in [0, 1), spread over the other classes.
+        matrix: (classes, classes) initial matrix instead, rows sum to 1; no warm-up by default.
+        rate: alternatively, an initial share of wrong labels in [0, 1), spread over the other classes.
         warmup_epochs: whole epochs; None is a third of the training, 0 with a matrix or a rate.
-        channel_learning_rate: of the layer, above 0, under the same schedule; without weight decay.
-        regularizer: "none"; "trace", the mean of T_ii, which keeps the layer from doing nothing (Sukhbaatar et al., ICLR
-            2015 workshop); or "volume", log |det T| (Li et al., "Provably End-to-end Label-Noise Learning without
-            Anchor Points", ICML 2021).
+        channel_learning_rate: learning rate of the layer, above 0, with the same schedule; without weight decay.
+        regularizer: "none"; "trace", the mean of T_ii, which prevents the layer from staying the identity (Sukhbaatar
+            et al., ICLR 2015 workshop); or "volume", log |det T| (Li et al., "Provably End-to-end Label-Noise Learning
+            without Anchor Points", ICML 2021).
         regularizer_weight: at least 0; None is 0.1 for the trace, and Li et al.'s 1e-4 for the volume.
 
     Raises:
-        ValueError, TypeError: a parameter outside its domain; a matrix and a rate; before the first step a matrix for
+        ValueError, TypeError: a parameter outside its domain; a matrix and a rate; before the first step, a matrix for
             another number of classes.
 
-    Costs next to nothing in time; classes^2 numbers, times the width of the sentence vector if complex. A classifier
-    that has learned the wrong labels by heart leaves nothing for the layer to learn, so keep the warm-up short.
+    Costs next to nothing in time; classes^2 numbers, times the width of the sentence vector if complex. If the
+    classifier has memorised the wrong labels, nothing is left for the layer to learn, so keep the warm-up short.
 
     >>> NoiseAdaptation().layer
     'simple'
     """
 
-    adapts = False  # whether the complex layer depends on the sentence by now
+    adapts = False  # whether the complex layer depends on the sentence yet
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class NoiseAdaptation(LabelChannel):
         if self.layer == "complex" and self.started and predictions.channel_matrix is not None:
             everywhere = batch.gather(predictions.channel_matrix.unsqueeze(0)).mean(0)  # equal on all processes
             known = ~self.average.isnan()
-            self.average.copy_(torch.where(known, torch.lerp(everywhere, self.average, _MEMORY), everywhere))
+            self.average.copy_(torch.where(known, torch.lerp(everywhere, self.average, _DECAY), everywhere))
         return supervision
 
     def found(self) -> Tensor:
@@ -147,8 +147,8 @@ class NoiseAdaptation(LabelChannel):
             value = matrix.diagonal(dim1=-2, dim2=-1).mean(-1)
         else:
             identity = torch.eye(self.classes, device=matrix.device)
-            volume = torch.linalg.slogdet(matrix + _NUDGE * identity).logabsdet
-            value = volume.clamp_min(self.classes * math.log(_SMALLEST))
+            volume = torch.linalg.slogdet(matrix + _JITTER * identity).logabsdet
+            value = volume.clamp_min(self.classes * math.log(_MIN_SCALE))
         return self.regularizer_weight * value.sum()
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -161,7 +161,7 @@ class NoiseAdaptation(LabelChannel):
 
 
 def uniform_flips(rate: float, classes: int) -> Tensor:
-    """(classes, classes) the matrix that keeps a label with probability 1 - rate and else gives any other.
+    """(classes, classes) matrix that keeps a label with probability 1 - rate, else gives any other class alike.
 
     >>> uniform_flips(0.3, 3)
     tensor([[0.7000, 0.1500, 0.1500],
@@ -172,9 +172,9 @@ def uniform_flips(rate: float, classes: int) -> Tensor:
 
 
 def confusion(log_probs: Tensor, given: Tensor) -> Tensor:
-    """(classes, classes) how the examples that a model takes for class i are labelled; rows sum to 1.
+    """(classes, classes) shares of the given labels among the examples predicted as class i; rows sum to 1.
 
-    A class that it never predicts keeps its own label.
+    A class that is never predicted keeps its own label.
 
     Args:
         log_probs: (rows, classes).

@@ -33,57 +33,57 @@ from hf_noisy.weak.majority import majority_vote
 
 logger = logging.get_logger(__name__)
 
-_OF_CHANCE = 0.2  # of the probability that chance gives a label: below it the model speaks against the label
+_CHANCE_FRACTION = 0.2  # a label is doubted below this fraction of its chance probability
 
 
 class PseudoLabeling(NoiseCallback):
-    """Takes the label from an example that is not believed, and teaches it the model's guess where that is sure enough.
+    """Replaces missing and doubted labels by the model's prediction where it is confident enough; leaves the rest out.
 
-    Unlabeled are examples on which every source abstained, and, by `doubt`, those whose label is unlikely. Before each
-    epoch from `start` on, the unlabeled examples are looked at anew: one whose likeliest class reaches the threshold is
-    taught it, another is not taught in that epoch. A label that was doubted comes back as soon as it no longer is.
+    Unlabeled examples are those on which every source abstained and, with `doubt`, those whose label is unlikely. They
+    are determined again before each epoch from `start` on. If the likeliest class of an unlabeled example reaches the
+    threshold, the example is trained on it; otherwise it is left out of that epoch. A doubted label is used again as
+    soon as it is no longer doubted.
 
-    Sources: Lee, "Pseudo-Label", ICML 2013 workshop; Sohn et al., "FixMatch", NeurIPS 2020 (the fixed threshold; its two
-    augmentations are another method's); Zhang et al., "FlexMatch", NeurIPS 2021 (thresholds by class, without their
-    warm-up). The papers guess anew in each step of long trainings; here once an epoch.
+    Sources: Lee, "Pseudo-Label", ICML 2013 workshop; Sohn et al., "FixMatch", NeurIPS 2020 (the fixed threshold; its
+    two augmentations belong to another method); Zhang et al., "FlexMatch", NeurIPS 2021 (thresholds by class, without
+    their warm-up). The papers assign pseudo-labels in each step of long trainings; here once per epoch.
 
     Args:
-        threshold: in (1/K, 1], of the likeliest class's probability. 0.95 in FixMatch; lower here, since a short training
-            with many classes may never be that sure, and then nothing is guessed (which is said, with the highest
-            confidence).
-        schedule: "fixed"; "per_class": lower for a class of which little is predicted surely, `class_thresholds`; or
+        threshold: in (1/K, 1], for the likeliest class's probability. 0.95 in FixMatch; lower here, because a short
+            training with many classes may never reach it. If no row reaches it, a warning gives the highest confidence.
+        schedule: "fixed"; "per_class": lower for a class with few confident predictions, `class_thresholds`; or
             "annealed": from 1 down to `threshold` in equal steps, reached before the last epoch.
-        targets: "hard", the likeliest class, or "soft", the probabilities as they are.
-        doubt: None, only rows without a label; "model": also labels to which the model, as it is looked at, gives less
-            than `doubt_below`; "label_model": also labels to which the votes give less, by `label_model_probabilities`,
-            or by `majority_vote` of fewer than three sources, from the first step on. Needs votes; a row without any is
-            not doubted.
-        doubt_below: probability in (0, 1]; None is 0.5 for "label_model", and for "model" a fifth of chance, 0.2 / K, or of
-            the class's share of the labels where that is less: a model that has not learned a rare class yet gives it
-            no more.
-        refresh: "epoch", a pass over the training set before each epoch; or "average", the exponential average of what
-            training met of each example, which costs no pass.
-        momentum: of that average, in [0, 1). With 0.9 the untrained model's predictions still weigh 0.73 after four
-            epochs, and no row is sure.
+        targets: "hard", the likeliest class, or "soft", the predicted probabilities.
+        doubt: None, only rows without a label; "model": also labels to which the model, by its predictions as in
+            `refresh`, gives less than `doubt_below`; "label_model": also labels to which the votes give less, by
+            `label_model_probabilities`, or by `majority_vote` with fewer than three sources, from the first step on.
+            Needs votes; a row without votes is not doubted.
+        doubt_below: probability in (0, 1]; None is 0.5 for "label_model", and for "model" a fifth of the chance
+            probability, 0.2 / K, or a fifth of the class's share of the labels if that is less: a model that has not
+            learned a rare class yet gives it no higher probability.
+        refresh: "epoch", a pass over the training set before each epoch; or "average", the exponential average of the
+            predictions for each example in training, which costs no pass.
+        momentum: of that average, in [0, 1). With 0.9, the untrained model's predictions still have weight 0.73 after
+            four epochs, and no row is confident.
         start: share of the training before the first pseudo-labels, in [0, 1); at least one epoch.
-        balance: whether a class gets at most so many pseudo-labels, the most confident first, that its odds among the
-            rows taught are twice those among the rows that keep their label (`balanced_counts`).
-        weight: of a pseudo-labelled row, at least 0.
+        balance: whether to limit the pseudo-labels of each class, keeping the most confident ones: its odds among the
+            rows trained on are at most twice those among the rows that keep their label (`balanced_counts`).
+        weight: weight of a pseudo-labelled row, at least 0.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain. Before the first step: a threshold of 1/K or less,
             "label_model" without votes, or no row that could ever be unlabeled.
 
-    Pseudo-labels of one class feed on themselves. If one class swallows them (`collapse`), or a class gets none, that
-    is said once with numbers and counted in `pseudo_label_collapses`. `balance` is on by default, since it errs only by
-    leaving rows out: it never changes what the model says, and does nothing while there are few pseudo-labels. It
-    supposes that unlabeled rows are not of quite other classes than labelled ones; where they are, switch it off.
+    Pseudo-labels of one class reinforce themselves. If one class takes most of them (`collapse`), or a class gets none,
+    a warning gives the numbers once, and each time is counted in `pseudo_label_collapses`. `balance` is on by default,
+    because it can only leave rows out: it never changes a prediction, and has no effect while there are few
+    pseudo-labels. It assumes that unlabeled rows have similar classes to labelled ones; if not, switch it off.
 
-    Costs a forward over the training set an epoch from `start` on, about a third of an epoch, or none with "average";
-    4 x classes bytes a row. Prefer it where many rows have no label; where all have one, `label_correction` changes
-    them more gently. Several networks: the mean of their probabilities decides, and methods named after this one choose
-    among pseudo-labelled rows as well. Works with any criterion and with a noise channel, which pseudo-labels skip. Not
-    with `dividemix`, `selfmix` or `self_training`, which guess labels themselves.
+    Costs a forward over the training set per epoch from `start` on, about a third of an epoch, or none with "average";
+    4 x classes bytes per row. Prefer it if many rows have no label; if all have one, `label_correction` changes them
+    more gradually. With several networks, the mean of their probabilities decides. Methods listed after this one select
+    among pseudo-labelled rows as well. Works with any criterion and with a noise channel, which pseudo-labels skip.
+    Does not combine with `dividemix`, `selfmix` or `self_training`, which set pseudo-labels themselves.
 
     >>> PseudoLabeling(threshold=0.9, doubt=None).threshold
     0.9
@@ -125,7 +125,7 @@ class PseudoLabeling(NoiseCallback):
         self.start = check_fraction("start", start, "[0, 1)")
         self.weight = check_not_negative("weight", weight)
 
-    # ---- what is known before the first step --------------------------------------------------------------------
+    # ---- setup --------------------------------------------------------------------------------------------------
 
     def setup(self, context: Context) -> None:
         rows, classes, device = context.rows, context.classes, context.device
@@ -136,10 +136,10 @@ class PseudoLabeling(NoiseCallback):
             )
         self.given = one_hot(context.labels, classes).to(device)  # (rows, classes)
         self.trusted = context.trusted
-        self.below = self._bound()
+        self.below = self._doubt_threshold()
         self.first = max(1, whole_epochs(self.start * context.epochs))
         self.looks = whole_epochs(context.epochs) - self.first
-        unlabeled = self._free(~has_label(context.labels).to(device) | self._doubted_by_votes(context))
+        unlabeled = self._without_trusted(~has_label(context.labels).to(device) | self._doubted_by_votes(context))
         self._check_unlabeled(unlabeled, context.epochs)
         self.unlabeled = Memory(rows, dtype=torch.bool, device=device)
         self.unlabeled.values.copy_(unlabeled)
@@ -150,21 +150,21 @@ class PseudoLabeling(NoiseCallback):
         self.average = Memory(rows, (classes if self.refresh == "average" else 0,), device=device)
         self.thresholds = torch.full((classes,), torch.nan, device=device)
         self.collapses = torch.zeros(())
-        self.said: set[str] = set()
+        self.warned: set[str] = set()
 
-    def _bound(self) -> Tensor:
-        """(classes,) the probability of a label below which it is doubted."""
+    def _doubt_threshold(self) -> Tensor:
+        """(classes,) probability of a label below which it is doubted."""
         given = self.given.sum(0)
         if self.doubt_below is None and self.doubt == "model":
-            return _OF_CHANCE * (given / given.sum().clamp_min(1)).clamp_max(1 / len(given))
+            return _CHANCE_FRACTION * (given / given.sum().clamp_min(1)).clamp_max(1 / len(given))
         return torch.full_like(given, self.doubt_below or 0.5)
 
-    def _free(self, rows: Tensor) -> Tensor:
-        """`rows` without those that are trusted."""
+    def _without_trusted(self, rows: Tensor) -> Tensor:
+        """`rows` without the trusted ones."""
         return rows if self.trusted is None else rows & ~self.trusted
 
     def _doubted_by_votes(self, context: Context) -> Tensor:
-        """(rows,) labels that the votes speak against."""
+        """(rows,) labels to which the votes give a low probability."""
         if self.doubt != "label_model":
             return torch.zeros(context.rows, dtype=torch.bool, device=context.device)
         if context.votes is None:
@@ -180,7 +180,7 @@ class PseudoLabeling(NoiseCallback):
         return self._doubted(torch.from_numpy(np.asarray(found, dtype=np.float32)).to(context.device))
 
     def _doubted(self, probs: Tensor) -> Tensor:
-        """(rows,) labels to which `probs` give little; rows of which they say nothing are not doubted."""
+        """(rows,) labels to which `probs` give a low probability; rows with zero `probs` are not doubted."""
         labelled = (self.given.sum(-1) > 0) & (probs.sum(-1) > 0)
         return labelled & ((self.given * (probs - self.below)).sum(-1) < 0)
 
@@ -209,11 +209,11 @@ class PseudoLabeling(NoiseCallback):
         probs = self.average.values if self.refresh == "average" else survey().probs
         unlabeled = self.never_labelled
         if self.doubt == "model":
-            unlabeled = unlabeled | self._free(self._doubted(probs))
+            unlabeled = unlabeled | self._without_trusted(self._doubted(probs))
         confidence, guess = probs.max(-1)
         self.thresholds.copy_(self._thresholds(probs[unlabeled], epoch))
         passing = unlabeled & (confidence >= self.thresholds[guess])
-        self._say_if_none(unlabeled, passing, confidence, epoch)
+        self._warn_if_none(unlabeled, passing, confidence, epoch)
         passing = self._balanced(passing, guess, confidence, self.given[~unlabeled].sum(0), epoch)
         self.unlabeled.values.copy_(unlabeled)
         self.pseudo.values.copy_(torch.where(passing, guess, -1))
@@ -222,7 +222,7 @@ class PseudoLabeling(NoiseCallback):
             self.guesses.values.copy_(probs)
 
     def _thresholds(self, probs: Tensor, epoch: int) -> Tensor:
-        """() or (classes,) for the predictions of the unlabeled rows."""
+        """() or (classes,) thresholds, from the predictions for the unlabeled rows."""
         if self.schedule == "per_class":
             return class_thresholds(probs, self.threshold)
         if self.schedule == "annealed":
@@ -230,7 +230,7 @@ class PseudoLabeling(NoiseCallback):
         return probs.new_tensor(self.threshold)
 
     def _balanced(self, passing: Tensor, guess: Tensor, confidence: Tensor, labelled: Tensor, epoch: int) -> Tensor:
-        """(rows,) those of `passing` that no class loses to another."""
+        """(rows,) those of `passing` that remain after balancing the classes; warns of a collapse."""
         counts = torch.bincount(guess[passing], minlength=len(labelled)).cpu().numpy()
         of_labels = labelled.double().cpu().numpy()
         most = balanced_counts(counts, of_labels)
@@ -238,25 +238,25 @@ class PseudoLabeling(NoiseCallback):
         if problem is not None:
             self.collapses += 1
             fix = f"balance keeps {most.sum()} of them" if self.balance else "set balance=True to keep classes in check"
-            self._say("collapse", f"before epoch {epoch} {problem}; {fix}. Counted in pseudo_label_collapses.")
+            self._warn_once("collapse", f"before epoch {epoch} {problem}; {fix}. Counted in pseudo_label_collapses.")
         return most_confident(passing, guess, confidence, most) if self.balance else passing
 
-    def _say_if_none(self, unlabeled: Tensor, passing: Tensor, confidence: Tensor, epoch: int) -> None:
+    def _warn_if_none(self, unlabeled: Tensor, passing: Tensor, confidence: Tensor, epoch: int) -> None:
         if passing.any() or not unlabeled.any():
             return
-        self._say(
+        self._warn_once(
             "none",
             f"before epoch {epoch} none of {int(unlabeled.sum())} unlabeled rows reaches the threshold "
             f"{float(self.thresholds.min()):.3g}; the highest confidence is {float(confidence[unlabeled].max()):.3g}. "
             "Lower threshold, or train longer.",
         )
 
-    def _say(self, kind: str, text: str) -> None:
-        if kind not in self.said:
+    def _warn_once(self, kind: str, text: str) -> None:
+        if kind not in self.warned:
             logger.warning(f"PseudoLabeling: {text} (said once)")
-        self.said.add(kind)
+        self.warned.add(kind)
 
-    # ---- in a step ----------------------------------------------------------------------------------------------
+    # ---- each step ----------------------------------------------------------------------------------------------
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         if self.refresh == "average":
@@ -273,7 +273,7 @@ class PseudoLabeling(NoiseCallback):
             weights=torch.where(taken, self.weight, weights),
         ).trusting(taken)
 
-    # ---- what is told and kept ----------------------------------------------------------------------------------
+    # ---- logging and checkpoints --------------------------------------------------------------------------------
 
     def metrics(self) -> dict[str, Tensor | float]:
         logs: dict[str, Tensor | float] = {

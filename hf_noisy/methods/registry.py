@@ -1,4 +1,4 @@
-"""The table of methods: what each name of `noise_method` stands for."""
+"""The table of methods: what each name of `noise_method` builds."""
 
 from __future__ import annotations
 
@@ -45,21 +45,19 @@ from hf_noisy.models.criterion import Criterion
 
 @dataclass(frozen=True)
 class Method:
-    """What a name stands for."""
+    """A method that `noise_method` can name."""
 
     build: Callable[..., Criterion | NoiseCallback]
     summary: str  # what it does to an example
     paper: str  # citation, for the model card
     reads_clean: bool = False  # whether it needs `NoisyTrainer(clean_dataset=...)`
     reads_votes: bool = False  # whether it needs the votes of the sources, a column `weak_labels`
-    reads_unlabeled: bool = False  # whether rows on which every source abstained tell it something
-    keeps_last: bool = (
-        False  # whether the last epoch is kept: it does not believe the labels by which others are judged
-    )
+    reads_unlabeled: bool = False  # whether it uses rows on which every source abstained
+    keeps_last: bool = False  # whether to keep the last epoch: noisy validation labels choose worse ones
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Names and defaults of what `noise_kwargs` may set."""
+        """Names and defaults of the parameters that `noise_kwargs` may set."""
         fixed = self.build.keywords if isinstance(self.build, partial) else {}
         parameters = inspect.signature(self.build).parameters.values()
         return {p.name: p.default for p in parameters if p.name not in fixed}
@@ -231,7 +229,7 @@ METHODS: dict[str, Method] = {
 
 
 def split_names(noise_method: str | None) -> list[str]:
-    """`"co_teaching+gce"` -> the names; an unknown one raises with the nearest, a repeated one too.
+    """Splits `"co_teaching+gce"` into names; raises for an unknown name, with the nearest one, and for a repeated one.
 
     >>> split_names("gce")
     ['gce']
@@ -254,7 +252,7 @@ def split_names(noise_method: str | None) -> list[str]:
 
 
 def reads_clean(names: Iterable[str]) -> bool:
-    """Whether one of these methods needs `NoisyTrainer(clean_dataset=...)`; a name that is no method's needs nothing.
+    """Returns whether one of these methods needs `NoisyTrainer(clean_dataset=...)`; an unknown name needs nothing.
 
     >>> reads_clean(["gce", "glc"]), reads_clean(["gold"])
     (True, False)
@@ -263,12 +261,12 @@ def reads_clean(names: Iterable[str]) -> bool:
 
 
 def reads_unlabeled(names: Iterable[str]) -> bool:
-    """Whether rows without a label tell one of these methods something; a name that is no method's reads none."""
+    """Returns whether one of these methods uses rows without a label; an unknown name uses none."""
     return any(METHODS[name].reads_unlabeled for name in names if name in METHODS)
 
 
 def names_of(part: Criterion | NoiseCallback) -> list[str]:
-    """The names that stand for such a part, as `build_methods` would make it; none of a part that has no name.
+    """Returns the names for which `build_methods` makes such a part; an empty list if there is none.
 
     >>> names_of(ActivePassive("mae"))
     ['nce_mae']

@@ -1,4 +1,4 @@
-"""Masking of rules: the words that make a source vote are hidden from the model, so that it learns the rest."""
+"""Rule masking: hides the words that trigger a source's vote, so that the model learns from the other words."""
 
 from __future__ import annotations
 
@@ -31,51 +31,59 @@ _ROLE = "masker of rule words"
 
 
 class RuleMasking(NoiseCallback):
-    """Hides from an example, at random, the words for which a rule labelled it; and may judge it by the other rules.
+    """Hides, at random, the words for which a rule labelled an example; optionally scores its label by the other rules.
 
-    A wrong label from a rule cannot be told from text and label alone, but the rule can: the model would learn it first,
-    mistakes included. In each training step the rule words of a row are hidden with probability `hide`, all of them or
-    none: a half-hidden rule ("check" without "out") can still be read. So the label must also be told from the rest of
-    the sentence. Evaluation and surveys see whole texts, and so does a look before the forward (`peek`).
+    A rule's wrong labels cannot be recognised from text and label alone. The rule itself can: the model would learn it
+    first, mistakes included. In each training step, the rule words of a row are hidden with probability `hide`, all of
+    them or none: a half-hidden rule ("check" without "out") can still be recognised. So the model must also predict the
+    label from the rest of the text. Evaluation and surveys use whole texts, and so does a forward before the step
+    (`peek`).
 
-    Which words are a rule's is told by `tokens` (of `hf_noisy.evidence.rules.words.rule_token_mask`, which blots out each word and
-    asks the labeling functions again), else by what goes with each source's votes in the training set
-    (`hf_noisy.evidence.rules.associations.associated_tokens`). The first and last token of a row are never hidden, and where all others
-    would be, none is.
+    The words of a rule are given by `tokens` (from `hf_noisy.evidence.rules.words.rule_token_mask`, which blanks out
+    each word and runs the labeling functions again). Otherwise they are the tokens that are associated with each
+    source's votes in the training set (`hf_noisy.evidence.rules.associations.associated_tokens`). The first and last
+    token of a row are never hidden. If all others would be, none is.
 
-    `folds` adds a judge of each label, before the first step: a logistic regression on the frozen encoder's vectors that
-    never saw a row on which a rule voted that voted on this one (`hf_noisy.evidence.rules.folds.rule_held_out_probabilities`). With p its
-    probabilities, "weight" multiplies the row's weight by p(label) / max p (of a soft label, the mean of p over it), and
-    "correct" moves its target to (1 - correction) target + correction p. Rows that are not judged stay as they are, and so
-    do trusted rows and those that a method before it marks as taught the true class (pseudo-labels).
+    `folds` adds a score of each label, before the first step, by a logistic regression on the frozen encoder's vectors.
+    It is trained without any row that shares a voting rule with the scored row
+    (`hf_noisy.evidence.rules.folds.rule_held_out_probabilities`). With p its probabilities:
+
+    - "weight" multiplies the row's weight by p(label) / max p (for a soft label, the mean of p over it);
+    - "correct" changes its target to (1 - `correction`) target + `correction` p.
+
+    Rows without a score stay as they are, and so do trusted rows and those whose target an earlier method marks as the
+    true class (pseudo-labels).
 
     Source: ours. Hiding words follows Dong et al., "Debiasing Made State-of-the-art: Revisiting the Simple Seed-based
-    Weak Supervision for Text Classification" (SimSeed), EMNLP 2023, who delete the seed words for a first classifier, on
-    whose confident pseudo-labels a second one learns from whole texts. Here there is one classifier, and the words are
-    hidden in some epochs only, since it must read them in the end.
+    Weak Supervision for Text Classification" (SimSeed), EMNLP 2023. They delete the seed words for a first classifier,
+    and train a second one on whole texts with its confident pseudo-labels. Here there is one classifier, and the words
+    are hidden in some epochs only, because the classifier needs them at inference.
 
     Args:
-        tokens: for each training row a 0 or 1 a token, as the row is tokenized; with them votes are needed for `folds`
-            alone.
+        tokens: for each training row, a 0 or 1 per token, as the row is tokenized; votes are then needed for `folds`
+            only.
         hide: probability in [0, 1] that a row's rule words are hidden in an epoch.
-        how: "attention" hides them as padding is hidden; "mask_token" puts the tokenizer's mask token in their place.
-        precision: in (0, 1]: a token goes with a vote that at least this share of the rows with the token have.
-        min_count: rows with a token, at least 1, or it goes with no vote.
+        how: "attention" hides them like padding; "mask_token" replaces them by the tokenizer's mask token.
+        precision: in (0, 1]: a token is associated with a vote if at least this share of the rows with the token have
+            it.
+        min_count: minimum number of rows with a token, at least 1; a rarer token is associated with no vote.
         folds: None, "weight" or "correct".
-        correction: in [0, 1], how far "correct" goes.
+        correction: in [0, 1], weight of p in "correct".
 
     Raises:
-        ValueError, TypeError: a parameter outside its domain; before the first step, no votes, tokens that do not fit the
-            rows, no `input_ids`, a tokenizer without a mask token where one is needed, or a model without attention mask.
+        ValueError, TypeError: a parameter outside its domain; before the first step, no votes, tokens that do not fit
+            the rows, no `input_ids`, a tokenizer without a mask token where one is needed, or a model without attention
+            mask.
 
-    A step costs nothing; `folds` one pass over the training set and up to 36 logistic regressions of 5,000 rows at most.
-    For labels of keyword rules; a person's label has no rule, and what goes with it are the words of the topic. Whether
-    it pays depends on the texts: of short ones the rule's words may be all that tells the class. The judge by other
-    rules knows less than one by random folds, which however believes the rules; try it on your own rows before
-    trusting it. Several networks see the same words hidden. With "correct" it goes with no other author of targets.
+    Costs nothing per step; `folds` costs one pass over the training set and up to 36 logistic regressions of 5,000 rows
+    at most. Intended for labels of keyword rules: a person's label has no rule, and the tokens associated with it are
+    the words of the topic. The benefit depends on the texts: in short ones, the rule's words may be the only evidence
+    of the class. Scores by held-out rules are less accurate than scores by random folds, but random folds reproduce the
+    mistakes of the rules; test the scores on your own rows first. With several networks, all see the same words hidden.
+    "correct" does not combine with another method that sets targets.
 
-    `report` adds `rule_tokens` (how many of a row can be hidden) and, with folds, `rule_judgement` (p of the given label,
-    NaN where a row is not judged).
+    `report` adds `rule_tokens` (number of tokens of a row that can be hidden) and, with folds, `rule_judgement` (p of
+    the given label, NaN for a row without a score).
 
     >>> RuleMasking(hide=0.5).how
     'attention'
@@ -123,27 +131,27 @@ class RuleMasking(NoiseCallback):
             raise ValueError(
                 'how="attention": the model takes no attention_mask, so nothing can be hidden that way. Use how="mask_token".'
             )
-        marks = [_hidable(row) for row in self._rule_tokens(context)]
+        marks = [_maskable(row) for row in self._rule_tokens(context)]
         self.rule = padded(marks).to(context.device)  # (rows, tokens) True for a real token of a rule
         self.judged = torch.zeros(1, dtype=torch.bool)
         classes = context.classes if self.folds is not None else 0
         self.judgement = Memory(context.rows, (classes,), fill=torch.nan, device=context.device)
 
     def _rule_tokens(self, context: Context) -> list[np.ndarray]:
-        """For each row, which of its real tokens are a rule's."""
+        """For each row, which of its real tokens belong to a rule."""
         ids, real = token_ids("RuleMasking", context.dataset)
         if self.tokens is not None:
             return _aligned(self.tokens, real, context.trusted)
-        assert context.votes is not None  # setup has looked
+        assert context.votes is not None  # checked in `setup`
         kept = [row[mask] for row, mask in zip(ids, real, strict=True)]
         votes = context.votes.cpu().numpy()
-        # the last rows, of which no source was asked
+        # the last rows, which have no votes
         clean = 0 if context.trusted is None else int(context.trusted.sum())
         own = len(kept) - clean
         found = associated_tokens(kept[:own], votes[:own], precision=self.precision, min_count=self.min_count)
         if self.hide > 0 and not any(row.any() for row in found):
             logger.warning(
-                f"RuleMasking: no token of {own} rows goes with a vote of {votes.shape[1]} sources (min_count="
+                f"RuleMasking: no token of {own} rows is associated with a vote of {votes.shape[1]} sources (min_count="
                 f"{self.min_count}, precision={self.precision:g}): nothing is hidden. Pass tokens of rule_token_mask."
             )
         return [*found, *(np.zeros(len(row), dtype=bool) for row in kept[own:])]
@@ -153,15 +161,15 @@ class RuleMasking(NoiseCallback):
             return
         self.judged.fill_(True)
         context = self.context
-        assert context.encode is not None  # the trainer gives it
-        assert context.votes is not None  # setup has looked
+        assert context.encode is not None  # set by the trainer
+        assert context.votes is not None  # checked in `setup`
         vectors, votes = context.encode().cpu().numpy(), context.votes.cpu().numpy()
         found = rule_held_out_probabilities(vectors, context.labels.cpu().numpy(), votes, context.classes, context.seed)
         self.judgement.values.copy_(torch.from_numpy(found))
         if np.isnan(found).all():
             logger.warning(
-                f"RuleMasking: folds={self.folds!r}, but no row can be judged: for each, too few labelled rows are without "
-                "its rules."
+                f"RuleMasking: folds={self.folds!r}, but no row can be judged: for each, too few labelled rows remain "
+                "without its rules."
             )
 
     def views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
@@ -170,11 +178,11 @@ class RuleMasking(NoiseCallback):
         ids = inputs["input_ids"]
         mask = inputs.get("attention_mask")
         mask = torch.ones_like(ids) if mask is None else mask
-        # tokens are not counted: another method may have hidden some of them
+        # positions from the first token, not counts: another method may have hidden some tokens
         first = (mask > 0).int().argmax(-1, keepdim=True)
         drawn = torch.rand(len(ids), generator=batch.generator("rule masking"), device=ids.device) < self.hide
         place = (torch.arange(ids.shape[1], device=ids.device) - first).clamp(0, self.rule.shape[1] - 1)
-        hidden = self.rule[batch.index].gather(1, place)  # padding reads the first token or beyond: never hidden
+        hidden = self.rule[batch.index].gather(1, place)  # padding reads the first token or past the end: never hidden
         hidden = hidden & drawn.unsqueeze(-1)
         if self.how == "attention":
             return [{**inputs, "attention_mask": mask.masked_fill(hidden, 0)}]
@@ -188,8 +196,8 @@ class RuleMasking(NoiseCallback):
         for kept in (batch.trusted, supervision.trusted):
             moved = moved if kept is None else moved & ~kept
         if self.folds == "weight":
-            believed = (judgement * batch.given).sum(-1) / judgement.amax(-1)
-            return supervision.weighted(torch.where(moved, believed, 1.0))
+            agreement = (judgement * batch.given).sum(-1) / judgement.amax(-1)
+            return supervision.weighted(torch.where(moved, agreement, 1.0))
         targets = (1 - self.correction) * supervision.targets + self.correction * judgement
         return replace(supervision, targets=torch.where(moved.unsqueeze(-1), targets, supervision.targets))
 
@@ -210,7 +218,7 @@ class RuleMasking(NoiseCallback):
 
 
 def _reads_attention_mask(model: Any) -> bool:
-    """False only of a model that names what it reads, and does not name that."""
+    """Returns False only for a model whose forward names `input_ids` but no `attention_mask`."""
     network = model.first if isinstance(model, Networks) else model
     names = inspect.signature(network.forward).parameters if network is not None else {}
     return "attention_mask" in names or "input_ids" not in names
@@ -229,8 +237,8 @@ def padded(rows: Sequence[np.ndarray]) -> Tensor:
     return table
 
 
-def _hidable(marks: np.ndarray) -> np.ndarray:
-    """Without the first and the last token of the row; none where that would be all that is left."""
+def _maskable(marks: np.ndarray) -> np.ndarray:
+    """`marks` without the first and last token of the row; no token if all others are marked."""
     inner = np.zeros(len(marks), dtype=bool)
     inner[1:-1] = marks[1:-1]
     return inner if not inner[1:-1].all() else np.zeros_like(inner)

@@ -28,68 +28,73 @@ from hf_noisy.models.supervision import Supervision
 
 logger = logging.get_logger(__name__)
 
-_LEAST = 0.1  # of the rows: fewer sure ones say too little to let all labels go
-_TEACHES, _SURE, _COLLAPSES, _FIRST = range(4)  # facts: is there a teacher, share of sure rows, count, epoch it began
-_WAITS = "The given labels are taught until the next look."
+_MIN_SURE_SHARE = 0.1  # share of the rows: with fewer confident ones, the given labels stay in use
+_TEACHES, _SURE, _COLLAPSES, _FIRST = range(4)  # facts: is the teacher used, confident share, count, epochs of stage 1
+_FALLBACK = "The given labels are used until the teacher's next pass."
 
 
 class SelfTraining(NoiseCallback):
-    """Teaches an example its label for a while, then only what the model made of it: where that is sure, and so hard.
+    """Trains on the given labels at first, then only on the model's own confident predictions, weighted by confidence.
 
     The first stage is cross-entropy on the given labels, stopped early: at the end of the first epoch in which more
     predictions changed than in the one before (Label Wave, `hf_noisy.NoisyStopping`), and at the latest after the
-    `first_stage` share of the training. Then the labels are let go. Before every `refresh_epochs` epochs the model is its own teacher: it looks at all
-    examples, labelled or not, without dropout. With f_ij its probability of class j for example i and f_j = sum_i f_ij,
+    `first_stage` share of the training. From then on, the given labels are not used. Before every `refresh_epochs`
+    epochs, the model becomes its own teacher: it predicts all examples, labelled or not, without dropout. With f_ij its
+    probability of class j for example i and f_j = sum_i f_ij,
 
         y_ij = (f_ij^2 / f_j) / sum_k (f_ik^2 / f_k),    w_i = 1 - H(y_i) / log K,
 
-    and the student learns, on the examples C with w_i of at least `confidence`, mean w_i KL(y_i || f_i) + `contrast` R1
-    + `lam` R2. R1 is the mean over pairs of C within the batch of W d^2 + (1 - W) max(0, `gamma` - d)^2: W is 1 where
-    both have the same likeliest class in y and 0 elsewhere, d the squared distance of their vectors (what goes into the
-    last layer) over their width. R2 is the mean over C of KL(uniform || f_i).
+    and the student minimises, over the set C of examples whose w_i is at least `confidence`, mean w_i KL(y_i || f_i) +
+    `contrast` R1 + `lam` R2. R1 is the mean over pairs of C within the batch of W d^2 + (1 - W) max(0, `gamma` - d)^2.
+    W is 1 if both have the same likeliest class in y and 0 otherwise. d is the squared distance of their vectors (the
+    input of the last layer) divided by their width. R2 is the mean over C of KL(uniform || f_i).
 
     Source: Yu et al., "Fine-Tuning Pre-trained Language Model with Weak Supervision: A Contrastive-Regularized
-    Self-Training Approach" (COSINE), NAACL 2021, as the paper has it: its code divides by log of the batch size for
-    log K, so that nearly no row is filtered, and takes the vectors of R1 from the teacher, so that R1 has no gradient.
-    Here, unlike there: f_j is summed over all rows, not over the batch, which says little of rare classes; the teacher
-    is renewed by epochs, not by steps; all three terms are divided by the rows of the step, as every loss here, not by
-    the size of C, and R1 is a mean over pairs, not a sum; both stages share one optimizer and one schedule of the
-    learning rate; and no clean validation set chooses when the first stage ends: Label Wave does, which knows of a
-    minimum one epoch late and does not go back to it, and the second stage waits until the teacher is sure of a tenth of
-    the rows and no class is lost (`balance`).
+    Self-Training Approach" (COSINE), NAACL 2021. This follows the paper, not its code. The code divides by the log of
+    the batch size instead of log K, so almost no row is filtered, and takes the vectors of R1 from the teacher, so R1
+    has no gradient. Differences from the paper:
+
+    - f_j is summed over all rows, not over the batch, which has too few rows of rare classes.
+    - The teacher is renewed by epochs, not by steps.
+    - All three terms are divided by the rows of the step, like every loss here, not by the size of C. R1 is a mean over
+      pairs, not a sum.
+    - Both stages share one optimizer and one learning rate schedule.
+    - Label Wave, not a clean validation set, chooses when the first stage ends. It detects a minimum one epoch late and
+      does not go back to it.
+    - The second stage waits until the teacher is confident on a tenth of the rows and no class is lost (`balance`).
 
     Args:
-        first_stage: longest share of the training on the given labels, in (0, 1); at least one epoch.
-        early_stopping: whether the first stage may end before. A rise needs three epochs, so in a stage of fewer
-            nothing is stopped.
-        refresh_epochs: whole epochs between two looks of the teacher, at least 1.
-        confidence: xi, in [0, 1): rows whose w_i is lower are not taught; 0.6 to 0.7 in the paper.
+        first_stage: maximum share of the training on the given labels, in (0, 1); at least one epoch.
+        early_stopping: whether the first stage may end earlier. A rise needs three epochs, so a shorter stage is never
+            stopped.
+        refresh_epochs: whole epochs between two passes of the teacher, at least 1.
+        confidence: xi, in [0, 1): rows whose w_i is lower are not trained on; 0.6 to 0.7 in the paper.
         contrast: weight of R1, at least 0; 1 in the paper.
         gamma: margin of R1, at least 0; 1 in the paper.
         lam: lambda, weight of R2, at least 0; 0.1 in the paper.
-        balance: whether the given labels are taught until the next look where one class swallows the pseudo-labels, or a
-            class gets none (`hf_noisy.methods.parts.thresholds.collapse`); the paper has nothing of the kind.
+        balance: whether to train on the given labels until the next pass if one class takes most pseudo-labels, or a
+            class gets none (`hf_noisy.methods.parts.thresholds.collapse`); not in the paper.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain.
 
-    If the teacher is sure of fewer than a tenth of the rows, the given labels are taught until its next look, which is
-    said once with numbers; a batch without a confident row teaches nothing. A collapse is said once and counted in
-    `pseudo_label_collapses`: f_j, by which a class that is predicted often counts less, does not hold it up where the
-    model has only learned the largest class yet. Rows that are known to be clean keep label and weight.
+    If the teacher is confident on fewer than a tenth of the rows, training uses the given labels until its next pass,
+    and a warning gives the numbers once. A batch without a confident row has no loss. A collapse causes one warning and
+    is counted in `pseudo_label_collapses`: f_j reduces the probability of a class that is predicted often, but does not
+    prevent a collapse if the model has only learned the largest class yet. Trusted rows keep label and weight.
 
-    Costs a forward over the training set for each look, and batch x batch x width numbers; 8 + 4 x classes bytes a row.
-    Prefer it with a pretrained encoder that is nearly right after an epoch, and where many rows have no label: wrong
-    labels that the model has learned by then are confirmed. Several networks have one teacher, their mean. Any
-    criterion; with cross-entropy the gradient is that of KL. Does not go with a noise channel, nor with a method that
-    decides targets or guesses labels itself. Methods that choose rows come after it in the list.
+    Costs a forward over the training set per pass, and batch x batch x width numbers; 8 + 4 x classes bytes per row.
+    Prefer it with a pretrained encoder that is nearly right after an epoch, and if many rows have no label: wrong
+    labels that the model has learned by then are reinforced. Several networks have one teacher, their mean. Works with
+    any criterion; with cross-entropy the gradient is that of KL. Does not combine with a noise channel, or with a
+    method that sets targets or pseudo-labels itself. Methods that select rows come after it in the list.
 
     >>> SelfTraining().confidence
     0.6
     """
 
     roles = (AUTHOR, GUESSER)
-    skips_channel = True  # all targets of the second stage speak of the true class
+    skips_channel = True  # all targets of the second stage estimate the true class
     needs_vectors = True
     histories = ("changes",)
     logged = MappingProxyType(
@@ -127,8 +132,8 @@ class SelfTraining(NoiseCallback):
         self.targets = Memory(context.rows, (context.classes,), device=context.device)
         self.facts = torch.tensor([0.0, torch.nan, 0.0, torch.nan])
         self.seen = PredictionChanges(context)
-        self.changes: list[float] = []  # of each epoch of the first stage, until it ends
-        self.said: set[str] = set()
+        self.changes: list[float] = []  # per epoch of the first stage
+        self.warned: set[str] = set()
         if self.latest >= context.epochs:
             logger.warning(
                 f"SelfTraining: first_stage={self.first_stage:g} of {context.epochs:g} epochs leaves none for the second "
@@ -147,40 +152,40 @@ class SelfTraining(NoiseCallback):
         sure = weights >= self.confidence
         self.targets.values.copy_(targets)
         share = float(sure.float().mean())
-        few = share < _LEAST
+        few = share < _MIN_SURE_SHARE
         if few:
-            self._say(
+            self._warn_once(
                 "few",
                 f"before epoch {epoch} {int(sure.sum())} of {len(sure)} rows are as sure as confidence="
-                f"{self.confidence:g}; the highest weight is {float(weights.max()):.3g}. {_WAITS} Lower confidence, or "
+                f"{self.confidence:g}; the highest weight is {float(weights.max()):.3g}. {_FALLBACK} Lower confidence, or "
                 "lengthen first_stage.",
             )
         counts = torch.bincount(targets[sure].argmax(-1), minlength=len(self.labelled)).cpu().numpy()
         problem = collapse(counts, self.labelled)
         if problem is not None:
             self.facts[_COLLAPSES] += 1
-            fix = _WAITS if self.balance else "Set balance=True to wait until that is over."
-            self._say("collapse", f"before epoch {epoch} {problem}. {fix} Counted in pseudo_label_collapses.")
+            fix = _FALLBACK if self.balance else "Set balance=True to wait until that is over."
+            self._warn_once("collapse", f"before epoch {epoch} {problem}. {fix} Counted in pseudo_label_collapses.")
         waits = few or (self.balance and problem is not None)
         self.facts[_TEACHES], self.facts[_SURE] = float(not waits), share
 
-    def _say(self, kind: str, text: str) -> None:
-        if kind not in self.said:
+    def _warn_once(self, kind: str, text: str) -> None:
+        if kind not in self.warned:
             logger.warning(f"SelfTraining: {text} (said once)")
-        self.said.add(kind)
+        self.warned.add(kind)
 
     @property
     def in_first_stage(self) -> bool:
-        """Whether the given labels have not been let go yet."""
+        """Whether the first stage has not ended yet."""
         return bool(self.facts[_FIRST].isnan())  # on the CPU
 
     @property
     def teaching(self) -> bool:
-        """Whether there is a teacher that is sure of enough rows."""
+        """Whether there is a teacher that is confident on enough rows."""
         return bool(self.facts[_TEACHES])  # on the CPU
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """(batch, classes) targets, (batch,) weights, and which rows are C."""
+        """(batch, classes) targets, (batch,) weights, and (batch,) which rows are in C."""
         targets = self.targets.read(batch.index)
         weights = certainty(targets)
         sure = weights >= self.confidence
@@ -219,11 +224,11 @@ class SelfTraining(NoiseCallback):
 
     def report(self) -> dict[str, np.ndarray]:
         targets = self.targets.values
-        looked = targets.sum(-1) > 0
-        taught = looked & (certainty(targets) >= self.confidence) & self.teaching
+        has_target = targets.sum(-1) > 0
+        taught = has_target & (certainty(targets) >= self.confidence) & self.teaching
         return {
             "pseudo_label": torch.where(taught, targets.argmax(-1), -1).cpu().numpy(),
-            "confidence": certainty(targets).masked_fill(~looked, torch.nan).cpu().numpy(),
+            "confidence": certainty(targets).masked_fill(~has_target, torch.nan).cpu().numpy(),
         }
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -238,7 +243,7 @@ class SelfTraining(NoiseCallback):
 
 
 def certainty(targets: Tensor) -> Tensor:
-    """(..., classes) -> (...) 1 - H / log K: 1 for one class, 0 for all alike.
+    """(..., classes) -> (...) 1 - H / log K: 1 for a single class, 0 for the uniform distribution.
 
     >>> certainty(torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
     tensor([1., 0.])
@@ -252,7 +257,7 @@ def from_uniform(log_probs: Tensor) -> Tensor:
 
 
 def contrastive(vectors: Tensor, classes: Tensor, chosen: Tensor, gamma: float) -> Tensor:
-    """R1 of each row: the mean over the other chosen rows, 0 where there is none.
+    """R1 of each row: the mean over the other chosen rows, 0 if there is none.
 
     Args:
         vectors: (..., batch, width)

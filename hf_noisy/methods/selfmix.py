@@ -18,18 +18,18 @@ from hf_noisy.models.supervision import Supervision
 
 
 class SelfMix(LossSplit):
-    """Takes the label from examples with large losses, guesses another, and learns sentence vectors mixed in pairs.
+    """Removes labels with large losses, trains on the model's predictions instead, and mixes sentence vectors in pairs.
 
-    One network. An example that keeps its label is taught it; the others are taught the network's own sharpened
-    prediction, the mean of two dropout views. What goes into the last layer is mixed with a random partner's, and so is
-    the target. On the unlabeled examples two terms are added: minus the log of the likeliest class (lambda_p), and the
-    symmetric KL divergence of the two dropout views (lambda_r).
+    One network. An example that keeps its label is trained on it. The others are trained on the network's own sharpened
+    prediction, the mean of two dropout views. The input of the last layer is mixed with that of a random partner, and
+    so is the target. Two terms are added on the unlabeled examples: minus the log-probability of the likeliest class
+    (lambda_p), and half the symmetric KL divergence of the two dropout views (lambda_r).
 
     Source: Qiao et al., "SelfMix: Robust Learning Against Textual Label Noise with Self-Mixup Training", COLING 2022.
 
     Args:
         warmup_epochs: whole epochs on all labels before the first split; 2 in the paper's text experiments of 6.
-        clean_threshold: above which an example keeps its label.
+        clean_threshold: an example keeps its label if its clean probability is above this.
         temperature: T of sharpening.
         alpha: of Beta(alpha, alpha), from which the mixing ratio l is drawn; max(l, 1 - l) is used.
         lambda_p, lambda_r: weights of the two terms, at least 0.
@@ -76,7 +76,7 @@ class SelfMix(LossSplit):
         apart = symmetric_kl(*log_probs.unbind(1))  # (networks, batch)
         doubt = -log_probs.amax(-1).mean(1)
         unlabeled = ~self.labeled(batch)
-        share = unlabeled.shape[-1] / unlabeled.sum(-1, keepdim=True).clamp_min(1)  # a mean over the unlabeled
+        share = unlabeled.shape[-1] / unlabeled.sum(-1, keepdim=True).clamp_min(1)  # mean over the unlabeled
         return ((self.lambda_p * doubt + self.lambda_r * apart / 2) * unlabeled * share).sum(0)
 
     def labeled(self, batch: Batch) -> Tensor:

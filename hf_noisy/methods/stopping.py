@@ -1,4 +1,4 @@
-"""When to stop, and which checkpoint to keep, where no label can be trusted (Label Wave: Yuan et al., ICLR 2024)."""
+"""Early stopping and choice of a checkpoint without trusted labels (Label Wave: Yuan et al., ICLR 2024)."""
 
 from __future__ import annotations
 
@@ -28,52 +28,53 @@ SCORE = "eval_stopping_score"
 
 
 class Evaluation(NamedTuple):
-    """What a rule sees."""
+    """The values of one evaluation that a rule uses."""
 
-    step: int  # optimizer steps by then: `checkpoint-{step}` is what was evaluated
+    step: int  # optimizer steps so far: `checkpoint-{step}` was evaluated
     epoch: float
-    accuracy: float  # on the given labels of validation rows; NaN where nothing was evaluated
-    changes: float  # share of training rows whose predicted class changed; NaN before a row was seen twice
+    accuracy: float  # on the given labels of validation rows; NaN without an evaluation
+    changes: float  # share of training rows whose predicted class changed; NaN before a second visit
 
 
 class NoisyStopping(NoiseCallback):
-    """Watches how each example's predicted class changes, changes nothing of what it is taught, and ends the training.
+    """Stops the training and chooses a checkpoint without trusted labels; does not change what examples are trained on.
 
-    Rules, none of which reads a gold label:
+    Rules, none of which uses a gold label:
 
     - "accuracy": the best accuracy on the given labels of validation rows (`eval_label_accuracy`), the first of equals.
-      Sound where wrong labels are as common among all examples of a class and never a majority; where rules err on the
-      same words in training and validation rows, a model that has learned their mistakes scores best.
+      Reliable if wrong labels are equally common among all examples of a class and never a majority. If rules make the
+      same mistakes in training and validation rows, a model that has learned these mistakes has the best accuracy.
     - "label_wave": the first minimum of the curve of prediction changes: the share of training rows, with a label or
-      without, whose predicted class is not what it was at their previous visit. It rises where wrong labels begin to be
-      memorised. Once a later point is higher, that is settled. Before the second epoch there is no point, so of such
-      evaluations the last is kept.
+      without, whose predicted class differs from that at their previous visit. It rises when the model begins to
+      memorise wrong labels. A minimum is confirmed once a later point is higher. There is no point before the second
+      epoch; among such evaluations the last is kept.
     - "both": the best accuracy among the evaluations before that curve first rises.
 
-    Each evaluation's metrics get `eval_prediction_changes` and `eval_stopping_score`, whose maximum, the first of
-    equals, is the one to keep: `load_best_model_at_end=True` loads it, and `metric_for_best_model` is set to it.
-    `history` holds all evaluations of this training, `chosen` the one that the rule keeps. Evaluations at the same step,
-    with another prefix, of other rows, before (`eval_on_start`) or after training do not count.
+    Each evaluation's metrics get `eval_prediction_changes` and `eval_stopping_score`. The evaluation with the largest
+    score, the first of equals, is the one to keep: `load_best_model_at_end=True` loads it, and `metric_for_best_model`
+    is set to it. `history` holds all evaluations of this training, `chosen` the one that the rule keeps. Evaluations at
+    the same step, with another prefix, of other rows, before (`eval_on_start`) or after training do not count.
 
-    Source: Yuan et al., "Early Stopping Against Label Noise Without Validation Data", ICLR 2024. The paper's curve has a
-    point an epoch of a long training; here a point is taken at every evaluation. Predictions are those of the training
-    forward, so they cost nothing, but they are made under dropout and spread over the epoch. "both" is our own.
+    Source: Yuan et al., "Early Stopping Against Label Noise Without Validation Data", ICLR 2024. The paper's curve has
+    a point per epoch of a long training; here every evaluation gives a point. Predictions are those of the training
+    forward, so they cost nothing, but they are made with dropout and spread over the epoch. "both" is our own.
 
     Args:
         by: "accuracy", "label_wave" or "both".
-        patience: evaluations without a better one after which training stops, 1 or more; None never stops and only
-            chooses. By "both", each of the two rules must have waited that long.
-        window: points over which the curve is averaged, as many as there are at first; 1 or more.
-        dataset: which of several evaluation sets to go by, where they are a dictionary; None is the first.
+        patience: number of evaluations without a better one after which training stops, 1 or more; None never stops and
+            only chooses. With "both", each of the two rules must have waited that long.
+        window: number of points over which the curve is averaged, or as many as there are at first; 1 or more.
+        dataset: which evaluation set to use if they are a dictionary; None is the first.
 
     Raises:
-        ValueError, TypeError: a parameter outside its domain; before the first step, nothing is evaluated or no
-            validation row has a label though the rule reads them, `dataset` is unknown, or `metric_for_best_model` names
-            another metric. The rows of a stream are known at the first evaluation only.
+        ValueError, TypeError: a parameter outside its domain; before the first step, there is no evaluation or no
+            validation label although the rule needs them, `dataset` is unknown, or `metric_for_best_model` names
+            another metric. The rows of a stream are checked at the first evaluation only.
 
-    Goes with every method; no further pass, 8 bytes a row. "label_wave" needs no validation rows: without evaluations
-    (`eval_strategy="no"`) it takes a point at the end of each epoch, and only stops. In three epochs the curve has two
-    points, so the rule has little to say: prefer "accuracy" there. The predictions of several networks are their mean.
+    Combines with every method; no further pass, 8 bytes per row. "label_wave" needs no validation rows: without
+    evaluations (`eval_strategy="no"`) it takes a point at the end of each epoch, and only stops. In three epochs the
+    curve has two points, too few for the rule: prefer "accuracy" there. With several networks, the mean of their
+    predictions is used.
 
     >>> NoisyStopping(by="both", patience=2).patience
     2
@@ -96,18 +97,18 @@ class NoisyStopping(NoiseCallback):
         _check_count("window", window, " of points, 1 or more")
         self.by, self.patience, self.window, self.dataset = by, patience, window, dataset
         self.history: list[Evaluation] = []
-        self._counting, self._prefix = False, "eval"
+        self._in_training, self._prefix = False, "eval"
 
     @property
     def chosen(self) -> Evaluation | None:
-        """The evaluation that the rule keeps, of those so far; None before the first."""
+        """The evaluation that the rule keeps of those so far; None before the first."""
         return self.history[self._choice(self.by)] if self.history else None
 
-    # ---- what training shows ----
+    # ---- training steps ----
 
     def setup(self, context: Context) -> None:
         self.seen = PredictionChanges(context)
-        self.history, self._counting = [], False
+        self.history, self._in_training = [], False
         self._check_rows(context.eval_dataset)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
@@ -121,7 +122,7 @@ class NoisyStopping(NoiseCallback):
     def _changes(self) -> float:
         return self.seen.share()
 
-    # ---- events of training ----
+    # ---- trainer events ----
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._by_epoch = args.eval_strategy == "no"
@@ -131,41 +132,41 @@ class NoisyStopping(NoiseCallback):
                 'Set eval_strategy="epoch" and pass eval_dataset, or use by="label_wave".'
             )
         if args.load_best_model_at_end:
-            _take_over(args)
+            _set_best_metric(args)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._counting = True
+        self._in_training = True
         if self._by_epoch and state.global_step and float(state.epoch).is_integer():
-            self._note(state, math.nan)  # a run that resumes at the end of an epoch has not taken its point
-        control.should_training_stop |= self._is_over()  # nor does one go on that resumes where it had stopped
+            self._record(state, math.nan)  # a run resumed at the end of an epoch lacks its point
+        control.should_training_stop |= self._should_stop()  # a run resumed where it stopped stops again
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self._by_epoch:
-            self._note(state, math.nan)
-            control.should_training_stop |= self._is_over()
+            self._record(state, math.nan)
+            control.should_training_stop |= self._should_stop()
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         metrics: dict[str, float] = kwargs["metrics"]
-        timed = f"{self._prefix}_runtime"  # of these rows, whether they have labels or not
-        if not self._counting or timed not in metrics:
+        timed = f"{self._prefix}_runtime"  # logged for these rows with or without labels
+        if not self._in_training or timed not in metrics:
             return
         accuracy = metrics.get(f"{self._prefix}_label_accuracy", math.nan)
         if math.isnan(accuracy) and self.by != "label_wave":
-            raise ValueError(self._without_labels("the evaluation set"))
-        self._note(state, accuracy)
+            raise ValueError(self._no_labels_message("the evaluation set"))
+        self._record(state, accuracy)
         found = {SCORE: self._scores(self.by)[-1]}
         if not math.isnan(self.history[-1].changes):
             found["eval_prediction_changes"] = self.history[-1].changes
         metrics.update(found)
-        if state.log_history and timed in state.log_history[-1]:  # it was logged before this event
+        if state.log_history and timed in state.log_history[-1]:  # logged before this event
             state.log_history[-1].update(found)
-        control.should_training_stop |= self._is_over()
+        control.should_training_stop |= self._should_stop()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._counting = False
+        self._in_training = False
 
     def _check_rows(self, eval_dataset: Any) -> None:
-        """Know what the metrics of the rows to go by begin with, and refuse rows that the rule cannot read."""
+        """Sets the prefix of the metrics to use, and raises if the rule cannot use the evaluation rows."""
         where, self._prefix = "eval_dataset", "eval"
         if isinstance(eval_dataset, dict):
             name = next(iter(eval_dataset)) if self.dataset is None else self.dataset
@@ -176,15 +177,15 @@ class NoisyStopping(NoiseCallback):
         elif self.dataset is not None:
             raise ValueError(f"dataset={self.dataset!r}: eval_dataset is no dictionary of sets. Leave it out.")
         if self.by != "label_wave" and not _may_have_labels(eval_dataset):
-            raise ValueError(self._without_labels(where))
+            raise ValueError(self._no_labels_message(where))
 
-    def _without_labels(self, where: str) -> str:
+    def _no_labels_message(self, where: str) -> str:
         return (
             f"by={self.by!r}: no row of {where} has a label. Give some of them labels, which may be wrong, or use "
             'by="label_wave".'
         )
 
-    def _note(self, state: Any, accuracy: float) -> None:
+    def _record(self, state: Any, accuracy: float) -> None:
         if not self.history or self.history[-1].step != state.global_step:
             self.history.append(Evaluation(state.global_step, float(state.epoch), accuracy, self._changes()))
 
@@ -197,7 +198,7 @@ class NoisyStopping(NoiseCallback):
     def _choice(self, rule: str) -> int:
         return first_best(self._scores(rule))
 
-    def _is_over(self) -> bool:
+    def _should_stop(self) -> bool:
         if not self.history:
             return False
         rules = ("accuracy", "label_wave") if self.by == "both" else (self.by,)
@@ -216,7 +217,7 @@ class NoisyStopping(NoiseCallback):
 
 
 def _may_have_labels(rows: Any) -> bool:
-    """Whether an evaluation set, as the trainer has labelled it, has a label; True where only looking at it would tell."""
+    """Returns whether an evaluation set has a label; True if only iterating over it could tell."""
     if rows is None or isinstance(rows, datasets.IterableDataset | torch.utils.data.IterableDataset):
         return True
     if "labels" not in columns_of(rows):
@@ -226,12 +227,12 @@ def _may_have_labels(rows: Any) -> bool:
     return bool(has_label(rows.with_format("numpy")["labels"][:]).any())
 
 
-def _take_over(args: Any) -> None:
-    """Let the Trainer keep the checkpoint with the best score."""
+def _set_best_metric(args: Any) -> None:
+    """Makes the Trainer keep the checkpoint with the best score."""
     if args.metric_for_best_model not in (None, "loss", SCORE, SCORE.removeprefix("eval_")):
         raise ValueError(
-            f"metric_for_best_model={args.metric_for_best_model!r}: expected none, or {SCORE!r}: with NoisyStopping it is its "
-            "rule that chooses. Leave one of the two out."
+            f"metric_for_best_model={args.metric_for_best_model!r}: expected none, or {SCORE!r}: the rule of "
+            "NoisyStopping chooses. Leave one of the two out."
         )
     if args.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):
         raise ValueError(

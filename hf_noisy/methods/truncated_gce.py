@@ -23,27 +23,27 @@ logger = logging.get_logger(__name__)
 
 
 class TruncatedGCE(NoiseCallback):
-    """Leaves out an example while the model gives its label a probability of `k` or less; the rest learn by GCE.
+    """Leaves out an example while the model gives its label a probability of `k` or less; trains on the rest with GCE.
 
-    The paper's alternating search: after a warm-up all examples are looked at every few epochs, and those whose loss
-    exceeds the loss at probability `k` get weight 0 until the next look. A clamp inside the loss would not do: at the
-    start of training nearly every example lies below `k` and would have no gradient.
+    This is the paper's alternating search: after a warm-up, all examples are predicted every few epochs. Those whose
+    loss exceeds the loss at probability `k` get weight 0 until the next pass. A clamp inside the loss would not work:
+    at the start of training nearly every example lies below `k` and would have no gradient.
 
     Source: Zhang & Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
-    NeurIPS 2018. The paper warms up for 40 of 120 epochs and looks every 10; here both are shares of the training, and
-    a look happens at most once an epoch.
+    NeurIPS 2018. The paper warms up for 40 of 120 epochs and makes a pass every 10; here both are shares of the
+    training, and there is at most one pass per epoch.
 
     Args:
         q: of the generalized cross-entropy, in (0, 1].
         k: probability of the label below which an example is left out, in [0, 1).
-        warmup: share of the epochs before the first look, in [0, 1].
-        every: share of the epochs between looks, in (0, 1].
+        warmup: share of the epochs before the first pass, in [0, 1].
+        every: share of the epochs between passes, in (0, 1].
 
     Raises:
         ValueError: a parameter outside its domain.
 
-    Prefer it to plain GCE when the labels are wrong often and training runs for at least three epochs. If no example
-    would be kept, all are, with a warning. Brings its own criterion, so it does not combine with another one.
+    Prefer it to plain GCE if many labels are wrong and training runs for at least three epochs. If no example would be
+    kept, all are, with a warning. Has its own criterion, so it does not combine with another one.
 
     >>> TruncatedGCE(k=0.5).criterion
     GeneralizedCrossEntropy(q=0.7)

@@ -1,4 +1,4 @@
-"""Each example is taught the class that its sources and texts like it together speak for."""
+"""Infers the class of each example from its sources and from similar texts, and trains on it."""
 
 from __future__ import annotations
 
@@ -35,75 +35,77 @@ logger = logging.get_logger(__name__)
 
 VECTORS = ("auto", "encoder", "words", "both")
 SOURCES = ("votes", "label")
-RARE = 0.05  # share of the labelled rows below which a class that nothing speaks for is kept as it was given
+RARE = 0.05  # share of the labelled rows below which a class that is never inferred keeps its given labels
 
 
 class TruthInference(NoiseCallback):
-    """Teaches each example, labelled or not, the class that its sources and texts like it together speak for.
+    """Trains each example, labelled or not, on the class inferred from its sources and from similar texts.
 
-    Once, before the first step, each text becomes a vector, by the encoder as it was pretrained, or by its words too (see
-    `vectors`). A linear classifier of the vectors starts from the given labels. Then, `rounds` times, with f_ij its
-    probability of class j for example i:
+    Inference runs once, before the first step. Each text is represented by the pretrained encoder's vector, by word
+    features, or by both (see `vectors`). A linear classifier of these features is first fitted to the given labels.
+    Then, `rounds` times, with f_ij its probability of class j for example i:
 
     1. the prior of an example is f_ij^2 / sum_i f_ij, normalised over j;
-    2. a source that votes v on it multiplies this by P(it votes | j) P(v | j), counted over all examples by their priors,
-       with a pseudo-count of one a class; a source that is silent says nothing;
-    3. the classifier is fitted to all examples with the posteriors as soft targets.
+    2. each source that votes v on the example multiplies the prior by P(it votes | j) P(v | j), estimated from the
+       priors of all examples, with a pseudo-count of one per class; a source that abstains is ignored;
+    3. the classifier is fitted to all examples, with the posteriors as soft targets.
 
-    The last posteriors are the targets of the first epoch. Before the second, the encoder that was fine-tuned on them
-    predicts all examples, the mean of its predictions and the classifier's takes the place of f in steps 1 and 2, and what
-    comes out is taught to the end: of the two, neither is the better one everywhere.
+    The last posteriors are the targets of the first epoch. Before the second, the encoder fine-tuned on them predicts
+    all examples. The mean of its predictions and the classifier's replaces f in steps 1 and 2, since neither of the two
+    is better everywhere. The result is the target until the end.
 
-    The sources are the votes (a column `weak_labels`); without votes the given labels are what one source says. An epoch is
-    not to be chosen by the labels that were given, which the model no longer learns: keep the last one.
+    The sources are the votes (a column `weak_labels`); without votes, the given labels are one source. Do not choose an
+    epoch by the given labels, which the model no longer learns: keep the last one.
 
-    Source: Raykar et al., "Learning From Crowds", JMLR 2010, for classifier and sources in one expectation-maximisation;
-    Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022, for a start by a share. The name is that of the
-    task (Zheng et al., "Truth Inference in Crowdsourcing", VLDB 2017). Here, unlike in Raykar et al.: more than two
-    classes, sources that abstain, priors that are sharpened and divided by the frequency of their class (Xie et al., "Unsupervised
-    Deep Embedding for Clustering Analysis", ICML 2016), and the encoder is fine-tuned on what comes out.
+    Source: Raykar et al., "Learning From Crowds", JMLR 2010, for classifier and sources in one
+    expectation-maximisation; Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022, for a start
+    from a share. The name is that of the task (Zheng et al., "Truth Inference in Crowdsourcing", VLDB 2017). Unlike in
+    Raykar et al., there are more than two classes, sources may abstain, priors are sharpened and divided by the
+    frequency of their class (Xie et al., "Unsupervised Deep Embedding for Clustering Analysis", ICML 2016), and the
+    encoder is fine-tuned on the result.
 
     Args:
-        share: of the labelled examples that the classifier starts from, in (0, 1]; below 1 those whose label agrees best
-            with the labels of their neighbours (the cut statistic, as in `Neighbours`).
-        neighbours: of an example, for such a start, at least 1.
-        rounds: at least 1.
-        weight_penalty: of half the squared weights of the classifier, against its mean loss, at least 0. It sees 64
-            principal components of unit mean variance.
-        sharpen: whether step 1 squares and divides by the frequency, or takes f_ij as it is.
-        sources: "votes"; "label", the given labels as one source though there are votes; None, no source, so that only
-            the start reads a label.
-        vectors: "encoder"; "words", a latent semantic analysis of the words in a column `text` where there is one, whole, or
-            of the tokens; "both", beside each other at unit length; or (rows, width) of your own, in row order, clean rows
-            that are trained on last. "auto" is "encoder" where several sources vote, since the words of a text give away
-            which rule spoke, and a classifier that sees them repeats the rules; "both" where there are labels alone; and
-            "words" where `from_pretrained` did not load the model.
-        refine: whether the fine-tuned encoder has its say before the second epoch.
+        share: share of the labelled examples for the first fit of the classifier, in (0, 1]; below 1, those whose label
+            agrees best with the labels of their neighbours (the cut statistic, as in `Neighbours`).
+        neighbours: number of neighbours for a `share` below 1, at least 1.
+        rounds: number of rounds, at least 1.
+        weight_penalty: factor of half the squared weights of the classifier, relative to its mean loss, at least 0. The
+            classifier uses 64 principal components of unit mean variance.
+        sharpen: whether step 1 squares and divides by the frequency, or uses f_ij directly.
+        sources: "votes"; "label", the given labels as one source even if there are votes; None, no source, so that
+            given labels are used for the first fit only.
+        vectors: "encoder"; "words", a latent semantic analysis of the words of a column `text`, not truncated, or of
+            the tokens if there is no such column; "both", concatenated at unit length; or (rows, width) of your own, in
+            row order, clean rows that are trained on last. "auto" is "encoder" if several sources vote, because the
+            words of a text reveal which rule voted, and a classifier on them reproduces the rules; "both" if there are
+            labels alone; and "words" if `from_pretrained` did not load the model.
+        refine: whether to use the fine-tuned encoder's predictions before the second epoch.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; before the first step, vectors of another number of rows,
             fewer than two examples with a label, no `input_ids` for "words", or a model whose encoder gives no hidden
             states for "encoder".
 
-    Trusted rows keep their label and are believed throughout. If a class with less than 5 % of the labelled rows gets no row,
-    those that were given it keep it: so few texts say little to the classifier, and the model would never learn the class. If
-    a class swallows the inferred ones, or a larger one loses all of its own (`hf_noisy.methods.parts.thresholds.collapse`), the given labels
-    are taught after all, or what was taught before; numbers say so.
+    Trusted rows keep their label, also during inference. If a class with less than 5 % of the labelled rows is inferred
+    for no row, its given labels are kept: so few texts hardly affect the classifier, and the model would never learn
+    the class. If one class takes most of the inferred labels, or a larger class loses all of its own
+    (`hf_noisy.methods.parts.thresholds.collapse`), the given labels or the previous targets are used instead; a warning
+    gives the numbers.
 
-    Costs two passes over the training set and seconds for the classifier (with a `share` below 1 also a search whose time
-    grows with the square of the labelled rows); a step costs nothing; 8 x classes bytes a row, without `refine` half of
-    them. Prefer it with a pretrained encoder, whatever the noise, and most of all where several sources vote. Any criterion,
-    networks, averages and methods that weigh or choose rows go with it; a noise channel and other methods that decide
-    targets do not.
+    Costs two passes over the training set and seconds for the classifier (with a `share` below 1 also a search whose
+    time grows with the square of the labelled rows); nothing per step; 8 x classes bytes per row, half of that without
+    `refine`. Prefer it with a pretrained encoder, for any noise, and most of all if several sources vote. Combines with
+    any criterion, several networks, weight averages, and methods that weight or select rows. Does not combine with a
+    noise channel or other methods that set targets.
 
-    Logged: `estimated_noise_rate`, one less the mean probability of the given labels.
+    Logs `estimated_noise_rate`, 1 minus the mean inferred probability of the given labels.
 
     >>> TruthInference().share
     1.0
     """
 
     roles = (AUTHOR, GUESSER)
-    skips_channel = True  # all its targets speak of the true class
+    skips_channel = True  # all its targets estimate the true class
     logged = MappingProxyType({"estimated_noise_rate": "the share of labels that seem wrong"})
 
     def __init__(
@@ -147,7 +149,7 @@ class TruthInference(NoiseCallback):
         self.truth = Memory(context.rows, (context.classes,), device=context.device)
         self.predicted = Memory(context.rows if self.refine else 0, (context.classes,), device=context.device)
         self.inferred, self.refined = torch.zeros(2, 1, dtype=torch.bool)
-        self.rate = torch.tensor(torch.nan)  # of labels that come out as wrong
+        self.rate = torch.tensor(torch.nan)  # estimated share of wrong labels
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if not bool(self.inferred):
@@ -158,11 +160,11 @@ class TruthInference(NoiseCallback):
             self._teach(self._refine(survey().probs))
 
     def _given(self) -> np.ndarray:
-        """(rows, classes) zero where there is no label."""
+        """(rows, classes) given labels, zero rows where there is none."""
         return one_hot(self.context.labels.cpu(), self.context.classes).double().numpy()
 
     def _infer(self, vectors: np.ndarray) -> np.ndarray:
-        """(rows, classes) what to teach, and the rate; the given labels if one class would swallow the others."""
+        """(rows, classes) targets; the given labels if the inferred classes collapse. Sets `rate`."""
         given = self._given()
         found = infer_truth(
             vectors,
@@ -178,25 +180,25 @@ class TruthInference(NoiseCallback):
         )
         if self.refine:
             self.predicted.values.copy_(torch.from_numpy(found.predicted))
-        return self._judged(found.truth, given, otherwise=given, which="The given labels are")
+        return self._unless_collapsed(found.truth, given, otherwise=given, which="The given labels are")
 
     def _refine(self, probs: Tensor) -> np.ndarray:
-        """(rows, classes) by the model's own (rows, classes) too; what was taught so far if a class would swallow the others."""
+        """(rows, classes) targets that also use the model's `probs`, (rows, classes); the old ones after a collapse."""
         given, trusted = self._given(), self._trusted()
         both = (probs.to(self.predicted.values) + self.predicted.values) / 2
         found = posterior(both.double().cpu(), self._sources(given), sharpen=self.sharpen)
         if trusted is not None:
             found[trusted] = given[trusted]
         before = self.truth.values.double().cpu().numpy()
-        return self._judged(found, given, otherwise=before, which="The first ones are")
+        return self._unless_collapsed(found, given, otherwise=before, which="The first ones are")
 
-    def _judged(self, found: np.ndarray, given: np.ndarray, otherwise: np.ndarray, which: str) -> np.ndarray:
-        """`found`, and the rate by it, or what is taught otherwise."""
+    def _unless_collapsed(self, found: np.ndarray, given: np.ndarray, otherwise: np.ndarray, which: str) -> np.ndarray:
+        """Returns `found`, or `otherwise` if the inferred classes collapse; sets `rate`."""
         found = self._with_rare_classes(found, given)
         problem = collapse(np.bincount(found.argmax(1), minlength=self.context.classes), given.sum(0))
         if problem is not None:
-            said = problem.replace("pseudo-labels", "inferred classes")
-            logger.warning(f"{type(self).__name__}: {said}. {which} taught instead.")
+            message = problem.replace("pseudo-labels", "inferred classes")
+            logger.warning(f"{type(self).__name__}: {message}. {which} taught instead.")
             found = otherwise
         trusted = self._trusted()
         judged = given.sum(1) > 0 if trusted is None else (given.sum(1) > 0) & ~trusted
@@ -204,7 +206,7 @@ class TruthInference(NoiseCallback):
         return found
 
     def _with_rare_classes(self, found: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """`found`, but of a rare class that no row would have, the rows that were given it keep it."""
+        """`found`, but a rare class that no row would have keeps its given labels."""
         counts, labelled = np.bincount(found.argmax(1), minlength=self.context.classes), given.sum(0)
         for lost in np.flatnonzero((counts == 0) & (labelled > 0) & (labelled < RARE * labelled.sum())):
             mine = (given.argmax(1) == lost) & (given.sum(1) > 0)
@@ -232,17 +234,17 @@ class TruthInference(NoiseCallback):
         if not isinstance(kind, str):
             return kind
         if kind == "auto":
-            cut_statistic = math.inf if self._is_pretrained() else math.nan  # the encoder is taken at its word
+            cut_statistic = math.inf if self._is_pretrained() else math.nan  # assumes an informative encoder
             kind = choose_features(count_voting_sources(self.context.votes), cut_statistic)
         return features_of(kind, self._encoded, self._words)
 
     def _is_pretrained(self) -> bool:
-        """Whether `from_pretrained` has loaded the model; a configuration that does not tell is believed to."""
+        """Returns whether `from_pretrained` loaded the model; True if the configuration does not tell."""
         model = self.context.model
         return model is None or getattr(model.config, "_name_or_path", None) != ""
 
     def _encoded(self) -> np.ndarray:
-        assert self.context.encode is not None  # the trainer gives it
+        assert self.context.encode is not None  # set by the trainer
         return self.context.encode().cpu().numpy()
 
     def _words(self) -> np.ndarray:
@@ -250,7 +252,7 @@ class TruthInference(NoiseCallback):
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         truth = self.truth.read(batch.index)
-        known = truth.sum(-1) > 0  # all, but where nothing was inferred and no label given
+        known = truth.sum(-1) > 0  # False only if nothing was inferred and there is no label
         guessed = known & ~batch.covered if batch.real is None else known & ~batch.covered & batch.real
         return replace(
             supervision,
@@ -286,7 +288,10 @@ class TruthInference(NoiseCallback):
 
 
 def doubt(given: Tensor, truth: Tensor) -> Tensor:
-    """() one less the mean probability that (rows, classes) labels have by inferred classes; 0 of no row.
+    """() 1 minus the mean inferred probability of the given labels; 0 without rows.
+
+    Args:
+        given, truth: (rows, classes) labels, and inferred classes.
 
     >>> doubt(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.9, 0.1], [0.5, 0.5]]))
     tensor(0.3000)

@@ -1,1 +1,1 @@
-"""What stands inside `model.forward`, and the plain types that pass between the trainer and the methods."""
+"""Modules that run inside `model.forward`, and the data types that the trainer and the methods exchange."""

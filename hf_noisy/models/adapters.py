@@ -1,4 +1,4 @@
-"""Models with adapters (PEFT): several of them on one base, what of them a forward runs through, and their files."""
+"""Models with adapters (PEFT): several networks on one base, the modules that a forward uses, and the files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from transformers.utils import ADAPTER_SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_NAME, is_
 logger = logging.get_logger(__name__)
 
 Model = TypeVar("Model", bound=nn.Module)
-_OTHER = "Resume with the model that wrote the checkpoint, or start afresh."
+_FIX = "Resume with the model that wrote the checkpoint, or start afresh."
 
 
 def is_adapted(model: Any) -> bool:
-    """Whether `model` is a `PeftModel`: a base whose weights are frozen, and adapters that learn."""
+    """Whether `model` is a `PeftModel`: a base with frozen weights, and adapters that are trained."""
     if not is_peft_available():
         return False
     from peft import PeftModel
@@ -29,18 +29,18 @@ def is_adapted(model: Any) -> bool:
 
 
 def classifier(model: Any) -> PreTrainedModel:
-    """The Transformers model that the adapters sit in; a model without adapters is that itself."""
+    """The Transformers model that contains the adapters. A model without adapters is returned itself."""
     return model.get_base_model() if is_adapted(model) else model
 
 
 def used_modules(module: nn.Module) -> list[nn.Module]:
-    """`module.modules()` without adapters, and without copies of layers that are not the ones in use."""
+    """`module.modules()` without adapters and without copies of layers that are not in use."""
     if not is_peft_available():
         return list(module.modules())
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils import ModulesToSaveWrapper
 
-    idle: set[nn.Module] = set()
+    unused: set[nn.Module] = set()
     for part in module.modules():
         kept: list[nn.Module] = []
         if isinstance(part, BaseTunerLayer):
@@ -50,18 +50,24 @@ def used_modules(module: nn.Module) -> list[nn.Module]:
             kept = own or [part.original_module]
         else:
             continue
-        idle |= set(part.modules()) - {used for one in kept for used in one.modules()}
-    return [part for part in module.modules() if part not in idle]
+        unused |= set(part.modules()) - {used for one in kept for used in one.modules()}
+    return [part for part in module.modules() if part not in unused]
 
 
 def copied(model: Model) -> Model:
-    """A copy that learns for itself. Of an adapted model the frozen weights are not copied but shared: one base for both."""
+    """Copy a model so that the copy can be trained independently.
+
+    The frozen weights of an adapted model are shared, not copied: both models use one base.
+    """
     shared = {id(weight): weight for weight in model.parameters() if is_adapted(model) and not weight.requires_grad}
     return copy.deepcopy(model, shared)
 
 
 def draw_adapters(model: nn.Module) -> None:
-    """Draw anew the LoRA adapters that do nothing yet; what was trained or taken from the base's weights is kept."""
+    """Initialise again the LoRA adapters that do not change the output yet, with new random weights.
+
+    Adapters that were trained, or initialised from the base's weights, are kept.
+    """
     if not is_adapted(model):
         return
     from peft import PeftType
@@ -72,12 +78,12 @@ def draw_adapters(model: nn.Module) -> None:
     for layer in model.modules():
         for name in layer.active_adapters if isinstance(layer, LoraLayer) else ():
             drawn = configs[name].peft_type == PeftType.LORA and configs[name].init_lora_weights in (True, "gaussian")
-            if drawn and _does_nothing(layer, name):
+            if drawn and _is_untrained(layer, name):
                 layer.reset_lora_parameters(name, configs[name].init_lora_weights)
 
 
-def _does_nothing(layer: Any, name: str) -> bool:
-    """Whether the factor that LoRA starts from zero is there, and still zero."""
+def _is_untrained(layer: Any, name: str) -> bool:
+    """Whether the factor that LoRA initialises to zero exists and is still zero."""
     if name in layer.lora_B:
         return not layer.lora_B[name].weight.any()
     return name in layer.lora_embedding_A and not layer.lora_embedding_A[name].any()
@@ -85,7 +91,10 @@ def _does_nothing(layer: Any, name: str) -> bool:
 
 @contextlib.contextmanager
 def own_card(folder: str) -> Iterator[None]:
-    """Inside, an adapted model is saved to `folder`; the README that PEFT writes there, or writes into, is as before after."""
+    """Context in which an adapted model is saved to `folder`.
+
+    On exit, the README that PEFT created or changed there is as it was before.
+    """
     card = Path(folder, "README.md")
     before = card.read_bytes() if card.is_file() else None
     yield
@@ -96,10 +105,10 @@ def own_card(folder: str) -> Iterator[None]:
 
 
 def load_adapters(model: Any, folder: str) -> None:
-    """Put the adapters that lie in `folder` into `model`, over its own of the same names.
+    """Load the adapters in `folder` into `model`, in place of its own adapters with the same names.
 
     Raises:
-        ValueError: it holds none, or those of a model with other layers adapted, or of other sizes.
+        ValueError: the folder holds no adapters, or adapters of other layers or other sizes.
     """
     from peft.utils import load_peft_weights, set_peft_model_state_dict
 
@@ -107,7 +116,7 @@ def load_adapters(model: Any, folder: str) -> None:
     for name in model.peft_config:
         place = folder if name == "default" else os.path.join(folder, name)
         if not os.path.isfile(os.path.join(place, ADAPTER_SAFE_WEIGHTS_NAME)):
-            raise ValueError(f"{place}: has no {ADAPTER_SAFE_WEIGHTS_NAME}, and this run trains an adapter. {_OTHER}")
+            raise ValueError(f"{place}: has no {ADAPTER_SAFE_WEIGHTS_NAME}, and this run trains an adapter. {_FIX}")
         weights = load_peft_weights(place, device="cpu")
         _check_shapes(model, name, place, {key: tuple(weight.shape) for key, weight in weights.items()})
         set_peft_model_state_dict(model, weights, adapter_name=name)
@@ -127,23 +136,23 @@ def _check_shapes(model: Any, name: str, place: str, found: dict[str, tuple[int,
     if found != own:
         key = min(key for key in {*found, *own} if found.get(key) != own.get(key))
         raise ValueError(
-            f"{place}: its adapter has {key!r} of shape {found.get(key)}, this run's has {own.get(key)}. {_OTHER}"
+            f"{place}: its adapter has {key!r} of shape {found.get(key)}, this run's has {own.get(key)}. {_FIX}"
         )
 
 
 def check_kind(model: Any, folder: str) -> None:
-    """Refuse a checkpoint of adapters for a model that is not made by `peft.get_peft_model`.
+    """Reject an adapter checkpoint if the model was not made by `peft.get_peft_model`.
 
     Raises:
-        ValueError: naming the folder.
+        ValueError: the message names the folder.
     """
     there = Path(folder, ADAPTER_SAFE_WEIGHTS_NAME).is_file() and not Path(folder, SAFE_WEIGHTS_NAME).is_file()
     if there and not is_adapted(model):
-        raise ValueError(f"{folder}: holds an adapter, and this run's {type(model).__name__} is no PeftModel. {_OTHER}")
+        raise ValueError(f"{folder}: holds an adapter, and this run's {type(model).__name__} is no PeftModel. {_FIX}")
 
 
 def check_trainable(model: nn.Module) -> None:
-    """Refuse a model that would learn nothing.
+    """Reject a model without trainable weights.
 
     Raises:
         ValueError: none of its weights has a gradient.

@@ -1,9 +1,9 @@
-"""How a true class becomes the label that was given: transition matrices, fixed or learned, applied to predictions.
+"""Noise channels: fixed or learned transition matrices between predictions of true classes and given labels.
 
-Below, K is the number of classes and T a transition matrix: T[i, j] is the probability that an example of true class i
+Below, K is the number of classes and T a transition matrix. T[i, j] is the probability that an example of true class i
 was given the label j, so its rows sum to 1. A channel turns the log-probabilities of the true class into those of the
-given label, log sum_i p_i T_ij. Channels live inside the forward of `Networks`, so that their gradients are gathered
-with those of the classifier; in evaluation there is none.
+given label, log sum_i p_i T_ij. Channels are part of the forward of `Networks`, so that their gradients are gathered
+with those of the classifier. In evaluation they are not used.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from transformers import PreTrainedModel
 
 from hf_noisy.models.adapters import classifier, used_modules
 
-_TINY = 1e-8  # added to shares before their logarithm, Goldberger and Ben-Reuven 2017
+_TINY = 1e-8  # added to probabilities before the logarithm (Goldberger and Ben-Reuven, 2017)
 
 
 class Channel(nn.Module, ABC):
-    """Turns what is predicted of the true class into what is predicted of the given label.
+    """Turns predictions of the true class into predictions of the given label.
 
-    Until it is `active` it passes predictions on as they are, and has no gradient.
+    Until it is `active`, it returns predictions unchanged and has no gradient.
 
     Args:
         classes: K.
     """
 
-    needs_vectors = False  # what goes into the classifier's last layer
-    learning_rate: float | None = None  # of its parameters; None is that of the classifier
-    present: Tensor | None = None  # (rows,) of the next forward, False where a sampler repeats a row; None for all
+    needs_vectors = False  # whether it reads the inputs of the classifier's last layer
+    learning_rate: float | None = None  # of its parameters; None for that of the classifier
+    present: Tensor | None = (
+        None  # (rows,) bool, of the next forward. False where a sampler repeats a row; None if none
+    )
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -41,19 +43,19 @@ class Channel(nn.Module, ABC):
 
     @abstractmethod
     def log_matrix(self, vectors: Tensor | None) -> Tensor:
-        """(rows or 1, classes, classes) log T, as seen by each row; `vectors` (rows, width)."""
+        """(rows or 1, classes, classes) log T of each row, or one for all rows. `vectors` is (rows, width)."""
 
     @abstractmethod
     def set_matrix(self, matrix: Tensor) -> None:
-        """Start from T (classes, classes)."""
+        """Sets the channel to T (classes, classes)."""
 
     @torch.no_grad()
     def mean_matrix(self) -> Tensor:
-        """(classes, classes) T, without what depends on the row."""
+        """(classes, classes) T, without the part that depends on the row."""
         return self.log_matrix(None)[0].exp()
 
     def forward(self, logits: Tensor, vectors: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(rows, classes) logits -> (rows, classes) log-probabilities of the given label, (classes, classes) mean T."""
+        """(rows, classes) logits -> (rows, classes) log-probabilities of the given label; (classes, classes) mean T."""
         log_probs = logits.float().log_softmax(-1)
         if not self.active:
             return log_probs, torch.eye(self.classes, device=logits.device)
@@ -62,7 +64,7 @@ class Channel(nn.Module, ABC):
             return (log_probs.unsqueeze(-1) + log_matrix).logsumexp(-2), self._mean(log_matrix.exp())
 
     def _mean(self, matrices: Tensor) -> Tensor:
-        """(rows or 1, classes, classes) -> (classes, classes) over the rows that are no repetition, if there are any."""
+        """(rows or 1, classes, classes) -> (classes, classes) mean over the rows that are not repeated, or all."""
         if self.present is None or len(matrices) == 1:
             return matrices.mean(0)
         counted = torch.where(self.present.any(), self.present, True).to(matrices.dtype)
@@ -70,7 +72,7 @@ class Channel(nn.Module, ABC):
 
 
 class FixedChannel(Channel):
-    """A matrix that is given or estimated, and not learned."""
+    """A matrix that is given or estimated, and not trained."""
 
     matrix: Tensor
 
@@ -86,7 +88,7 @@ class FixedChannel(Channel):
 
 
 class SimpleChannel(Channel):
-    """One learned matrix: softmax of its rows, so that each stays a distribution.
+    """One learned matrix. Each row is a softmax, so it stays a distribution.
 
     Source: the simple layer of Goldberger and Ben-Reuven, "Training deep neural-networks using a noise adaptation
     layer", ICLR 2017.
@@ -105,15 +107,15 @@ class SimpleChannel(Channel):
 
 
 class ComplexChannel(SimpleChannel):
-    """A matrix for each sentence: a softmax layer a true class on the vector that the classifier's last layer reads.
+    """A learned matrix for each sentence: one softmax layer per true class on the input of the classifier's last layer.
 
-    While `adapts` is false its weights stay 0, and it is the simple channel.
+    While `adapts` is False, its weights stay 0 and it equals the simple channel.
 
     Source: the complex layer of Goldberger and Ben-Reuven, ICLR 2017.
 
     Args:
         classes: K.
-        width: of the sentence vectors.
+        width: size of the sentence vectors.
     """
 
     needs_vectors = True
@@ -135,10 +137,10 @@ class ComplexChannel(SimpleChannel):
 
 
 def last_layer(model: PreTrainedModel) -> nn.Linear:
-    """The linear layer that gives the logits, and whose input is the sentence vector.
+    """The linear layer that gives the logits. Its input is the sentence vector.
 
     Raises:
-        ValueError: the model has none that ends in its classes.
+        ValueError: no linear layer of the model's head has one output per class.
     """
     network = classifier(model)
     found = [
@@ -158,10 +160,10 @@ def last_layer(model: PreTrainedModel) -> nn.Linear:
 
 @contextlib.contextmanager
 def sentence_vectors(model: PreTrainedModel, attention_mask: Tensor | None) -> Iterator[list[Tensor]]:
-    """Inside, a forward of `model` leaves (rows, width) in the list: what went into the last layer.
+    """Context in which a forward of `model` appends the (rows, width) inputs of its last layer to the list.
 
-    A decoder's last layer reads every token; the vector is that of the last real one. A compiled model runs uncompiled
-    inside: compiled code keeps the hooks that it was compiled with.
+    A decoder's last layer reads every token. The vector is then that of the last token that is not padding. A compiled
+    model runs uncompiled inside the context, since compiled code keeps the hooks that it was compiled with.
     """
     found: list[Tensor] = []
 
@@ -182,7 +184,7 @@ def sentence_vectors(model: PreTrainedModel, attention_mask: Tensor | None) -> I
 
 @torch.compiler.disable
 def logits_and_vectors(model: Any, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """(rows, classes) logits of a forward, and (rows, width) what went into the last layer."""
+    """(rows, classes) logits of a forward, and the (rows, width) inputs of the last layer."""
     with sentence_vectors(model, inputs.get("attention_mask")) as found:
         logits = model(**inputs).logits
     return logits, found[-1]

@@ -13,7 +13,7 @@ _LOAD = "Load it with AutoModelForSequenceClassification.from_pretrained(..., nu
 
 
 def check_model(model: Any) -> None:
-    """Refuse what cannot be a classifier, before a Trainer is made of it.
+    """Reject an object that cannot be a classifier, before a Trainer is made of it.
 
     Raises:
         TypeError: a name, a class, a module without a `config`, or an encoder without a head.
@@ -32,7 +32,7 @@ def check_model(model: Any) -> None:
 
 
 def check_head(model: Any) -> None:
-    """Refuse a model that does not choose one of several classes.
+    """Reject a model that is not a single-label classifier.
 
     Raises:
         ValueError: a regression or multi-label head, one class, or a head of another size than its `config` says.

@@ -1,4 +1,4 @@
-"""What a method is told before training, and what it sees of all rows at once."""
+"""Data that a method receives: the facts of a training before it starts, and predictions on all rows."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from hf_noisy.models.criterion import Criterion
 
 @dataclass(frozen=True)
 class CleanRows:
-    """Rows whose labels are trusted, beside the training set."""
+    """Rows with trusted labels, in addition to the training set."""
 
-    labels: Tensor  # (rows, classes) one-hot or soft, as trusted
-    given: Tensor  # (rows, classes) the untrusted labels of the same rows; zero rows where there is none
-    survey: Callable[[], Tensor]  # -> (networks, rows, classes) log-probabilities, seen without dropout
+    labels: Tensor  # (rows, classes) trusted labels, one-hot or soft
+    given: Tensor  # (rows, classes) untrusted labels of the same rows; zero rows where there is none
+    survey: Callable[[], Tensor]  # -> (networks, rows, classes) log-probabilities, without dropout
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a method is told once, before the first step (and before its state is loaded from a checkpoint)."""
+    """Facts that a method receives once, before the first step and before its state is loaded from a checkpoint."""
 
-    rows: int  # training examples
+    rows: int  # number of training examples
     classes: int
     networks: int
     labels: Tensor  # (rows,) int64 with -100 for abstained; or (rows, classes) float32 with zero rows for abstained
@@ -35,17 +35,17 @@ class Context:
     epochs: float  # of the whole training
     seed: int
     device: torch.device
-    clean: CleanRows | None = None  # where the trainer was given a `clean_dataset`
-    channels: list[Channel] = field(default_factory=list)  # one a network, or none
-    trusted: Tensor | None = None  # (rows,) True for clean rows that are trained on; None where there are none
-    model: Any = None  # what is trained, without what an accelerator wraps around it
-    dataset: Any = None  # the training rows as they are trained on, tokenized, in row order
-    eval_dataset: Any = None  # the trainer's, with checked labels; or a dictionary of such
+    clean: CleanRows | None = None  # None if the trainer has no `clean_dataset`
+    channels: list[Channel] = field(default_factory=list)  # one per network, or none
+    trusted: Tensor | None = None  # (rows,) bool. True for clean rows that are trained on; None if there are none
+    model: Any = None  # the trained model, without wrappers of accelerate
+    dataset: Any = None  # the tokenized training rows, in row order
+    eval_dataset: Any = None  # the trainer's, with checked labels, or a dictionary of such data sets
     tokenizer: Any = None  # the trainer's `processing_class`
-    encode: Callable[[], Tensor] | None = None  # -> (rows, width) mean hidden states of the encoder as it is by then
+    encode: Callable[[], Tensor] | None = None  # -> (rows, width) mean hidden states of the encoder at that time
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy of a method takes neither model nor data along."""
+        """Leaves out model and data, so that copies of a method do not contain them."""
         return self.__dict__ | dict.fromkeys(
             ("clean", "channels", "model", "dataset", "eval_dataset", "tokenizer", "encode")
         )
@@ -53,12 +53,12 @@ class Context:
 
 @dataclass(frozen=True)
 class Survey:
-    """All training examples at once, in row order, seen without dropout."""
+    """Predictions on all training examples, in row order and without dropout."""
 
     log_probs: Tensor  # (networks, rows, classes)
-    given: Tensor  # (rows, classes), zero rows where abstained
+    given: Tensor  # (rows, classes) given labels, zero rows where abstained
 
     @property
     def probs(self) -> Tensor:
-        """(rows, classes) mean over networks."""
+        """(rows, classes) probabilities, mean over networks."""
         return self.log_probs.exp().mean(0)

@@ -1,13 +1,14 @@
-"""The base class of criteria: what one example costs, `(log_probs, targets) -> losses`.
+"""The base class of criteria, which are per-example losses: `(log_probs, targets) -> losses`.
 
 Shapes, for every criterion:
 
-- `log_probs` (..., classes) log-probabilities, as `log_softmax` gives them. Half precision is computed in float32.
-- `targets` (...) class ids, a negative one abstains; or (..., classes) soft labels that broadcast against `log_probs`,
-  an all-zero row abstains.
-- losses (...), one an example, never reduced. An abstained example costs exactly 0 and has no gradient.
+- `log_probs` (..., classes) log-probabilities, as `log_softmax` returns them. Half precision is computed in float32.
+- `targets` (...) class ids, where a negative id abstains; or (..., classes) soft labels that broadcast against
+  `log_probs`, where an all-zero row abstains.
+- losses (...), one per example, never reduced. An abstained example has loss exactly 0 and no gradient.
 
-With soft labels every criterion is sum_k y_k loss(k), so it says only what each class would cost (`Criterion.per_class`).
+With soft labels, every criterion is sum_k y_k loss(k). So a criterion only defines the loss of each class
+(`Criterion.per_class`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from torch import Tensor
 
 from hf_noisy.common.checks import check_choice
 
-_LOWEST = -1e6  # stands for a log-probability of -inf: a share of 0 must cost 0, and 0 x inf is no number
+_MIN_LOG_PROB = -1e6  # replaces a log-probability of -inf: a target of 0 must give loss 0, and 0 x inf is NaN
 
 
 class Criterion(ABC):
-    """Costs each example what its label costs. Derive from it, give `per_class`, and all shapes above work.
+    """Base class of per-example losses. A subclass defines `per_class`; all shapes above then work.
 
     >>> class Focal(Criterion):
     ...     def per_class(self, log_probs):
@@ -35,25 +36,25 @@ class Criterion(ABC):
     tensor([0.1733, 0.0000])
     """
 
-    def __repr__(self) -> str:  # stable, since a checkpoint names the criterion that it was trained with
+    def __repr__(self) -> str:  # stable, since a checkpoint stores it
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in sorted(vars(self).items()))})"
 
     @abstractmethod
     def per_class(self, log_probs: Tensor) -> Tensor:
-        """(..., classes) finite log-probabilities -> (..., classes) what the example costs if that class is its label."""
+        """(..., classes) finite log-probabilities -> (..., classes) loss of the example if that class is its label."""
 
     def __call__(self, log_probs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each example; shapes as the module says."""
+        """The loss of each example. The module docstring gives the shapes."""
         log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32))
-        losses = self.per_class(log_probs.clamp_min(_LOWEST))
+        losses = self.per_class(log_probs.clamp_min(_MIN_LOG_PROB))
         if targets.is_floating_point():
             return (targets.to(losses.dtype) * losses).sum(-1)
-        targets = targets.long().broadcast_to(losses.shape[:-1])  # else gather takes a shorter one without a word
+        targets = targets.long().broadcast_to(losses.shape[:-1])  # gather would accept shorter targets silently
         chosen = losses.gather(-1, targets.clamp_min(0).unsqueeze(-1)).squeeze(-1)
         return chosen.masked_fill(targets < 0, 0)
 
     def _check_number(self, name: str, domain: str, accepts: Callable[[float], bool]) -> None:
-        """Raise unless the field is a finite number that `accepts`; the error offers the field's default."""
+        """Raise unless the field is a finite number that `accepts` allows. The error suggests the field's default."""
         value = getattr(self, name)
         problem = f"{name}={value!r}: expected a number {domain}. Did you mean {getattr(type(self), name)}?"
         if isinstance(value, bool) or not isinstance(value, Real):

@@ -1,4 +1,4 @@
-"""Networks of one architecture, and what their labels go through, as one module: one forward, one optimizer, one vote."""
+"""Networks of one architecture and their noise channels in one module, with one forward, optimizer and prediction."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from hf_noisy.common.randomness import keyed_generator
 from hf_noisy.models.adapters import classifier, copied, draw_adapters, is_adapted, used_modules
 from hf_noisy.models.channels import Channel, logits_and_vectors
 
-CHANNEL_NAME = "channel.safetensors"  # beside the weights of a checkpoint
-FOLDER = "network-{}"  # of a network that is not the one in a checkpoint's root
+CHANNEL_NAME = "channel.safetensors"  # file next to the weights of a checkpoint
+FOLDER = "network-{}"  # folder of a network that is not in the root of a checkpoint
 
 
 @dataclass
 class NetworksOutput(ModelOutput):
-    """What the networks say of the same rows."""
+    """Predictions of all networks on the same rows."""
 
-    logits: Tensor | None = None  # training: (networks, rows, classes); evaluation: (rows, classes) of their vote
+    logits: Tensor | None = None  # training: (networks, rows, classes); evaluation: (rows, classes) of their mean
     network_logits: Tensor | None = None  # evaluation: (networks, rows, classes)
-    noisy_log_probs: Tensor | None = None  # training, where there are channels: (networks, rows, classes)
-    channel_matrix: Tensor | None = None  # likewise: (networks, classes, classes), the mean over rows
+    noisy_log_probs: Tensor | None = None  # training, with channels: (networks, rows, classes)
+    channel_matrix: Tensor | None = None  # training, with channels: (networks, classes, classes), mean over rows
 
 
 class Networks(nn.Module):
-    """Networks that see each example together, so that one may choose what another learns from it.
+    """Networks that are trained together on the same examples, so that one can select examples for another.
 
-    They start from the same weights but for the head, which each draws anew, and their dropout differs. Networks with
-    adapters (PEFT) share one frozen base: each has adapters and a head of its own, both drawn anew. In training
-    the logits are (networks, rows, classes). In evaluation they are the log of the networks' mean probability,
-    (rows, classes), as of one model, and `network_logits` holds those of each.
+    All networks but the first are copies of it with a newly initialised head. Their dropout differs. Networks with
+    adapters (PEFT) share one frozen base. Each has adapters and a head of its own; those of the copies are newly
+    initialised. In training, the logits are (networks, rows, classes). In evaluation, they are the log of the networks'
+    mean probability, (rows, classes), like those of one model, and `network_logits` holds the logits of each network.
 
-    With channels, the output of training also says what label each network expects to be given; they take no part in
-    evaluation, and lie beside a checkpoint's weights, not in them.
+    With channels, the training output also holds each network's prediction of the given label. Channels are not used in
+    evaluation. They are saved next to the weights of a checkpoint, not in them.
 
     Args:
-        model: the first network, as it is; the others are copies of it.
-        count: of networks.
-        seed: of the other heads.
-        channels: one a network, or none.
+        model: the first network, used as it is. The others are copies of it.
+        count: number of networks.
+        seed: of the heads of the other networks.
+        channels: one per network, or none.
     """
 
     _keys_to_ignore_on_save = None
@@ -58,35 +58,35 @@ class Networks(nn.Module):
         others = [_with_new_head(copied(model), seed, number) for number in range(1, count)]
         self.networks = nn.ModuleList([model, *others])
         self.channels = nn.ModuleList(channels).to(model.device)
-        self.deployed = 0  # the network that a user gets: the best on validation labels, as far as is known
+        self.deployed = 0  # the network that a user gets: the best on validation labels so far
 
     @property
     def first(self) -> PreTrainedModel:
-        """The network that was given."""
+        """The network that was passed as `model`."""
         return self.networks[0]  # type: ignore[return-value]
 
     def forward(self, **inputs: Any) -> NetworksOutput:
-        """One pass of every network over the same rows."""
+        """One forward pass of every network over the same rows."""
         if self.training and self.channels:
-            return self._through_channels(inputs)
+            return self._forward_with_channels(inputs)
         logits = torch.stack([network(**inputs).logits for network in self.networks])
         if self.training:
             return NetworksOutput(logits=logits)
-        vote = logits.float().log_softmax(-1).logsumexp(0) - math.log(len(logits))
-        return NetworksOutput(logits=vote, network_logits=logits)
+        mean = logits.float().log_softmax(-1).logsumexp(0) - math.log(len(logits))
+        return NetworksOutput(logits=mean, network_logits=logits)
 
-    def _through_channels(self, inputs: dict[str, Any]) -> NetworksOutput:
-        said = []
+    def _forward_with_channels(self, inputs: dict[str, Any]) -> NetworksOutput:
+        outputs = []
         for network, channel in zip(self.networks, self.channels, strict=True):
             if channel.needs_vectors and channel.active:
                 logits, vectors = logits_and_vectors(network, inputs)
             else:
                 logits, vectors = network(**inputs).logits, None
-            said.append((logits, *channel(logits, vectors)))
-        logits, noisy, matrices = (torch.stack(parts) for parts in zip(*said, strict=True))
+            outputs.append((logits, *channel(logits, vectors)))
+        logits, noisy, matrices = (torch.stack(parts) for parts in zip(*outputs, strict=True))
         return NetworksOutput(logits=logits, noisy_log_probs=noisy, channel_matrix=matrices)
 
-    # ---- what the Trainer asks of a model -----------------------------------------------------------------------
+    # ---- the interface of a model that the Trainer uses ---------------------------------------------------------
 
     @property
     def config(self) -> Any:
@@ -133,13 +133,13 @@ class Networks(nn.Module):
     # ---- files --------------------------------------------------------------------------------------------------
 
     def places(self, folder: str) -> Iterator[tuple[int, Any, str]]:
-        """Number, network and folder of each: the deployed one in `folder` itself, the others below it."""
+        """Number, network and folder of each network: `folder` for the deployed one, subfolders for the others."""
         for number, network in enumerate(self.networks):
             place = folder if number == self.deployed else os.path.join(folder, FOLDER.format(number))
             yield number, network, place
 
     def find_deployed(self, folder: str) -> None:
-        """Know which network lies in the root of a checkpoint: the one that has no folder of its own.
+        """Set `deployed` to the network in the root of a checkpoint: the one without a folder of its own.
 
         Raises:
             ValueError: the checkpoint holds another number of networks.
@@ -153,16 +153,16 @@ class Networks(nn.Module):
         self.deployed = below.index(False)
 
     def save_channels(self, folder: str) -> None:
-        """Write the channels, if there are any, beside the weights in `folder`."""
+        """Write the channels, if there are any, to `folder`, next to the weights."""
         if self.channels:
             tensors = {name: tensor.contiguous() for name, tensor in self.channels.state_dict().items()}
             save_file(tensors, Path(folder, CHANNEL_NAME))
 
     def load_channels(self, folder: str) -> None:
-        """Take back what `save_channels` wrote.
+        """Load what `save_channels` wrote.
 
         Raises:
-            ValueError: the checkpoint has no channels and this run has, or the other way round.
+            ValueError: only one of the checkpoint and this run has channels.
         """
         there = Path(folder, CHANNEL_NAME).is_file()
         if there != bool(self.channels):
@@ -174,13 +174,53 @@ class Networks(nn.Module):
             self.channels.load_state_dict(load_file(Path(folder, CHANNEL_NAME)))
 
 
+def networks_of(model: Any) -> list[Any]:
+    """The trained networks: those of a `Networks`, or the model itself."""
+    return list(model.networks) if isinstance(model, Networks) else [model]
+
+
+def channels_of(model: Any) -> list[Channel]:
+    """The noise channels of a model, one for each network, or none."""
+    return list(model.channels) if isinstance(model, Networks) else []  # type: ignore[arg-type]
+
+
+def deployed_network(model: Any) -> Any:
+    """The network that a user gets. Of several, it is the best one on validation labels so far."""
+    return model.networks[model.deployed] if isinstance(model, Networks) else model
+
+
+def side_by_side(model: Any, count: int, channels: Sequence[Channel], seed: int) -> Any:
+    """`count` networks with their channels, as one module. A single network without a channel is returned as it is.
+
+    Args:
+        model: the first network, or a `Networks`. The latter is returned if its networks and channels already match.
+        count: number of networks.
+        channels: one for each network, or none.
+        seed: of the heads of the other networks.
+    """
+    if isinstance(model, Networks) and len(model.networks) == count and _alike(model.channels, channels):
+        return model
+    first = deployed_network(model)
+    return Networks(first, count, seed, channels) if count > 1 or channels else first
+
+
+def _alike(some: Any, others: Any) -> bool:
+    """Whether two lists of channels have the same types and sizes."""
+    return [_kind(channel) for channel in some] == [_kind(channel) for channel in others]
+
+
+def _kind(channel: Channel) -> tuple[Any, ...]:
+    shapes = [(name, tuple(tensor.shape)) for name, tensor in channel.state_dict().items()]
+    return type(channel).__name__, channel.learning_rate, shapes
+
+
 def network_logits(outputs: Any) -> Tensor:
-    """(networks, rows, classes) of an evaluation's outputs, whatever the model."""
+    """(networks, rows, classes) logits from the outputs of an evaluation, for one network or several."""
     return outputs["network_logits"] if "network_logits" in outputs else outputs.logits.unsqueeze(0)
 
 
 def head_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
-    """The modules that a classifier has beside its encoder; those of an adapter are none of them."""
+    """The modules of a classifier outside its encoder, without those of adapters."""
     network = classifier(model)
     for name, module in network.named_children():
         if name != network.base_model_prefix:
@@ -189,9 +229,10 @@ def head_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
 
 @torch.no_grad()
 def _with_new_head(model: PreTrainedModel, seed: int, number: int) -> PreTrainedModel:
-    """`model` with a head drawn as its architecture draws one; the global generator is left as it was.
+    """`model` with a new head, initialised as its architecture does. The global random generator is not changed.
 
-    Of an adapted model, what is frozen is the base's, and adapters that do nothing yet are drawn anew too.
+    In an adapted model, frozen modules keep the base's weights. Adapters that do not change the output yet are newly
+    initialised too.
     """
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices=devices):
@@ -201,7 +242,7 @@ def _with_new_head(model: PreTrainedModel, seed: int, number: int) -> PreTrained
             if is_adapted(model) and not all(parameter.requires_grad for parameter in own):
                 continue
             for parameter in own:
-                parameter._is_hf_initialized = False  # type: ignore[attr-defined]  # else it is left as it is
+                parameter._is_hf_initialized = False  # type: ignore[attr-defined]  # else `_init_weights` skips it
             classifier(model)._init_weights(module)
         draw_adapters(model)
     return model

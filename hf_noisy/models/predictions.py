@@ -1,4 +1,4 @@
-"""What one forward pass predicts, and how examples are mixed."""
+"""Predictions of one forward pass, and how examples are mixed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one forward said of the batch, before any supervision."""
+    """Predictions of one forward pass on the batch, before any supervision."""
 
     clean_log_probs: Tensor  # (networks, views, batch, classes) of the true class
-    unmixed: Predictions | None = None  # where logits were mixed: what they were before
-    channelled: Tensor | None = None  # (networks, views, batch, classes) what came out of the channel, if there is one
+    unmixed: Predictions | None = None  # if logits were mixed: the predictions before
+    channelled: Tensor | None = None  # (networks, views, batch, classes) output of the channel, if there is one
     channel_matrix: Tensor | None = None  # (networks, classes, classes) the channel's T, with gradient
-    vectors: Tensor | None = None  # (networks, views, batch, width) what went into the last layer, where asked for
+    vectors: Tensor | None = None  # (networks, views, batch, width) inputs of the last layer, if a method needs them
 
     @classmethod
     def from_outputs(cls, outputs: Any, views: int, rows: int) -> Predictions:
-        """What a training forward gave."""
+        """Builds predictions from the outputs of a training forward."""
         clean = cls.from_logits(outputs.logits, views, rows)
         noisy = getattr(outputs, "noisy_log_probs", None)
         if noisy is None:
@@ -29,7 +29,11 @@ class Predictions:
 
     @classmethod
     def from_logits(cls, logits: Tensor, views: int, rows: int) -> Predictions:
-        """(views x rows, classes), view by view, or one such table a network; another shape raises."""
+        """Builds predictions from (views x rows, classes) logits, view by view, or from one such table per network.
+
+        Raises:
+            ValueError: logits of another shape.
+        """
         if logits.ndim not in (2, 3) or logits.shape[-2] != views * rows:
             raise ValueError(
                 f"the model gives logits of shape {tuple(logits.shape)}: expected ({views * rows}, classes). Use a model "
@@ -40,21 +44,21 @@ class Predictions:
 
     @property
     def noisy_log_probs(self) -> Tensor:
-        """(networks, views, batch, classes) of the label that is given: after the channel, if there is one."""
+        """(networks, views, batch, classes) of the given label: after the channel, if there is one."""
         return self.clean_log_probs if self.channelled is None else self.channelled
 
     def detached(self) -> Predictions:
-        """The same without gradient."""
+        """A copy without gradient."""
         channelled, matrix, vectors = (
             None if value is None else value.detach() for value in (self.channelled, self.channel_matrix, self.vectors)
         )
         return Predictions(self.clean_log_probs.detach(), channelled=channelled, channel_matrix=matrix, vectors=vectors)
 
     def mixed(self, mix: Mix) -> Predictions:
-        """Those of mixed vectors: the last layer is linear, so its logits mix as what goes into it.
+        """Predictions for mixed vectors. The last layer is linear, so mixing its logits equals mixing its inputs.
 
         Raises:
-            ValueError: they have passed a noise channel, which is not linear.
+            ValueError: the predictions passed a noise channel, which is not linear.
         """
         if self.channelled is not None:
             raise ValueError(
@@ -66,14 +70,14 @@ class Predictions:
 
     @property
     def probs(self) -> Tensor:
-        """(batch, classes) mean over networks of the first view's probabilities."""
+        """(batch, classes) probabilities of the first view, mean over networks."""
         return self.clean_log_probs[:, 0].exp().mean(0)
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Which example of the batch each one is mixed with, and how much it keeps of itself."""
+    """The partner that each example of the batch is mixed with, and the mixing ratio."""
 
     partner: Tensor  # (batch,) positions in the batch
     ratio: Tensor  # (batch,) share of the example itself, in [0, 1]
-    where: Literal["embeddings", "vectors"]  # of words; or what goes into the last linear layer, whose logits then mix
+    where: Literal["embeddings", "vectors"]  # of words; or inputs of the last linear layer, by their logits

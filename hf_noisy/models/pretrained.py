@@ -1,4 +1,4 @@
-"""A pretrained model by name or folder: asked for before the work begins."""
+"""Checks that a pretrained model, given by name or folder, can be found before the work begins."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def check_pretrained(option: str, name: str | None) -> None:
-    """Find the configuration of a model, so that a wrong path or name is said at once and in one line.
+    """Find the configuration of a model, so that a wrong path or name gives a one-line error at once.
 
     Args:
-        option: what the user calls it, as "model".
-        name: of a folder, or of a model on the Hub; None is none.
+        option: the user's name for the setting, such as "model".
+        name: a folder, or the name of a model on the Hub. With None, nothing is checked.
 
     Raises:
-        FileNotFoundError: there is no such folder with a configuration, and no such model that can be reached.
+        FileNotFoundError: there is no such folder with a configuration, and no such model can be reached.
     """
     if name is None:
         return

@@ -13,25 +13,27 @@ from hf_noisy.models.predictions import Mix, Predictions
 
 @dataclass(frozen=True)
 class Supervision:
-    """What each example is taught and how hard. `dataclasses.replace` changes it."""
+    """Target and weight of each example of a batch. Use `dataclasses.replace` to change them."""
 
     targets: Tensor  # (networks, batch, classes)
-    weights: Tensor  # (networks, batch); never renormalised: the step divides by its number of rows
-    mix: Mix | None = None  # the Trainer mixes inputs and targets by it; weights are those of the example itself
-    trusted: Tensor | None = None  # (networks, batch) such targets speak of the true class and skip the channel
-    taught_views: int | None = None  # the criterion sees the first ones only, and penalties all; None for all
+    weights: Tensor  # (networks, batch), never renormalised: the loss is divided by the step's number of rows
+    mix: Mix | None = None  # how the Trainer mixes inputs and targets; weights are not mixed
+    trusted: Tensor | None = (
+        None  # (networks, batch) bool. True where the target refers to the true class and skips the channel
+    )
+    taught_views: int | None = None  # the criterion uses only the first ones, penalties use all; None for all
 
     def trusting(self, rows: Tensor) -> Supervision:
-        """The same, where the targets of `rows`, (batch,) or (networks, batch), now speak of the true class."""
+        """A copy in which the targets of `rows`, bool (batch,) or (networks, batch), refer to the true class."""
         rows = rows.expand_as(self.weights)
         return replace(self, trusted=rows if self.trusted is None else self.trusted | rows)
 
     def weighted(self, factor: Tensor | float) -> Supervision:
-        """The same with every weight multiplied by `factor`: a number, (batch,) or (networks, batch)."""
+        """A copy with every weight multiplied by `factor`: a number, (batch,) or (networks, batch)."""
         return replace(self, weights=self.weights * factor)
 
     def losses(self, criterion: Criterion, predictions: Predictions) -> Tensor:
-        """(networks, batch) what each example costs, mean over views: through the channel unless it is trusted."""
+        """(networks, batch) loss of each example, mean over views. Trusted targets skip the channel."""
         targets, taught = self.targets.unsqueeze(1), slice(self.taught_views)
         losses = criterion(predictions.noisy_log_probs[:, taught], targets).mean(1)
         if predictions.channelled is None or self.trusted is None:
@@ -39,14 +41,14 @@ class Supervision:
         return torch.where(self.trusted, criterion(predictions.clean_log_probs[:, taught], targets).mean(1), losses)
 
     def mixed(self) -> Supervision:
-        """Targets mixed as the inputs are."""
+        """A copy with targets mixed like the inputs."""
         if self.mix is None:
             return self
         ratio = self.mix.ratio.unsqueeze(-1)
         return replace(self, targets=ratio * self.targets + (1 - ratio) * self.targets[:, self.mix.partner])
 
     def checked(self, changed: Supervision, by: str) -> Supervision:
-        """`changed`, if it has the shapes of this one; else an error that names the callback."""
+        """`changed`, if it has the shapes of this one. Otherwise raises an error that names the callback `by`."""
         if not isinstance(changed, Supervision):
             raise TypeError(
                 f"{by}.supervise gives {type(changed).__name__}: expected a Supervision. Is a `return` missing?"

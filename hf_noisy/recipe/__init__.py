@@ -1,4 +1,4 @@
-"""From a corpus with untrusted labels to a saved classifier and a table of what it withstood; recipes/ builds on it."""
+"""Trains and saves a classifier on a corpus with untrusted labels and compares it with baselines; used by recipes/."""
 
 from hf_noisy.commands.arguments import RecipeArguments
 from hf_noisy.recipe.base import Recipe, RecipeTrainingArguments, setting

@@ -1,4 +1,4 @@
-"""The body that all recipes share, in steps that a recipe may override."""
+"""The base class of all recipes. Each step is a method that a recipe may override."""
 
 from __future__ import annotations
 
@@ -34,14 +34,17 @@ if TYPE_CHECKING:
 
 
 def setting(name: str, default: Any, *aliases: str) -> Any:
-    """A field of `NoisyTrainingArguments` with a default of its own, the help that it has, and options that mean the same."""
+    """Return a dataclass field for a training argument: another default, the same help, and optional aliases.
+
+    The help is that of `NoisyTrainingArguments`.
+    """
     help_text = NoisyTrainingArguments.__dataclass_fields__[name].metadata.get("help")
     return field(default=default, metadata={"help": help_text, "aliases": list(aliases)})
 
 
 @dataclass
 class RecipeTrainingArguments(NoisyTrainingArguments):
-    """Defaults for an embedded corpus; --help_all lists every field."""
+    """Training arguments with defaults for an embedded corpus; --help_all lists every field."""
 
     output_dir: str = setting("output_dir", "output/train", "--output")
     noise_method: str = setting("noise_method", "auto", "--method")
@@ -59,9 +62,10 @@ class RecipeTrainingArguments(NoisyTrainingArguments):
 
 
 class Recipe:
-    """Trains on untrusted labels with and without protection, on gold labels as the ceiling, and saves the protected model.
+    """Trains with a method on untrusted labels and saves that model.
 
-    Without a corpus it runs on the embedded reviews. A recipe of its own overrides a step:
+    For comparison it also trains with plain cross-entropy on the same labels, and on gold labels as an upper bound.
+    Without a corpus it runs on the embedded reviews. A custom recipe overrides a step:
 
     >>> class Short(Recipe):
     ...     def corpus(self, seed):
@@ -73,34 +77,34 @@ class Recipe:
     training_arguments: type = RecipeTrainingArguments
 
     def __init__(self, given: Any, args: Any) -> None:
-        """Of instances of the two classes above."""
+        """Store the parsed options: instances of `arguments` and `training_arguments`."""
         self.given, self.args = given, args
 
     @classmethod
     def main(
         cls, words: Sequence[str] | None = None, *, description: str | None = None, prog: str | None = None
     ) -> None:
-        """Read the command line and a YAML file, and do all of it; as one of several processes, too.
+        """Read the command line and a YAML file and run the recipe, also in several processes.
 
         Args:
-            words: instead of `sys.argv[1:]`.
-            description, prog: for `--help`.
+            words: used instead of `sys.argv[1:]`.
+            description, prog: text and program name for `--help`.
 
         Raises:
-            ValueError, TypeError, FileNotFoundError: settings or a corpus that cannot be trained on, before training.
-            RuntimeError: several processes that do not know of each other.
+            ValueError, TypeError, FileNotFoundError: the settings or the corpus are invalid. Raised before training.
+            RuntimeError: several processes were launched that do not train together.
         """
         given, args = parse_arguments(
             [cls.arguments, cls.training_arguments], description=description, arguments=words, prog=prog
         )
         check_launched(args)
         datasets.utils.logging.set_verbosity_error()
-        datasets.disable_progress_bars()  # those of training are shown
+        datasets.disable_progress_bars()  # the bars of training stay
         cls(given, args).launch()
         leave_process_group()
 
     def launch(self) -> None:
-        """Run every seed; print the table and write it beside the model, as results.md and results.json."""
+        """Run every seed, print the table, and write it to results.md and results.json in the output folder."""
         check_pretrained("model_name_or_path", self.given.model_name_or_path)
         tables: dict[int, Table] = {}
         for position, seed in enumerate(self.given.seeds or [self.args.seed]):
@@ -113,8 +117,8 @@ class Recipe:
             Path(self.args.output_dir, "results.json").write_text(json.dumps(tables, indent=2), encoding="utf-8")
 
     def run(self, args: RecipeTrainingArguments) -> Table:
-        """Everything for one seed: row of the table -> metric -> value."""
-        # raises where there is none, before anything is trained
+        """Run one seed. Returns the table: row -> metric -> value."""
+        # raises before training if there is no checkpoint to resume from
         found = find_checkpoint(_resumed(args), args.output_dir)
         args = replace(args, resume_from_checkpoint=found if isinstance(found, str) else None)
         data, table = self.data(args.seed)
@@ -133,25 +137,25 @@ class Recipe:
 
     @property
     def robust(self) -> str:
-        """The row of the method in the table."""
+        """The name of the method's row in the table."""
         return f"{self.args.noise_method} on weak labels"
 
     def corpus(self, seed: int) -> Corpus:
-        """Texts, votes and gold labels."""
+        """Return the corpus: texts, votes and gold labels."""
         if self.given.dataset is None:
             return self.embedded(seed)
         return load_corpus(self.given.dataset, **self.given.columns)
 
     def embedded(self, seed: int) -> Corpus:
-        """What to train on where no corpus is named."""
+        """Return the corpus that is used if no `dataset` is given."""
         return embedded_corpus(seed, **self.given.most)
 
     def source_names(self) -> list[str] | None:
-        """Of the sources of votes, where they are known."""
+        """Return the names of the sources of votes, or None if they are not known."""
         return [rule.name for rule in labeling_functions()] if self.given.dataset is None else None
 
     def data(self, seed: int) -> tuple[Data, Table]:
-        """The splits with their labels, and the rows of the table that need no training."""
+        """Return the splits with their labels, and the rows of the table that need no training."""
         return gather(
             self.corpus(seed),
             seed,
@@ -163,7 +167,10 @@ class Recipe:
     def trainings(
         self, args: RecipeTrainingArguments, data: Data
     ) -> Mapping[str, tuple[RecipeTrainingArguments, datasets.Dataset]]:
-        """Row of the table -> settings and what to train on. The one whose settings are `args` itself is saved."""
+        """Return the trainings: row of the table -> training arguments and training rows.
+
+        The training whose arguments are the object `args` itself is saved.
+        """
         unlabeled = reads_unlabeled(split_names(args.noise_method))
         return {
             PLAIN: (baseline(args, "ce-weak"), data.weak),
@@ -172,12 +179,12 @@ class Recipe:
         }
 
     def encoder(self, seed: int, data: Data) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """Where every training of this seed starts from."""
+        """Return the initial model and the tokenizer of every training of this seed."""
         name = self.given.model_name_or_path
         if name is None:
             longest = min(self.given.max_length, 64)
             return small_encoder(data.weak["text"][:], data.class_names, seed=seed, max_length=longest)
-        set_seed(seed)  # of the new head
+        set_seed(seed)  # for the new classification head
         model = AutoModelForSequenceClassification.from_pretrained(
             name,
             id2label=dict(enumerate(data.class_names)),
@@ -195,7 +202,11 @@ class Recipe:
         *,
         save: bool,
     ) -> dict[str, float]:
-        """Fine-tune on `rows` and measure the last epoch (or what `load_best_model_at_end` chose on noisy validation)."""
+        """Fine-tune on `rows` and return test accuracy and macro-F1.
+
+        The final model is tested: the last epoch, or the checkpoint that `load_best_model_at_end` chose by noisy
+        validation labels.
+        """
 
         def tokens(split: datasets.Dataset) -> datasets.Dataset:
             kept = [name for name in ("text", "labels", "weak_labels", "given") if name in split.column_names]
@@ -223,13 +234,13 @@ class Recipe:
 
 
 def _resumed(args: RecipeTrainingArguments) -> str | bool | None:
-    """A folder, or True for the last checkpoint in the output folder."""
+    """Return `resume_from_checkpoint`: a folder, or True for the last checkpoint in the output folder."""
     given = args.resume_from_checkpoint
     return given in ("True", "true") or given
 
 
 def baseline(args: RecipeTrainingArguments, name: str) -> RecipeTrainingArguments:
-    """The same budget, every label believed; checkpoints, if `args` asks for them, in a folder of their own."""
+    """Return arguments for plain cross-entropy with the same budget. Checkpoints, if any, go to a separate folder."""
     return replace(
         args,
         noise_method="ce",
@@ -241,6 +252,6 @@ def baseline(args: RecipeTrainingArguments, name: str) -> RecipeTrainingArgument
 
 
 def say(text: str) -> None:
-    """Print on the first of several processes."""
+    """Print on the main process only."""
     if PartialState().is_main_process:
         print(text, flush=True)

@@ -24,17 +24,15 @@ _FEW_TEST_ROWS = 30
 
 @dataclass(frozen=True)
 class Data:
-    """The splits of one seed, and what their votes say."""
+    """The splits of one seed with their labels."""
 
     class_names: tuple[str, ...]
-    weak: Dataset  # training rows with their majority vote, ties at random; uncovered rows left out
-    every: Dataset  # the same with the uncovered rows, label -1: for methods that learn from them
-    gold: Dataset  # training rows with their gold labels: for the ceiling only
-    valid: Dataset  # labels as wrong as those of training; what a checkpoint may be chosen by
-    clean: (
-        Dataset  # the corpus's validation rows with their gold labels, and those given: for methods that ask for some
-    )
-    test: Dataset  # gold labels
+    weak: Dataset  # training rows with their majority vote, ties at random; rows without a vote are left out
+    every: Dataset  # the same plus the rows without a vote, label -1; for methods that learn from unlabeled rows
+    gold: Dataset  # training rows with their gold labels; only for the upper bound
+    valid: Dataset  # validation rows with voted labels, as noisy as those of training; may choose a checkpoint
+    clean: Dataset  # validation rows with gold labels, and the voted labels in `given`; for methods that need them
+    test: Dataset  # test rows with gold labels
 
 
 def gather(
@@ -46,21 +44,21 @@ def gather(
     source_names: Sequence[str] | None = None,
     say: Callable[[str], None] = print,
 ) -> tuple[Data, Table]:
-    """Turn votes into labels, say how good they are, and measure what can be had without training.
+    """Turn votes into labels, report their quality, and test the baselines that need no training.
 
     Args:
-        corpus: as `load_corpus` gives it.
-        seed: of the splits and of ties.
-        max_train_rows: train on a random part of this size.
-        max_test_rows: measure on a random part of this size, the same for every seed.
-        source_names: of the sources of votes, for the table that is said.
-        say: what to do with a text.
+        corpus: as returned by `load_corpus`.
+        seed: seed of the splits and of tie-breaking.
+        max_train_rows: keep a random subset of this size for training.
+        max_test_rows: keep a random subset of this size for testing, the same for every seed.
+        source_names: the names of the sources of votes, for the printed summary.
+        say: function that prints a text.
 
     Returns:
-        the splits, and the rows of the table that need no training.
+        The splits, and the rows of the table that need no training.
 
     Raises:
-        ValueError: as `split_corpus`; no source votes on any training row.
+        ValueError: see `split_corpus`; also if no source votes on any training row.
     """
     train, valid, test = split_corpus(corpus, seed, max_train_rows=max_train_rows, max_test_rows=max_test_rows)
     classes, votes, test_votes = corpus.num_classes, votes_of(train), votes_of(test)
@@ -75,15 +73,15 @@ def gather(
     say(summarize_votes(votes, names=source_names, gold=gold).to_string(float_format="{:.3f}".format))
 
     if len(test) < _FEW_TEST_ROWS:
-        say(f"only {len(test)} test rows: what follows is hardly more than chance")
+        say(f"only {len(test)} test rows: differences below may be due to chance")
     commonest = int(np.bincount(labels[labels >= 0], minlength=classes).argmax())  # for test rows without a vote
     if not (test_gold >= 0).any():
         table[LABELS][GOLD_TEST_ROWS] = 0.0
-        say("no gold labels in the test rows: what follows is agreement with their labels as they came")
+        say("no gold labels in the test rows: the scores below measure agreement with their given labels")
         test_gold = hard_labels(majority_vote(test_votes, classes), seed=seed)
     elif covered(test_votes).any():
         table["majority vote"] = score(majority_vote(test_votes, classes), test_gold, commonest)
-        if votes.shape[1] >= 3:  # fewer sources tell nothing of each other
+        if votes.shape[1] >= 3:  # the label model cannot be identified from fewer sources
             model = label_model_probabilities(votes, classes, seed=seed, on=test_votes)
             table["Snorkel's label model"] = score(model, test_gold, commonest)
 
@@ -101,7 +99,7 @@ def gather(
 
 
 def trusted(valid: Dataset, num_classes: int, seed: int) -> Dataset:
-    """The rows that have a gold label, with it in `labels` and the one by vote, -1 where there is none, in `given`."""
+    """Return the rows with a gold label: it is in `labels`, and the voted label (-1 if there is none) in `given`."""
     gold = np.array(valid["gold"][:])
     given = hard_labels(majority_vote(votes_of(valid), num_classes), seed=seed)
     rows = with_labels(valid, gold)

@@ -1,4 +1,4 @@
-"""What a recipe prints: a row for each way to a classifier, the mean over seeds in each cell."""
+"""The table that a recipe prints: one row per classifier, the mean over seeds in each cell."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from transformers import EvalPrediction
 from hf_noisy.data.metrics import compute_metrics
 
 Table = dict[str, dict[str, float]]  # row -> metric -> value
-LABELS = "weak labels"  # the row of coverage and error, which is no classifier's
+LABELS = "weak labels"  # the row of coverage and error of the labels; it is not a classifier
 PLAIN = "cross-entropy on weak labels"
-GOLD_TEST_ROWS = "gold_test_rows"  # in LABELS, where there are none
+GOLD_TEST_ROWS = "gold_test_rows"  # a key of the row LABELS, present if no test row has a gold label
 CEILING = "cross-entropy on gold labels"
 
 
 def score(probabilities: np.ndarray, gold: np.ndarray, otherwise: int) -> dict[str, float]:
-    """Accuracy and macro-F1 of (rows, classes); a row of zeros is taken for the class `otherwise`."""
+    """Return accuracy and macro-F1 of (rows, classes) probabilities. A row of zeros predicts the class `otherwise`."""
     rows = np.where(probabilities.any(-1, keepdims=True), probabilities, np.eye(probabilities.shape[1])[otherwise])
     return compute_metrics(EvalPrediction(predictions=rows, label_ids=gold))
 
 
 def render(tables: Mapping[int, Table], robust: str) -> str:
-    """The mean over seeds, with the standard deviation where there are several, and what `robust` gained over plain.
+    """Format the table: the mean over seeds, the standard deviation if there are several, and the gain of `robust`.
 
     Args:
-        tables: by seed.
-        robust: the row of the method.
+        tables: seed -> table.
+        robust: the name of the method's row. Its gain is over the row `PLAIN`.
 
     >>> cells = {"accuracy": 0.75, "f1": 0.7}
     >>> table = {LABELS: {"coverage": 1.0}, PLAIN: cells, "gce on weak labels": {"accuracy": 0.8, "f1": 0.8}}
@@ -60,7 +60,7 @@ def render(tables: Mapping[int, Table], robust: str) -> str:
 
 
 def margin(tables: Mapping[int, Table], robust: str) -> str:
-    """What the row `robust` gained over cross-entropy on the same labels, seed by seed."""
+    """Return the accuracy gain of the row `robust` over cross-entropy on the same labels, for each seed."""
     gains = [table[robust]["accuracy"] - table[PLAIN]["accuracy"] for table in tables.values()]
     spread = f"; mean {statistics.mean(gains):+.3f} ± {statistics.stdev(gains):.3f}" if len(gains) > 1 else ""
     return f"gain over {PLAIN}: {', '.join(f'{gain:+.3f}' for gain in gains)}{spread}"

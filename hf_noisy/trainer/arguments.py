@@ -75,6 +75,16 @@ class NoisyTrainingArguments(TrainingArguments):
         return self.noise_kwargs if isinstance(self.noise_kwargs, dict) else {}
 
 
+def nonfinite_mode(args: TrainingArguments) -> str:
+    """`nonfinite_loss` of `args`; plain `TrainingArguments` raise."""
+    return args.nonfinite_loss if isinstance(args, NoisyTrainingArguments) else RAISE
+
+
+def saves_all_networks(args: TrainingArguments) -> bool:
+    """`save_all_networks` of `args`; plain `TrainingArguments` save the deployable network alone."""
+    return isinstance(args, NoisyTrainingArguments) and args.save_all_networks
+
+
 def _plain(value: Any) -> Any:
     """Arrays as lists, so that arguments can be written down."""
     if isinstance(value, dict):

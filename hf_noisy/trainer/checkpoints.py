@@ -8,13 +8,14 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
-from hf_noisy.trainer.state import STATE_NAME
+from hf_noisy.trainer.state import STATE_NAME, check_identity, load_some, load_state, save_state
 
 logger = logging.get_logger(__name__)
 
@@ -114,6 +115,69 @@ def begin(checkpoint: str | Path, limit: int | None = None) -> None:
         if folder != checkpoint and (missing := what_is_missing(folder)) is not None:
             logger.warning(f"{folder}: {missing}. It was not finished, and is removed.")
             shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---- what a trainer writes into a checkpoint, and reads ----------------------------------------------------------------
+
+
+def begin_saving(trainer: Any, trial: Any) -> Path:
+    """Before the stock Trainer writes a checkpoint; returns its folder.
+
+    Args:
+        trainer: a `NoisyTrainer`.
+        trial: of a hyperparameter search, if any.
+    """
+    folder = Path(trainer._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{trainer.state.global_step}")
+    if trainer.args.should_save:
+        begin(folder, trainer.args.save_total_limit)
+    trainer.accelerator.wait_for_everyone()
+    return folder
+
+
+def save_methods(trainer: Any, parts: Any, folder: str) -> None:
+    """Write what the methods remember, on one process; all hold the same."""
+    args = trainer.args
+    if args.should_save:
+        # where each node saves for itself, it is not known which processes write beside it
+        processes = 1 if args.save_on_each_node else args.world_size
+        save_state(folder, parts.methods.callbacks, _identity(trainer, parts), parts.methods.begun_epoch, processes)
+
+
+def check_methods(trainer: Any, parts: Any, folder: str) -> None:
+    """Refuse the checkpoint of another run.
+
+    Raises:
+        ValueError: it comes from another method, class count or training set.
+    """
+    if Path(folder, STATE_NAME).is_file():
+        check_identity(folder, _identity(trainer, parts))
+
+
+def load_methods(trainer: Any, parts: Any, folder: str | None) -> None:
+    """Give the methods back what they remembered; a plain Trainer's checkpoint is warned about.
+
+    Raises:
+        ValueError: as `hf_noisy.trainer.state.load_state`.
+    """
+    if folder is None:
+        return
+    if Path(folder, STATE_NAME).is_file():
+        parts.methods.begun_epoch = load_state(folder, parts.methods.callbacks, _identity(trainer, parts))
+    else:
+        logger.warning(
+            f"{folder} has no {STATE_NAME}: it is a plain Trainer's checkpoint, or one with the model only. What it "
+            "has resumes; what the methods remember of each example starts afresh."
+        )
+
+
+def load_channels(parts: Any, folder: str) -> None:
+    """Give the methods with a noise channel back what they knew when these weights were saved."""
+    if Path(folder, STATE_NAME).is_file():
+        load_some(folder, parts.methods.with_channel())
+
+
+def _identity(trainer: Any, parts: Any) -> dict[str, str]:
+    return parts.identity(trainer.model.config.num_labels, trainer.train_dataset)
 
 
 def _in_order(root: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A Trainer that starts afresh where a batch did not fit into memory (`auto_find_batch_size`)."""
+"""A training starts afresh where a batch did not fit into memory (`auto_find_batch_size`)."""
 
 from __future__ import annotations
 
@@ -14,61 +14,55 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Trainer, TrainingArguments
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 from transformers.utils import logging
 
+from hf_noisy.models.adapters import check_trainable
 from hf_noisy.models.networks import Networks
 
 logger = logging.get_logger(__name__)
 
 
-class FreshStartTrainer(Trainer):
-    """With `auto_find_batch_size`, a training with smaller batches is what it would be had they been asked for at once.
+def start_afresh(trainer: Any, parts: Any, batch_size: int | None, checkpoint: str | None) -> None:
+    """Before each try to train: keep what it begins with, or put that back where a batch did not fit.
 
     The stock Trainer goes on from the weights, optimizer state and random numbers of the try that failed, so that
     examples are learned more often than the epochs say, from weights that no early phase of a method has seen. Here all
-    of them are put back, and checkpoints that the failed try wrote are removed. Costs a copy, in the computer's memory,
-    of the weights that learn, and of the state of an optimizer that was passed.
+    of them are put back, and checkpoints that the failed try wrote are removed, so that a training with smaller batches is
+    what it would be had they been asked for at once. Costs a copy, in the computer's memory, of the weights that learn,
+    and of the state of an optimizer that was passed.
+
+    Args:
+        trainer: a `NoisyTrainer` with `auto_find_batch_size`.
+        parts: of it; `parts.start` is None at the first try.
+        batch_size: of this try.
+        checkpoint: that is resumed from, if any.
+
+    Raises:
+        ValueError: smaller batches would not go on where the checkpoint stopped.
     """
+    if parts.start is None:
+        parts.start = FreshStart()
+        return
+    _check_not_resumed(checkpoint, trainer._train_batch_size)
+    logger.warning(f"Batches of {trainer._train_batch_size} rows do not fit; starting afresh with {batch_size}.")
+    parts.start.put_back(trainer)
 
-    _start: _Start | None = None  # of this training, where batches may shrink
 
-    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
-        self._start = None
-        try:
-            return super().train(*args, **kwargs)
-        finally:
-            self._start = None
+def before_optimizer(trainer: Any, parts: Any) -> None:
+    """Refuse a model that would learn nothing, and keep its weights where a fresh start may need them.
 
-    def _inner_training_loop(self, batch_size: int | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
-        """As the parent's, which calls it anew with each smaller batch size."""
-        if self.args.auto_find_batch_size:
-            if self._start is None:
-                self._start = _Start()
-            else:
-                _check_not_resumed(kwargs.get("resume_from_checkpoint"), self._train_batch_size)
-                logger.warning(
-                    f"Batches of {self._train_batch_size} rows do not fit; starting afresh with {batch_size}."
-                )
-                self._start.put_back(self)
-        return super()._inner_training_loop(batch_size, *args, **kwargs)
-
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        if self._start is not None:
-            self._start.keep_weights(self)  # by now all networks are made, and nothing is learned yet
-        return super().create_optimizer(model)
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        if self._start is not None:
-            folder = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
-            self._start.checkpoints.append(folder)
+    Raises:
+        ValueError: none of the weights has a gradient.
+    """
+    check_trainable(trainer.model)
+    if parts.start is not None:
+        parts.start.keep_weights(trainer)
 
 
 @dataclass
-class _Start:
+class FreshStart:
     """What a training began with, and the checkpoints that it has written since."""
 
     checkpoints: list[Path] = field(default_factory=list)

@@ -5,30 +5,26 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from huggingface_hub import ModelCard, ModelCardData
+from transformers import TrainingArguments
 from transformers.utils import logging
 
 from hf_noisy.data.label_encoding import has_label
-from hf_noisy.methods.auto import AutoMethod
 from hf_noisy.methods.building import method_arguments
 from hf_noisy.methods.logged_names import meanings
 from hf_noisy.methods.parts.base import NoiseCallback
 from hf_noisy.methods.registry import METHODS, names_of, split_names
-from hf_noisy.models.adapters import is_adapted
 from hf_noisy.models.criterion import Criterion
 from hf_noisy.trainer.arguments import NoisyTrainingArguments
 from hf_noisy.trainer.state import fingerprint
-
-if TYPE_CHECKING:
-    from hf_noisy.trainer.noisy_trainer import NoisyTrainer
 
 logger = logging.get_logger(__name__)
 
@@ -57,11 +53,30 @@ _CHANGED_ARGUMENTS = (  # written down where they are not the default
 _MATRIX_CLASSES = 10  # of how many classes a matrix is written down
 
 
-def write(trainer: NoisyTrainer, folder: str | os.PathLike[str], **fields: Any) -> None:
-    """Write the card of `trainer`'s model into `folder`/README.md.
+@dataclasses.dataclass(frozen=True)
+class TrainingDescription:
+    """What a card says of a training, as it stands."""
+
+    args: TrainingArguments
+    start: str  # name or folder of the checkpoint that the model was loaded from; empty if there is none
+    class_names: Sequence[str]  # (classes,)
+    adapted: bool  # whether the model is a PEFT model
+    criterion: Criterion
+    callbacks: Sequence[NoiseCallback]  # the methods, in fold order
+    passed_criterion: Criterion | None  # by the user, not named by the arguments
+    passed_callbacks: Sequence[NoiseCallback]  # likewise
+    labels: np.ndarray | None  # (rows,) or (rows, classes); None without a training set
+    sources: int | None  # of votes
+    trusted: int | None  # rows with trusted labels that were trained on
+    log_history: Sequence[Mapping[str, Any]]
+    noise_matrix: np.ndarray | None  # (classes, classes) P(given label | true class)
+
+
+def write(training: TrainingDescription, folder: str | os.PathLike[str], **fields: Any) -> None:
+    """Write the card of a model into `folder`/README.md.
 
     Args:
-        trainer: as it stands; before any evaluation the card says that nothing was measured.
+        training: what the card says; before any evaluation, that nothing was measured.
         folder: where the weights are.
         fields: what `Trainer.create_model_card` and `push_to_hub` take: `model_name`, `language`, `license`, `tags`,
             `finetuned_from`, `dataset`, `dataset_tags`; others are ignored.
@@ -69,23 +84,23 @@ def write(trainer: NoisyTrainer, folder: str | os.PathLike[str], **fields: Any) 
     data = ModelCardData(
         language=fields.get("language"),
         license=fields.get("license"),
-        library_name="peft" if is_adapted(trainer.deployed_model) else "transformers",
+        library_name="peft" if training.adapted else "transformers",
         pipeline_tag="text-classification",
-        tags=[*_TAGS, *_methods(trainer), *_as_list(fields.get("tags"))],
+        tags=[*_TAGS, *_methods(training), *_as_list(fields.get("tags"))],
         datasets=_as_list(fields.get("dataset_tags") or fields.get("dataset")) or None,
-        base_model=fields.get("finetuned_from") or _base_model(trainer),
+        base_model=fields.get("finetuned_from") or _base_model(training),
         model_name=fields.get("model_name"),
     )
-    name = fields.get("model_name") or Path(trainer.args.output_dir or "model").name
+    name = fields.get("model_name") or Path(training.args.output_dir or "model").name
     sections = [
         f"# {name}",
         "A text classifier trained with `hf_noisy` on labels of which some are wrong.",
-        f"## Method\n\n{_method(trainer)}",
-        f"## Labels\n\n{_labels(trainer)}",
-        f"## Estimated noise\n\n{_noise(trainer)}",
-        f"## Metrics\n\n{_metrics(trainer)}",
-        f"## How to reproduce\n\n{_reproduce(trainer)}",
-        f"## Citation\n\n{_citation(trainer)}",
+        f"## Method\n\n{_method(training)}",
+        f"## Labels\n\n{_labels(training)}",
+        f"## Estimated noise\n\n{_noise(training)}",
+        f"## Metrics\n\n{_metrics(training)}",
+        f"## How to reproduce\n\n{_reproduce(training)}",
+        f"## Citation\n\n{_citation(training)}",
     ]
     path = Path(folder) / "README.md"
     if path.exists() and not any(mark in path.read_text(encoding="utf-8") for mark in _GENERATED):
@@ -95,8 +110,8 @@ def write(trainer: NoisyTrainer, folder: str | os.PathLike[str], **fields: Any) 
     card.save(path)
 
 
-def _names(trainer: NoisyTrainer) -> list[str]:
-    args = trainer.args
+def _names(training: TrainingDescription) -> list[str]:
+    args = training.args
     return split_names(args.noise_method) if isinstance(args, NoisyTrainingArguments) else []
 
 
@@ -104,45 +119,44 @@ def _as_list(value: str | list[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or [])
 
 
-def _base_model(trainer: NoisyTrainer) -> str | None:
+def _base_model(training: TrainingDescription) -> str | None:
     """The Hub's name of what was fine-tuned; a folder of this machine means nothing elsewhere."""
-    name: str = trainer.model.config._name_or_path
+    name: str = training.start
     return name if name and not os.path.exists(name) and name.count("/") <= 1 else None
 
 
-def _parts(trainer: NoisyTrainer) -> Iterator[Criterion | NoiseCallback]:
-    if all(callback.criterion is not trainer.criterion for callback in trainer.noise_callbacks):
-        yield trainer.criterion
-    yield from trainer.noise_callbacks
+def _parts(training: TrainingDescription) -> Iterator[Criterion | NoiseCallback]:
+    if all(callback.criterion is not training.criterion for callback in training.callbacks):
+        yield training.criterion
+    yield from training.callbacks
 
 
-def _methods(trainer: NoisyTrainer) -> list[str]:
+def _methods(training: TrainingDescription) -> list[str]:
     """The names in `METHODS` of what was trained with, named by the arguments or passed as objects."""
-    found = [name for part in _parts(trainer) for name in names_of(part) if name != "ce"]
-    return list(dict.fromkeys([*_names(trainer), *found]))
+    found = [name for part in _parts(training) for name in names_of(part) if name != "ce"]
+    return list(dict.fromkeys([*_names(training), *found]))
 
 
-def _method(trainer: NoisyTrainer) -> str:
-    lines = [f"- criterion: `{trainer.criterion!r}`"]
-    lines += [f"- callback: `{type(callback).__name__}`" for callback in trainer.noise_callbacks]
-    args = trainer.args
+def _method(training: TrainingDescription) -> str:
+    lines = [f"- criterion: `{training.criterion!r}`"]
+    lines += [f"- callback: `{type(callback).__name__}`" for callback in training.callbacks]
+    args = training.args
     if isinstance(args, NoisyTrainingArguments) and args.noise_method:
         for name, given in method_arguments(args.noise_method, args.method_parameters).items():
             own = METHODS[name].parameters | given
             lines.append(
                 f"- `{name}`: {', '.join(f'`{key}={value!r}`' for key, value in own.items()) or 'no parameters'}"
             )
-    choices = [callback.choice for callback in trainer.noise_callbacks if isinstance(callback, AutoMethod)]
-    lines += [f"- `auto` took `{name}`, since {reason}" for name, _, reason in filter(None, choices)]
+    lines += [f"- {choice}" for callback in training.callbacks for choice in callback.choices()]
     return "\n".join(lines)
 
 
-def _noise(trainer: NoisyTrainer) -> str:
+def _noise(training: TrainingDescription) -> str:
     """What the methods found out about the labels, by what they logged last."""
-    logs: dict[str, Any] = next((entry for entry in reversed(trainer.state.log_history) if "loss" in entry), {})
+    logs: dict[str, Any] = next((entry for entry in reversed(training.log_history) if "loss" in entry), {})
     said = {
-        name: f"| `{name}` | {value:.4g} | {_of_class(meaning, name, trainer.model.config.id2label)} |"
-        for callback in trainer.noise_callbacks
+        name: f"| `{name}` | {value:.4g} | {_of_class(meaning, name, dict(enumerate(training.class_names)))} |"
+        for callback in training.callbacks
         for name, value in logs.items()
         if (meaning := meanings(callback, name)) is not None
     }
@@ -150,9 +164,9 @@ def _noise(trainer: NoisyTrainer) -> str:
         return "No method that estimates anything about the labels was trained with."
     lines = ["As the methods saw the labels when they last logged; nothing here was measured against the truth.", ""]
     lines += ["| name | value | what it is |", "|---|---|---|", *said.values()]
-    matrix = trainer.noise_matrix()
+    matrix = training.noise_matrix
     if matrix is not None and len(matrix) <= _MATRIX_CLASSES:
-        names = [trainer.model.config.id2label[k] for k in range(len(matrix))]
+        names = training.class_names
         lines += ["", "The probability of a given label (columns), by the true class (rows):", ""]
         lines += [f"| | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
         lines += [
@@ -170,32 +184,32 @@ def _of_class(meaning: str, name: str, class_names: Mapping[int, str]) -> str:
     return re.sub(r"\bK\b", lambda _: class_names[int(number[1])], meaning)
 
 
-def _citation(trainer: NoisyTrainer) -> str:
-    papers = dict.fromkeys(METHODS[name].paper for name in _methods(trainer) if name != "ce")
+def _citation(training: TrainingDescription) -> str:
+    papers = dict.fromkeys(METHODS[name].paper for name in _methods(training) if name != "ce")
     return "\n".join(f"- {paper}" for paper in papers) or "No method of a paper was trained with."
 
 
-def _labels(trainer: NoisyTrainer) -> str:
-    if trainer.train_dataset is None:
+def _labels(training: TrainingDescription) -> str:
+    labels = training.labels
+    if labels is None:
         return "No training set was given."
-    labels = trainer.labels
     soft = labels.ndim == 2
     covered = has_label(labels)
-    counts = labels.sum(0) if soft else np.bincount(labels[covered], minlength=trainer.model.config.num_labels)
-    classes = [f"| {trainer.model.config.id2label[k]} | {count:.0f} |" for k, count in enumerate(counts)]
+    counts = labels.sum(0) if soft else np.bincount(labels[covered], minlength=len(training.class_names))
+    classes = [f"| {name} | {count:.0f} |" for name, count in zip(training.class_names, counts, strict=True)]
     lines = [
         f"{len(labels):,} rows, {covered.mean():.1%} of them with a label ({'soft' if soft else 'hard'}); fingerprint of the "
         f"labels `{fingerprint(labels)}`."
     ]
-    if trainer.votes is not None:
-        lines.append(f"Votes of {trainer.votes.shape[1]} sources for each row.")
-    if trainer.trusted is not None:
-        lines.append(f"{trainer.trusted.sum():,} of the rows have trusted labels.")
+    if training.sources is not None:
+        lines.append(f"Votes of {training.sources} sources for each row.")
+    if training.trusted is not None:
+        lines.append(f"{training.trusted:,} of the rows have trusted labels.")
     return "\n".join([" ".join(lines), "", "| class | labels |", "|---|---|", *classes])
 
 
-def _metrics(trainer: NoisyTrainer) -> str:
-    evaluations = [entry for entry in trainer.state.log_history if any(key.startswith("eval_") for key in entry)]
+def _metrics(training: TrainingDescription) -> str:
+    evaluations = [entry for entry in training.log_history if any(key.startswith("eval_") for key in entry)]
     if not evaluations:
         return "Nothing was measured while training."
     last = evaluations[-1]
@@ -205,8 +219,8 @@ def _metrics(trainer: NoisyTrainer) -> str:
     )
 
 
-def _reproduce(trainer: NoisyTrainer) -> str:
-    args = trainer.args
+def _reproduce(training: TrainingDescription) -> str:
+    args = training.args
     arguments = {"output_dir": "output"} | {name: getattr(args, name) for name in _ARGUMENTS}
     defaults = {field.name: _plain(_default(field)) for field in dataclasses.fields(args)}
     for name in (name for name in _CHANGED_ARGUMENTS if name in defaults):
@@ -214,8 +228,8 @@ def _reproduce(trainer: NoisyTrainer) -> str:
         arguments |= {name: value} if value != defaults[name] else {}
     if isinstance(args, NoisyTrainingArguments) and args.noise_method is not None:
         arguments |= {"noise_method": args.noise_method, "noise_kwargs": args.method_parameters}
-    passed = ", ".join(f"{type(callback).__name__}(...)" for callback in trainer.passed_callbacks)
-    extra = [] if trainer.passed_criterion is None else [f"criterion={trainer.passed_criterion!r}"]
+    passed = ", ".join(f"{type(callback).__name__}(...)" for callback in training.passed_callbacks)
+    extra = [] if training.passed_criterion is None else [f"criterion={training.passed_criterion!r}"]
     extra += [f"callbacks=[{passed}]"] if passed else []
     code = [
         "from hf_noisy import NoisyTrainer, NoisyTrainingArguments",
@@ -227,7 +241,7 @@ def _reproduce(trainer: NoisyTrainer) -> str:
         "trainer.train()",
     ]
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
-    start = _base_model(trainer) or "a model of your own"
+    start = _base_model(training) or "a model of your own"
     return "\n".join(
         [
             f"From {start}, on {args.world_size} {'process' if args.world_size == 1 else 'processes'}:",

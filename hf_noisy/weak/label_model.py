@@ -26,30 +26,32 @@ def label_model_probabilities(
     epochs: int = 100,
     learning_rate: float = 0.01,
 ) -> np.ndarray:
-    """Weighs each source by how accurate Snorkel's `LabelModel` infers it to be, and gives class probabilities.
+    """Fits Snorkel's `LabelModel` to the votes and returns class probabilities.
 
-    Prefer it to `majority_vote` where many sources of unequal quality overlap; compare the two on a few gold rows, for
-    it is not always better (on the training rows of `youtube` 85.5% of its labels are right after 100 epochs and 74.7%
-    after 500, on `trec` 50.8% and 41.6%: more epochs fit the agreements, not the truth). Classes are taken as equally
-    likely beforehand.
+    The model estimates the accuracy of each source from how often the sources agree, and weights the votes by it.
+    Prefer it to `majority_vote` if many sources of unequal quality overlap. It is not always better: compare the two on
+    a few rows with gold labels. More epochs fit the agreements, not the truth: on the training rows of `youtube` 85.5%
+    of its labels are correct after 100 epochs and 74.7% after 500; on `trec` 50.8% and 41.6%. The class prior is
+    uniform.
 
-    Torch's, numpy's and Python's global random numbers are as they were afterwards. Under `torch.distributed` every
-    process must call it: the first one fits and sends the others its result.
+    The global random states of torch, numpy and Python are restored afterwards. Under `torch.distributed` every process
+    must call this function: the first process fits the model and sends its result to the others.
 
     Args:
         votes: (rows, sources), -1 abstains; at least three sources.
-        num_classes: how many classes there are.
-        on: the votes to give probabilities for, of the same sources; None for `votes`, which the model is fitted to.
-        seed: of the model's starting point.
-        epochs: gradient steps over the agreements (Snorkel's default).
-        learning_rate: of those steps (Snorkel's default).
+        num_classes: number of classes.
+        on: votes of the same sources to compute probabilities for; None for `votes`. The model is always fitted to
+            `votes`.
+        seed: seed of the model's initial parameters.
+        epochs: number of gradient steps on the agreements (Snorkel's default).
+        learning_rate: learning rate of these steps (Snorkel's default).
 
     Returns:
-        soft labels, float32 (rows, classes); a row where every source abstains is all zero, where Snorkel would give
-        the prior.
+        Soft labels, float32 (rows, classes). A row on which every source abstains is all zero; Snorkel would return the
+        prior.
 
     Raises:
-        ValueError: fewer than three sources, a vote outside the classes, no epoch, or a fit that diverges.
+        ValueError: fewer than three sources, a vote outside the classes, fewer than one epoch, or a fit that diverges.
 
     Source: Ratner et al., "Training Complex Models with Multi-Task Weak Supervision", AAAI 2019.
     """
@@ -63,23 +65,23 @@ def label_model_probabilities(
     wanted = votes if on is None else check_votes(on, num_classes)
     if wanted.shape[1] != votes.shape[1]:
         raise ValueError(f"on has {wanted.shape[1]} sources, votes {votes.shape[1]}: expected the same ones.")
-    spoken = covered(wanted)
+    has_vote = covered(wanted)
     probabilities = np.zeros((len(wanted), num_classes), dtype=np.float32)
-    if spoken.any():
-        probabilities[spoken] = _on_the_first_rank(
-            lambda: _posterior(_fit_label_model(votes, num_classes, seed, epochs, learning_rate), wanted[spoken])
+    if has_vote.any():
+        probabilities[has_vote] = _on_the_first_rank(
+            lambda: _posterior(_fit_label_model(votes, num_classes, seed, epochs, learning_rate), wanted[has_vote])
         )
     return probabilities
 
 
 def _fit_label_model(votes: np.ndarray, num_classes: int, seed: int, epochs: int, learning_rate: float) -> LabelModel:
     with forked_generators():
-        from snorkel.labeling.model import LabelModel  # inside: importing it draws from numpy's global generator
+        from snorkel.labeling.model import LabelModel  # imported here: the import draws from numpy's global generator
 
         model = LabelModel(cardinality=num_classes, verbose=False)
         try:
             model.fit(votes, seed=seed, n_epochs=epochs, lr=learning_rate, progress_bar=False)
-        except Exception as error:  # Snorkel raises no narrower one for a loss that is not a number
+        except Exception as error:  # Snorkel raises a plain Exception if the loss is NaN
             raise ValueError(
                 f"the label model could not be fitted at learning_rate={learning_rate}: {error} "
                 "Pass a smaller learning_rate, or use majority_vote."
@@ -88,7 +90,7 @@ def _fit_label_model(votes: np.ndarray, num_classes: int, seed: int, epochs: int
 
 
 def _posterior(model: LabelModel, votes: np.ndarray) -> np.ndarray:
-    # In logs, where Snorkel multiplies: over a few hundred sources its products underflow to 0 / 0.
+    # Sums logarithms. Snorkel multiplies probabilities, which underflow to 0 / 0 with a few hundred sources.
     log_conditionals = np.log(model.get_conditional_probs()[:, 1:])  # (sources, votes, classes)
     log_joint = np.zeros((len(votes), model.cardinality))
     for source, table in enumerate(log_conditionals):
@@ -106,7 +108,7 @@ def _on_the_first_rank(compute: Callable[[], Result]) -> Result:
     if distributed.get_rank() == 0:
         try:
             outcome = [compute()]
-        except Exception as error:  # sent to the other ranks, which would wait for a result for ever
+        except Exception as error:  # sent to the other ranks, which would otherwise wait forever
             outcome = [error]
     distributed.broadcast_object_list(outcome, src=0)
     if isinstance(outcome[0], Exception):

@@ -1,4 +1,4 @@
-"""Applies Snorkel labeling functions to a `datasets.Dataset`."""
+"""Application of Snorkel labeling functions to a `datasets.Dataset`."""
 
 from __future__ import annotations
 
@@ -28,28 +28,29 @@ def apply_labeling_functions(
     batch_size: int = 1000,
     column: str = "weak_labels",
 ) -> Dataset:
-    """Asks every labeling function about every example and adds the votes as one column of integer lists.
+    """Applies every labeling function to every example and adds the votes as one column of integer lists.
 
-    The functions are Snorkel's own: preprocessors, resources and memoisation work as they do there. Each sees the row
-    as a `SimpleNamespace` of plain Python values, so `x.text` is the text. Votes equal those of Snorkel's
-    `PandasLFApplier`, at more than 15 times its speed in one process (`tests/measure/labeling_speed.py`).
+    The functions are Snorkel's: preprocessors, resources and memoisation work as in Snorkel. Each function receives the
+    row as a `SimpleNamespace` of plain Python values, so `x.text` is the text. The votes equal those of Snorkel's
+    `PandasLFApplier`. In one process this function is more than 15 times as fast (`tests/measure/labeling_speed.py`).
 
-    The functions run on every call: votes never come from a cache, so a resource that changed on disk is seen. The new
-    column's fingerprint comes from the votes themselves, so later `map` calls are cached exactly as long as the votes
-    stay the same.
+    The functions run on every call. Votes are never read from a cache, so changes of a resource on disk take effect.
+    The fingerprint of the new column is computed from the votes. Later `map` calls are therefore cached exactly as long
+    as the votes stay the same.
 
     Args:
-        dataset: what to label; every column is visible to the functions, and filtered or shuffled datasets are fine.
-        functions: what `@labeling_function()` makes; each returns a class (0, 1, ...), or -1 to abstain.
-        num_proc: processes to share the rows; the functions are then pickled with dill, and each process memoises for
-            itself.
-        batch_size: rows handed over at once.
-        column: the name of the new column: lists of int16, one vote a function, in the order of `functions`.
+        dataset: dataset to label. The functions can read every column. Filtered and shuffled datasets are supported.
+        functions: labeling functions made by `@labeling_function()`. Each returns a class (0, 1, ...), or -1 to
+            abstain.
+        num_proc: number of processes that share the rows. The functions are then pickled with dill, and each process
+            has its own memoisation.
+        batch_size: number of rows per batch.
+        column: name of the new column: lists of int16, one vote per function, in the order of `functions`.
 
     Raises:
-        TypeError: not a `datasets.Dataset`, or something that is not a labeling function.
-        ValueError: no functions, two of one name, no rows, a column that exists already; a function that raises or
-            whose vote is not an integer >= -1 is named together with its row.
+        TypeError: `dataset` is not a `datasets.Dataset`, or an element of `functions` is not a labeling function.
+        ValueError: no functions, two functions of one name, no rows, or a column that exists already. Also if a
+            function raises, or if its vote is not an integer >= -1; the message names the function and the row.
 
     Source: data programming (Ratner et al., NeurIPS 2016) as in Snorkel 0.10.
 
@@ -83,7 +84,7 @@ def apply_labeling_functions(
         features=Features({column: votes_feature()}),
         keep_in_memory=True,
         load_from_cache_file=False,
-        new_fingerprint=uuid4().hex,  # the functions may hold anything and are not hashed: the votes are, below
+        new_fingerprint=uuid4().hex,  # functions may hold anything, so `add_column` hashes the votes
         desc=f"Applying {len(functions)} labeling functions",
     )
     return dataset.add_column(column, votes.data.column(column).combine_chunks(), feature=votes_feature())
@@ -102,7 +103,7 @@ def _votes_of_one(function: LabelingFunction, points: list[SimpleNamespace], ind
     votes: list[int] = []
     try:
         for point in points:
-            votes.append(call(point))  # in a loop: the number of votes before a failure tells its row
+            votes.append(call(point))  # a loop: after an error, len(votes) gives the failing row
     except Exception as error:
         row = indices[len(votes)]
         raise ValueError(
@@ -114,7 +115,7 @@ def _votes_of_one(function: LabelingFunction, points: list[SimpleNamespace], ind
 
 
 def _without_wrappers(function: LabelingFunction) -> Callable[[SimpleNamespace], int]:
-    # A third of all time goes into Snorkel's two calls around a function, which do nothing where nothing precedes it.
+    # Snorkel's two wrapper calls take a third of the time. They do nothing if the function has no preprocessor.
     from snorkel.labeling import LabelingFunction
 
     if type(function) is LabelingFunction and not function._pre:
@@ -123,7 +124,7 @@ def _without_wrappers(function: LabelingFunction) -> Callable[[SimpleNamespace],
 
 
 def _checked_vote(vote: object, row: int, function: LabelingFunction) -> int:
-    # bool is refused: `return "x" in text` would vote for class 0 where its author meant to abstain
+    # bool is rejected: with `return "x" in text`, False would be a vote for class 0, not an abstention
     if isinstance(vote, (int, np.integer)) and not isinstance(vote, bool) and -1 <= vote <= LARGEST_VOTE:
         return int(vote)
     raise ValueError(

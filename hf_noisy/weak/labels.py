@@ -1,4 +1,4 @@
-"""Training labels from votes, with a policy for rows on which no source votes."""
+"""Training labels from votes, with a choice for rows on which every source abstains."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ def labels_from_votes(
     seed: int = 0,
     column: str = "weak_labels",
 ) -> Dataset:
-    """Turns each example's votes into the `labels` it is trained on, and settles what examples without a vote get.
+    """Aggregates the votes on each example into the column `labels`, which is used for training.
 
     Args:
-        dataset: with a column of votes, as `apply_labeling_functions` adds it.
-        num_classes: how many classes there are.
-        aggregate: `majority_vote` or `label_model`; see the functions of those names.
-        hard: integers in place of soft labels, ties broken at random by `seed`.
-        abstain: `unlabeled` keeps uncovered examples (a zero row, or -1 when hard), for methods that pseudo-label them;
-            `drop` removes them; `uniform` gives each class 1 / classes (when hard: a class at random).
-        seed: of the label model and of ties.
-        column: where the votes are.
+        dataset: dataset with a column of votes, as `apply_labeling_functions` adds it.
+        num_classes: number of classes.
+        aggregate: "majority_vote" or "label_model"; see `majority_vote` and `label_model_probabilities`.
+        hard: whether to store integer labels instead of soft labels. Ties are broken at random by `seed`.
+        abstain: how to label rows without a vote. `unlabeled` keeps them (a zero row, or -1 if hard), for methods that
+            pseudo-label them. `drop` removes them. `uniform` gives each class probability 1 / classes (if hard: a
+            random class).
+        seed: seed of the label model and of tie-breaking.
+        column: name of the column of votes.
 
     Returns:
-        the dataset with a new column `labels`: lists of float32, or int64 when hard.
+        The dataset with a new column `labels`: lists of float32, or int64 if hard.
 
     Raises:
         ValueError: an unknown name, no such column, a vote outside the classes, or a column `labels` that exists
@@ -64,14 +65,14 @@ def labels_from_votes(
         soft = label_model_probabilities(votes, num_classes, seed=seed)
     else:
         soft = majority_vote(votes, num_classes)
-    spoken = covered(votes)
+    has_vote = covered(votes)
     if abstain == "uniform":
-        soft[~spoken] = 1 / num_classes
+        soft[~has_vote] = 1 / num_classes
     if hard:
         labeled = dataset.add_column("labels", hard_labels(soft, seed=seed), feature=Value("int64"))
     else:
         labeled = dataset.add_column("labels", list(soft), feature=List(Value("float32")))
-    return labeled.select(np.flatnonzero(spoken)) if abstain == "drop" else labeled
+    return labeled.select(np.flatnonzero(has_vote)) if abstain == "drop" else labeled
 
 
 def _check_choice(argument: str, value: str, known: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Labels by a language model: ask it in several wordings, keep what it answered, and let it vote where it was sure."""
+"""Labels from a language model: prompts in several wordings, stored answers, and votes from confident answers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ QUESTIONS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said of a text in one wording."""
+    """The answer of a model about one text in one wording."""
 
-    label: str | None  # a class name; None where it named no class
-    confidence: float  # 0 to 1: the model's probability, or the share of its answers that named the label
+    label: str | None  # a class name; None if the answer names no class
+    confidence: float  # in [0, 1]: the model's probability, or the share of sampled answers that name the label
 
 
 def ask(
@@ -42,26 +42,26 @@ def ask(
     batch_size: int = 16,
     seed: int = 0,
 ) -> list[list[Answer]]:
-    """Lets a language model say of each example which class it is of, and how sure it is, once in each wording.
+    """Asks a language model for the class of each text and its confidence, once per wording.
 
     Args:
-        model: a folder, or a name on the Hub. What it answers never leaves this process.
-        texts: what to label.
-        class_names: what it may answer; names that say what is meant.
-        task: "zero-shot-classification" needs a classifier that was trained on entailment, and takes its probability for
-            the confidence. "text-generation" draws `samples` short answers, takes the class that most of them begin
-            with, and their share for the confidence.
-        wordings: a source of votes each; by default three. With {} for the class, or for "text-generation" with {text} and
-            {classes}.
-        samples: of each wording, for "text-generation".
-        batch_size: texts at once.
-        seed: of the draws. The global random numbers are as they were afterwards.
+        model: folder, or name on the Hub. Its answers never leave this process.
+        texts: texts to label.
+        class_names: classes that the model may answer. Use descriptive names.
+        task: "zero-shot-classification" needs a classifier trained on entailment; the confidence is its probability.
+            "text-generation" samples `samples` short answers; the label is the class that most of them begin with, and
+            the confidence is the share of these answers.
+        wordings: prompts, each of which is one source of votes; by default three. Each contains {} for the class, or
+            for "text-generation" {text} and {classes}.
+        samples: number of answers per wording, for "text-generation".
+        batch_size: number of texts per batch.
+        seed: seed of the sampling. The global random states are restored afterwards.
 
     Returns:
-        for each text as many answers as there are wordings.
+        For each text a list with one answer per wording.
 
     Raises:
-        ValueError: an unknown task, a wording without its braces, or fewer than one sample.
+        ValueError: an unknown task, a wording without its placeholders, or fewer than one sample.
     """
     check_choice("task", task, TASKS)
     check_whole("samples", samples)
@@ -75,16 +75,20 @@ def ask(
 
     with forked_generators():
         set_seed(seed)
-        asked: Any = pipeline(task, model=model)  # type: ignore[call-overload]
+        pipe: Any = pipeline(task, model=model)  # type: ignore[call-overload]
         if task == TASKS[0]:
-            by_wording = [_entailed(asked, texts, class_names, wording, batch_size) for wording in wordings]
+            by_wording = [_zero_shot_answers(pipe, texts, class_names, wording, batch_size) for wording in wordings]
         else:
-            by_wording = [_generated(asked, texts, class_names, wording, batch_size, samples) for wording in wordings]
+            by_wording = [
+                _sampled_answers(pipe, texts, class_names, wording, batch_size, samples) for wording in wordings
+            ]
     return [list(answers) for answers in zip(*by_wording, strict=True)]
 
 
 def named_class(answer: str, class_names: Sequence[str]) -> str | None:
-    """The class that an answer begins with, whatever its case; the longest where one name begins another.
+    """Returns the class name that an answer begins with, ignoring case, or None.
+
+    If one name is a prefix of another, the longest match is returned.
 
     >>> named_class(" Sport, I think.", ["sport", "sport news", "health"]), named_class("Hm.", ["sport", "health"])
     ('sport', None)
@@ -97,18 +101,19 @@ def named_class(answer: str, class_names: Sequence[str]) -> str | None:
 def votes_of_answers(
     answers: Sequence[Sequence[Answer]], class_names: Sequence[str], confidence: float = 0.5
 ) -> np.ndarray:
-    """Each wording votes for its answer where that was sure enough, and abstains elsewhere.
+    """Converts answers to votes: each wording votes for its answer if that is confident enough, and abstains otherwise.
 
     Args:
         answers: (rows, wordings).
-        class_names: in the order of the classes.
-        confidence: what an answer must reach, from 0 to 1.
+        class_names: names in the order of the class ids.
+        confidence: minimum confidence of an answer, from 0 to 1.
 
     Returns:
-        votes (rows, wordings), -1 abstains.
+        Votes (rows, wordings), -1 abstains.
 
     Raises:
-        ValueError: an answer that is no class, named with its row; rows of different lengths; a confidence outside [0, 1].
+        ValueError: an answer that is not a class (the message names its row), rows of different lengths, or a
+            confidence outside [0, 1].
 
     >>> rows = [[Answer("b", 0.9), Answer("a", 0.3)], [Answer(None, 0.0), Answer("a", 0.5)]]
     >>> votes_of_answers(rows, ["a", "b"])
@@ -131,21 +136,21 @@ def votes_of_answers(
 
 
 class Answers:
-    """A JSONL file of answers, so that no text is asked about twice.
+    """A JSONL file of answers, so that the model is asked about each text only once.
 
-    A line is `{"text": ..., "by": ..., "answers": [{"label": ..., "confidence": ...}, ...]}`, an answer a wording. It may come
-    from anywhere: another program, an interface that is paid by the request.
+    Each line is `{"text": ..., "by": ..., "answers": [{"label": ..., "confidence": ...}, ...]}`, with one answer per
+    wording. Any program may write the file, for example a client of a paid API.
     """
 
     def __init__(self, path: str | Path, by: str | None = None) -> None:
-        """Read what is there.
+        """Reads the file if it exists.
 
         Args:
-            path: need not exist yet.
-            by: count only what this one answered; None counts all.
+            path: path of the file; it need not exist yet.
+            by: name of the model whose answers are used; None for all answers.
 
         Raises:
-            ValueError: a line that is no such object, named with its number.
+            ValueError: a line that is not such an object; the message names its number.
         """
         self.path, self.by = Path(path), by
         self._known: dict[str, list[Answer]] = {}
@@ -163,14 +168,14 @@ class Answers:
                 ) from error
 
     def missing(self, texts: Iterable[str]) -> list[str]:
-        """What has not been asked about, each text once."""
+        """Returns the texts that have no answer yet, each text once."""
         return [text for text in dict.fromkeys(texts) if text not in self._known]
 
     def of(self, texts: Iterable[str]) -> list[list[Answer]]:
-        """The answers about texts, in their order.
+        """Returns the answers about the texts, in the order of the texts.
 
         Raises:
-            ValueError: one of them is `missing`.
+            ValueError: a text has no answer (it is `missing`).
         """
         texts = list(texts)
         missing = self.missing(texts)
@@ -182,33 +187,33 @@ class Answers:
         return [self._known[text] for text in texts]
 
     def add(self, texts: Sequence[str], answers: Sequence[Sequence[Answer]]) -> None:
-        """Keep the answers about texts, and write them at once."""
+        """Stores the answers about the texts and appends them to the file at once."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             for text, said in zip(texts, answers, strict=True):
                 self._known[text] = list(said)
-                told = [{"label": answer.label, "confidence": round(answer.confidence, 4)} for answer in said]
-                file.write(json.dumps({"text": text, "by": self.by, "answers": told}, ensure_ascii=False) + "\n")
+                entries = [{"label": answer.label, "confidence": round(answer.confidence, 4)} for answer in said]
+                file.write(json.dumps({"text": text, "by": self.by, "answers": entries}, ensure_ascii=False) + "\n")
 
 
-def _entailed(
-    asked: Any, texts: Sequence[str], class_names: Sequence[str], wording: str, batch_size: int
+def _zero_shot_answers(
+    pipe: Any, texts: Sequence[str], class_names: Sequence[str], wording: str, batch_size: int
 ) -> list[Answer]:
-    found = asked(list(texts), candidate_labels=list(class_names), hypothesis_template=wording, batch_size=batch_size)
+    found = pipe(list(texts), candidate_labels=list(class_names), hypothesis_template=wording, batch_size=batch_size)
     return [Answer(row["labels"][0], float(row["scores"][0])) for row in found]
 
 
-def _generated(
-    asked: Any, texts: Sequence[str], class_names: Sequence[str], wording: str, batch_size: int, samples: int
+def _sampled_answers(
+    pipe: Any, texts: Sequence[str], class_names: Sequence[str], wording: str, batch_size: int, samples: int
 ) -> list[Answer]:
-    if asked.tokenizer.pad_token_id is None:
-        asked.tokenizer.pad_token = asked.tokenizer.eos_token
-    asked.tokenizer.padding_side = "left"
+    if pipe.tokenizer.pad_token_id is None:
+        pipe.tokenizer.pad_token = pipe.tokenizer.eos_token
+    pipe.tokenizer.padding_side = "left"
     classes = ", ".join(class_names)
     prompts: list[Any] = [wording.replace("{classes}", classes).replace("{text}", text) for text in texts]
-    if asked.tokenizer.chat_template:
+    if pipe.tokenizer.chat_template:
         prompts = [[{"role": "user", "content": prompt}] for prompt in prompts]
-    found = asked(
+    found = pipe(
         prompts,
         do_sample=True,
         num_return_sequences=samples,
@@ -216,16 +221,16 @@ def _generated(
         return_full_text=False,
         batch_size=batch_size,
     )
-    return [_commonest([_said(one) for one in row], class_names) for row in found]
+    return [_most_common_class([_answer_text(one) for one in row], class_names) for row in found]
 
 
-def _said(generated: Mapping[str, Any]) -> str:
+def _answer_text(generated: Mapping[str, Any]) -> str:
     text = generated["generated_text"]
-    return text if isinstance(text, str) else text[-1]["content"]  # of a chat, the last message
+    return text if isinstance(text, str) else text[-1]["content"]  # in a chat, the last message
 
 
-def _commonest(said: Sequence[str], class_names: Sequence[str]) -> Answer:
-    """The class that most answers name, and their share of all."""
+def _most_common_class(said: Sequence[str], class_names: Sequence[str]) -> Answer:
+    """Returns the class that most answers name, with its share of all answers as the confidence."""
     named = Counter(name for answer in said if (name := named_class(answer, class_names)) is not None)
     if not named:
         return Answer(None, 0.0)

@@ -1,4 +1,4 @@
-"""Majority votes, and hard labels from soft ones."""
+"""Majority vote, and conversion of soft labels to hard labels."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def majority_vote(votes: np.ndarray, num_classes: int) -> np.ndarray:
-    """Gives each example the class most of its sources voted for; where classes tie, they share it evenly.
+    """Gives each example the class that most of its sources vote for; tied classes share the probability evenly.
 
     Args:
         votes: (rows, sources), -1 abstains.
-        num_classes: how many classes there are.
+        num_classes: number of classes.
 
     Returns:
-        soft labels, float32 (rows, classes); a row where every source abstains is all zero.
+        Soft labels, float32 (rows, classes). A row on which every source abstains is all zero.
 
     Raises:
-        ValueError: a vote outside the classes, named with its row and source.
+        ValueError: a vote outside the classes; the message names its row and source.
 
     >>> majority_vote(np.array([[0, 0, 1], [0, 1, -1], [-1, -1, -1]]), num_classes=2)
     array([[1. , 0. ],
@@ -39,14 +39,14 @@ def majority_vote(votes: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def hard_labels(probabilities: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Picks each example's most probable class, at random among equals; an all-zero row stays unlabeled (-1).
+    """Returns each example's most probable class. Ties are broken at random; an all-zero row stays unlabeled (-1).
 
     Args:
         probabilities: soft labels (rows, classes), not negative.
-        seed: of the draw among equals.
+        seed: seed of the tie-breaking.
 
     Returns:
-        int64 (rows,).
+        Class ids, int64 (rows,).
 
     Raises:
         ValueError: not two-dimensional, negative or not finite.

@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 def summarize_votes(
     votes: np.ndarray | Dataset, *, names: Sequence[str] | None = None, gold: np.ndarray | None = None
 ) -> pandas.DataFrame:
-    """Tells on what part of the examples each source votes, overlaps, conflicts and, where gold is known, is right.
+    """Computes the coverage, overlap and conflict of each source, and its accuracy if gold labels are given.
 
     Args:
         votes: (rows, sources), -1 abstains; or a dataset with a column `weak_labels`.
-        names: of the sources, for the rows of the table; by default `source_0`, `source_1`, ...
-        gold: true classes (rows,), -1 where unknown. For measuring only.
+        names: names of the sources, used as the index of the table; by default `source_0`, `source_1`, ...
+        gold: true classes (rows,), -1 where unknown. They are used for the accuracy only.
 
     Returns:
-        one row a source: `coverage`, `overlap` (another source votes too) and `conflict` (another disagrees) as parts
-        of all rows, and with gold `accuracy`, among the votes on rows whose gold is known (NaN where there are none).
+        A table with one row per source. `coverage`, `overlap` (another source votes too) and `conflict` (another source
+        disagrees) are shares of all rows. With `gold`, `accuracy` is the share of correct votes among the votes on rows
+        whose gold class is known (NaN if there are none).
 
     Raises:
-        ValueError: names or gold of another length than sources or rows.
+        ValueError: the number of names differs from that of sources, or the length of `gold` from the number of rows.
 
     Source: Snorkel's `LFAnalysis`.
 
@@ -49,7 +50,7 @@ def summarize_votes(
         raise ValueError(f"{len(names)} names for {sources} sources: expected one name a column of votes.")
     if rows == 0:
         raise ValueError("votes has 0 rows: expected at least one to summarize.")
-    analysis = LFAnalysis(votes.astype(np.float64))  # floats: scipy warns when Snorkel makes a diagonal of integers
+    analysis = LFAnalysis(votes.astype(np.float64))  # floats: scipy warns on Snorkel's diagonal matrix of integers
     table = {
         "coverage": analysis.lf_coverages(),
         "overlap": analysis.lf_overlaps(),
@@ -71,7 +72,7 @@ def _accuracies(votes: np.ndarray, gold: np.ndarray) -> np.ndarray:
         raise ValueError(f"gold of type {gold.dtype}: expected integers, -1 where unknown. Use gold.astype(int).")
     known = gold >= 0
     voted = (votes[known] >= 0).any(axis=0)
-    accuracies = np.full(votes.shape[1], np.nan)  # Snorkel says 0 of a source without votes
+    accuracies = np.full(votes.shape[1], np.nan)  # Snorkel returns 0 for a source without votes
     if voted.any():
         accuracies[voted] = LFAnalysis(votes[known][:, voted]).lf_empirical_accuracies(gold[known])
     return accuracies

@@ -1,4 +1,4 @@
-"""Votes as integer arrays of shape (rows, sources), where -1 abstains: reading and checking them."""
+"""Votes as integer arrays of shape (rows, sources), where -1 abstains: functions to read and check them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-LARGEST_VOTE = np.iinfo(np.int16).max  # votes are stored as int16: 32,768 classes, two bytes a vote
+LARGEST_VOTE = np.iinfo(np.int16).max  # votes are stored as int16: at most 32,768 classes, two bytes per vote
 
 
 def votes_feature() -> Any:
-    """Describes a column of votes to `datasets`: a list of int16 a row."""
+    """Returns the `datasets` feature of a column of votes: a list of int16 per row."""
     from datasets import List, Value
 
     return List(Value("int16"))
 
 
 def count_voting_sources(votes: Any) -> int:
-    """Sources that vote at all, of (rows, sources) votes, an array or a tensor; 1 where there are labels alone (None)."""
+    """Counts the sources that vote at all, given (rows, sources) votes, array or tensor; 1 for labels only (None)."""
     return 1 if votes is None else int((votes >= 0).any(0).sum())
 
 
@@ -31,7 +31,7 @@ def votes_of(dataset: Dataset, column: str = "weak_labels") -> np.ndarray:
     """Reads a column of votes into one integer array (rows, sources).
 
     Raises:
-        ValueError: there is no such column, or its rows differ in length.
+        ValueError: the column does not exist, or its rows differ in length.
 
     >>> import datasets
     >>> votes_of(datasets.Dataset.from_dict({"weak_labels": [[1, -1], [0, 0]]}))
@@ -66,7 +66,7 @@ def votes_of(dataset: Dataset, column: str = "weak_labels") -> np.ndarray:
 
 
 def covered(votes: np.ndarray) -> np.ndarray:
-    """Marks the examples on which at least one source voted: a boolean array (rows,).
+    """Marks the examples on which at least one source votes: a boolean array (rows,).
 
     >>> covered(np.array([[-1, 2], [-1, -1]]))
     array([ True, False])

@@ -90,7 +90,7 @@ def train(data: Data, arm: str, seed: int, epochs: int, **settings: Any) -> dict
     facts = {"steps": trainer.state.global_step, "seconds": time.perf_counter() - began}
     if arm != "pseudo-labels":
         return {"accuracy": accuracy, **facts}
-    pseudo = trainer.noise_callbacks[1].report()["pseudo_label"]
+    pseudo = trainer.noise.callbacks[1].report()["pseudo_label"]
     right = (pseudo == np.array(data.rows["gold"][:]))[pseudo >= 0]
     facts["share"] = float((pseudo >= 0).mean())
     return {"accuracy": accuracy, **facts, **({"right": float(right.mean())} if len(right) else {})}

@@ -252,7 +252,7 @@ def test_a_resumed_run_draws_the_views_of_the_unbroken_run(tmp_path, kind):
     train(tmp_path / "broken", StopAt(4))
     resumed = train(tmp_path / "broken", resume=str(tmp_path / "broken" / "checkpoint-4"))
     assert torch.equal(flat_weights(whole.model), flat_weights(resumed.model))
-    pickle.loads(pickle.dumps(resumed.noise_callbacks))
+    pickle.loads(pickle.dumps(resumed.noise.callbacks))
     assert {"consistency"} <= resumed.state.log_history[-2].keys()
 
 

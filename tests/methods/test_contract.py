@@ -61,7 +61,7 @@ def test_a_checkpoint_is_a_model_that_auto_model_and_pipeline_load(tmp_path, met
     trainer = make_trainer(tmp_path, noise_method=method, save_strategy="epoch", num_train_epochs=1)
     trainer.train()
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / f"checkpoint-{steps_an_epoch(method)}")
-    assert torch.equal(flat_weights(model), flat_weights(trainer.deployed_model))
+    assert torch.equal(flat_weights(model), flat_weights(trainer.noise.deployed_model))
 
 
 def steps_an_epoch(method: str) -> int:
@@ -154,7 +154,7 @@ def test_rows_grouped_by_length_come_in_the_same_order_when_resumed(tmp_path):
 @EVERY_METHOD
 def test_what_a_method_remembers_pickles(whole, method):
     _, trainer = whole(method)
-    for callback in trainer.noise_callbacks:
+    for callback in trainer.noise.callbacks:
         found = pickle.loads(pickle.dumps(callback))
         assert str(found.report()) == str(callback.report())
 
@@ -231,7 +231,7 @@ def test_a_criterion_of_your_own_resumes(tmp_path):
 
 
 def test_a_plain_trainers_checkpoint_resumes_with_a_word_about_it(tmp_path, monkeypatch):
-    from hf_noisy.trainer import noisy_trainer as module
+    from hf_noisy.trainer import checkpoints as module
 
     said = []
     monkeypatch.setattr(module.logger, "warning", said.append)

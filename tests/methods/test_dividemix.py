@@ -212,7 +212,7 @@ def test_guesses_are_made_without_dropout_on_two_views_and_one_is_trained(tmp_pa
 
     trainer = make_trainer(tmp_path, callbacks=[Watch()], num_train_epochs=2)
     forwards: list[bool] = []
-    trainer.networks[0].register_forward_hook(lambda module, *_: forwards.append(module.training))
+    trainer.noise.networks[0].register_forward_hook(lambda module, *_: forwards.append(module.training))
     trainer.train()
     assert modes == [(False, 1)] * 5 + [(True, 2), (False, 1)] * 5
     assert forwards[:5] == [True] * 5

@@ -414,7 +414,7 @@ def run(folder, curriculum, *, stop_at=None, resume=None, **arguments):
 
 
 def mentor_of(trainer) -> MentorNet:
-    (method,) = (callback for callback in trainer.noise_callbacks if isinstance(callback, MentorNet))
+    (method,) = (callback for callback in trainer.noise.callbacks if isinstance(callback, MentorNet))
     return method
 
 

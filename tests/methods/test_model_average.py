@@ -193,7 +193,7 @@ def test_a_saved_folder_is_the_average_and_auto_model_loads_it(tmp_path):
     assert torch.equal(trained, watch.steps[5])
     trainer.save_model(str(tmp_path / "saved"))
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
-    assert torch.equal(flat_weights(model), flat_weights(trainer.deployed_model))
+    assert torch.equal(flat_weights(model), flat_weights(trainer.noise.deployed_model))
     assert torch.allclose(flat_weights(model), naive(watch.steps, 0.99), atol=1e-6)
 
 
@@ -201,13 +201,13 @@ def test_every_network_has_an_average_and_keeps_its_own_weights(tmp_path):
     watch = Weights()
     trainer = make_trainer(tmp_path, callbacks=[watch, CoTeaching(forget_rate=0.2), ModelAverage()])
     trainer.train()
-    assert len(trainer.networks) == 2
+    assert len(trainer.noise.networks) == 2
     assert torch.allclose(flat_weights(trainer.model), naive(watch.steps, 0.99), atol=1e-6)
-    one, other = map(flat_weights, trainer.networks)
+    one, other = map(flat_weights, trainer.noise.networks)
     assert not torch.allclose(one, other, atol=1e-3)
     trainer.save_model(str(tmp_path / "saved"))
     saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
-    assert torch.equal(flat_weights(saved), flat_weights(trainer.deployed_model))
+    assert torch.equal(flat_weights(saved), flat_weights(trainer.noise.deployed_model))
 
 
 def test_a_noise_channel_is_left_as_it_is_trained(tmp_path):

@@ -172,8 +172,8 @@ def test_the_encoder_is_looked_at_once_before_training_and_never_again(tmp_path)
 
         def on_train_begin(self, args, state, control, **kwargs):
             trainer.encode = self.counted
-            trainer._context = replace(trainer._context, encode=self.counted)
-            method.context = trainer._context
+            trainer._noise.context = replace(trainer._noise.context, encode=self.counted)
+            method.context = trainer._noise.context
 
         def counted(self):
             self.seen.append(flat_weights(trainer.model))
@@ -183,7 +183,7 @@ def test_the_encoder_is_looked_at_once_before_training_and_never_again(tmp_path)
     model = tiny_model()
     before = flat_weights(model).clone()
     trainer = make_trainer(tmp_path, model=model, num_train_epochs=3, callbacks=[looks, method])
-    expected = naive(trainer.encode().numpy(), np.eye(3)[np.asarray(trainer.labels)], 3, "cut_statistic")
+    expected = naive(trainer.encode().numpy(), np.eye(3)[np.asarray(trainer.noise.labels)], 3, "cut_statistic")
     trainer.train()
     assert len(looks.seen) == 1
     assert torch.equal(looks.seen[0], before)

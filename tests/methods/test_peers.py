@@ -132,7 +132,7 @@ def test_a_checkpoint_holds_both_and_its_root_is_the_better_on_validation_labels
     assert trainer.model.deployed == right.index(max(right))
     root = AutoModelForSequenceClassification.from_pretrained(folder)
     other = AutoModelForSequenceClassification.from_pretrained(folder / f"network-{1 - trainer.model.deployed}")
-    assert torch.equal(flat_weights(root), flat_weights(trainer.deployed_model))
+    assert torch.equal(flat_weights(root), flat_weights(trainer.noise.deployed_model))
     assert torch.equal(flat_weights(other), flat_weights(trainer.model.networks[1 - trainer.model.deployed]))
 
 
@@ -155,7 +155,7 @@ def test_save_model_writes_one_by_default_and_all_on_request(tmp_path):
     trainer.save_model(str(tmp_path / "all"))
     assert len(list((tmp_path / "all").glob("network-*/model.safetensors"))) == 1
     saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "one")
-    assert torch.equal(flat_weights(saved), flat_weights(trainer.deployed_model))
+    assert torch.equal(flat_weights(saved), flat_weights(trainer.noise.deployed_model))
 
 
 def test_a_folder_without_the_other_network_is_refused(tmp_path):
@@ -244,7 +244,7 @@ def test_clean_rows_are_looked_at_beside_the_training_set(tmp_path):
 
     trainer = make_trainer(tmp_path, callbacks=[Look()], clean_dataset=clean)
     trainer.train()
-    look = trainer.noise_callbacks[1].clean
+    look = trainer.noise.callbacks[1].clean
     assert look.labels.argmax(-1).tolist() == clean["labels"][:]
     assert look.given.sum(-1).tolist() == [1, 0, 1, 1, 1, 1, 1, 1, 1]
     assert seen[1].shape == (2, 9, 3)

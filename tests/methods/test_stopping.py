@@ -358,7 +358,7 @@ def test_several_networks_soft_and_missing_labels(tmp_path):
         load_best_model_at_end=True,
     )
     trainer.train()
-    assert len(trainer.networks) == 2
+    assert len(trainer.noise.networks) == 2
     assert len(rule.history) == 2
     assert 0 <= rule.history[1].changes <= 1
 

@@ -30,7 +30,7 @@ from hf_noisy.methods.noise_adaptation import NoiseAdaptation, confusion, unifor
 from hf_noisy.models.channels import ComplexChannel, FixedChannel, SimpleChannel, last_layer, sentence_vectors
 from hf_noisy.models.context import CleanRows
 from hf_noisy.models.networks import CHANNEL_NAME, Networks
-from hf_noisy.trainer.clean_rows_trainer import CleanFirst
+from hf_noisy.trainer.sampling import CleanFirst
 
 T = [[0.8, 0.1, 0.1], [0.0, 0.7, 0.3], [0.2, 0.0, 0.8]]
 
@@ -241,7 +241,7 @@ def test_a_criterion_and_a_channel_go_together(tmp_path):
 def test_two_peers_have_a_channel_each(tmp_path):
     trainer = make_trainer(tmp_path, noise_method="co_teaching+noise_adaptation", num_train_epochs=3)
     trainer.train()
-    first, second = trainer.channels
+    first, second = trainer.noise.channels
     assert not torch.equal(first.bias, second.bias)
     expected = (first.mean_matrix() + second.mean_matrix()) / 2
     np.testing.assert_allclose(trainer.noise_matrix(), expected.detach().numpy())
@@ -270,7 +270,7 @@ def test_the_layer_learns_at_its_own_rate_without_decay(tmp_path):
     )
     trainer.create_optimizer()
     groups = {id(p): group for group in trainer.optimizer.param_groups for p in group["params"]}
-    layer = groups[id(trainer.channels[0].bias)]
+    layer = groups[id(trainer.noise.channels[0].bias)]
     assert (layer["lr"], layer["weight_decay"], len(layer["params"])) == (0.5, 0.0, 1)
     assert len(groups) == len(list(trainer.model.parameters()))
     assert {group["lr"] for group in groups.values()} == {0.5, 1e-2}
@@ -306,7 +306,7 @@ def test_a_checkpoint_keeps_the_layer_beside_the_weights_and_loads_without_a_wor
     trainer = make_trainer(tmp_path, noise_method="noise_adaptation", save_strategy="epoch")
     trainer.train()
     folder = tmp_path / "checkpoint-10"
-    torch.testing.assert_close(load_file(folder / CHANNEL_NAME)["0.bias"], trainer.channels[0].bias.detach())
+    torch.testing.assert_close(load_file(folder / CHANNEL_NAME)["0.bias"], trainer.noise.channels[0].bias.detach())
     _, found = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
     assert not any(found[what] for what in ("unexpected_keys", "missing_keys", "mismatched_keys"))
 
@@ -368,7 +368,7 @@ def test_soft_labels_and_trusted_classes_go_together(tmp_path):
     soft = np.random.default_rng(0).dirichlet(np.ones(3), size=12).astype(np.float32)
     trainer = make_trainer(tmp_path, token_dataset(12, soft.tolist()), noise_method="glc", clean_dataset=clean_rows())
     assert np.isfinite(trainer.train().training_loss)
-    assert trainer.labels.shape == (18, 3)
+    assert trainer.noise.labels.shape == (18, 3)
 
 
 def test_the_first_epochs_are_of_trusted_rows_alone(tmp_path):
@@ -455,7 +455,7 @@ def test_trusted_labels_are_not_counted_among_the_given(tmp_path):
         tmp_path, token_dataset(8, [0, 0, 0, 0, 1, 1, 2, 2]), noise_method="glc", clean_dataset=clean_rows()
     )
     trainer.train()
-    (channel,) = (c for c in trainer.noise_callbacks if isinstance(c, GoldLossCorrection))
+    (channel,) = (c for c in trainer.noise.callbacks if isinstance(c, GoldLossCorrection))
     assert channel.shares.tolist() == [0.5, 0.25, 0.25]
 
 
@@ -530,11 +530,11 @@ def test_the_complex_layers_matrix_is_an_average_over_steps(tmp_path):
     kwargs = {"rate": 0.2, "warmup_epochs": 0}
     trainer = make_trainer(tmp_path, noise_method="noise_adaptation_complex", noise_kwargs=kwargs, num_train_epochs=3)
     trainer.train()
-    (channel,) = (c for c in trainer.noise_callbacks if isinstance(c, NoiseAdaptation))
+    (channel,) = (c for c in trainer.noise.callbacks if isinstance(c, NoiseAdaptation))
     assert channel.adapts
     np.testing.assert_allclose(trainer.noise_matrix(), channel.average[0].numpy())
     np.testing.assert_allclose(trainer.noise_matrix().sum(1), 1, atol=1e-5)
-    assert not np.allclose(trainer.noise_matrix(), trainer.channels[0].mean_matrix().detach().numpy(), atol=1e-4)
+    assert not np.allclose(trainer.noise_matrix(), trainer.noise.channels[0].mean_matrix().detach().numpy(), atol=1e-4)
 
 
 @pytest.mark.slow
@@ -665,4 +665,4 @@ def test_a_rate_is_spread_over_the_other_classes():
 def test_one_network_with_a_channel_is_the_module_that_peers_are(tmp_path):
     trainer = make_trainer(tmp_path, noise_method="forward")
     assert isinstance(trainer.model, Networks)
-    assert len(trainer.networks) == len(trainer.channels) == 1
+    assert len(trainer.noise.networks) == len(trainer.noise.channels) == 1

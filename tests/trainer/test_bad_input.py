@@ -63,7 +63,7 @@ def test_a_filtered_out_row_may_hold_anything(tmp_path):
     rows = dataset.to_dict()
     rows["input_ids"][2][0], rows["labels"][3] = 400, 9
     spoiled = type(dataset).from_dict(rows).select([4, 1, 0])
-    assert len(make_trainer(tmp_path, spoiled).labels) == 3
+    assert len(make_trainer(tmp_path, spoiled).noise.labels) == 3
     with pytest.raises(ValueError, match="train_dataset, row 1: holds the token 400"):
         make_trainer(tmp_path, type(dataset).from_dict(rows).select([4, 2, 0]))
 
@@ -80,8 +80,8 @@ def test_a_row_is_counted_over_the_parts_of_a_dataset(tmp_path):
 def test_a_missing_label_abstains_and_a_missing_gold_class_is_unknown(tmp_path):
     dataset = token_dataset(4, [0, None, 2, 1]).add_column("gold", [0, 1, None, 1])
     trainer = make_trainer(tmp_path, dataset, gold_column="gold")
-    assert trainer.labels.tolist() == [0, -100, 2, 1]
-    assert trainer._gold.tolist() == [0, 1, -100, 1]
+    assert trainer.noise.labels.tolist() == [0, -100, 2, 1]
+    assert trainer.noise.gold.tolist() == [0, 1, -100, 1]
 
 
 def test_targets_of_another_shape_name_the_callback(tmp_path):

@@ -19,7 +19,7 @@ from transformers import TrainerCallback
 
 from hf_noisy import METHODS, CoTeaching, NoisyStopping
 from hf_noisy.trainer import fresh_start
-from hf_noisy.trainer.fresh_start import _Start
+from hf_noisy.trainer.fresh_start import FreshStart
 
 ROWS, FITS = 20, 4
 LATE = 7  # batches of 5 rows that fit by accident: the second epoch has begun
@@ -31,7 +31,7 @@ class Memory:
 
     def __init__(self, trainer: Any, lucky: int) -> None:
         self.trainer, self.lucky, self.failures = trainer, lucky, 0
-        trainer.networks[0].register_forward_pre_hook(self)
+        trainer.noise.networks[0].register_forward_pre_hook(self)
 
     def __call__(self, module, args):
         if module.training and self.trainer._train_batch_size > FITS:
@@ -68,7 +68,7 @@ def outcome(trainer: Any) -> dict[str, Any]:
     timings = ("runtime", "per_second")
     return {
         "weights": flat_weights(trainer.model).tolist(),
-        "memory": str([callback.state_dict() for callback in trainer.noise_callbacks]),
+        "memory": str([callback.state_dict() for callback in trainer.noise.callbacks]),
         "report": str(trainer.example_report().to_dict()),
         "log": [
             {name: value for name, value in entry.items() if not name.endswith(timings)}
@@ -105,7 +105,7 @@ def test_several_sizes_may_be_too_large(tmp_path):
 
 
 def test_without_what_the_training_began_with_it_would_be_another(tmp_path, monkeypatch):
-    monkeypatch.setattr(_Start, "put_back", lambda *_: None)
+    monkeypatch.setattr(FreshStart, "put_back", lambda *_: None)
     assert not same(tmp_path, "elr")
 
 
@@ -197,14 +197,14 @@ def test_nothing_is_copied_where_batches_cannot_shrink(tmp_path, monkeypatch):
     def never(self):
         raise AssertionError("a copy")
 
-    monkeypatch.setattr(fresh_start._Start, "__post_init__", never)
+    monkeypatch.setattr(fresh_start.FreshStart, "__post_init__", never)
     right_size(tmp_path, num_train_epochs=1)
     with pytest.raises(AssertionError, match="a copy"):
         right_size(tmp_path, num_train_epochs=1, auto_find_batch_size=True)
 
 
 def test_the_copy_is_dropped_after_training(tmp_path):
-    assert found_size(tmp_path, noise_method="elr")._start is None
+    assert found_size(tmp_path, noise_method="elr")._noise.start is None
 
 
 def main() -> None:

@@ -74,11 +74,11 @@ def _sixteen_bits(folder: Path, method: str, **precision: bool) -> str:
     watch, trainer = [Gradients(), Gradients()], None
     for name, callback, arguments in zip(("whole", "half"), watch, ({}, precision), strict=True):
         trainer = train(folder / name, method, model=tiny_model(), callbacks=[callback], use_cpu=False, **arguments)
-    for callback in trainer.noise_callbacks:
+    for callback in trainer.noise.callbacks:
         for key, value in callback.state_dict().items():
             assert value.dtype not in (torch.bfloat16, torch.float16), key
             assert not value.is_floating_point() or not torch.isinf(value).any(), key
-    sums = trainer._dynamics.sums.values  # its last columns are probabilities, summed over epochs
+    sums = trainer._noise.methods.dynamics.sums.values  # its last columns are probabilities, summed over epochs
     assert (sums[:, -3:].sum(-1) / sums[:, 0] - 1).abs().max() < 1e-5
     assert trainer.model.dtype == torch.float32
     assert torch.isfinite(flat_weights(trainer.model)).all()
@@ -92,7 +92,7 @@ def resumed(folder: Path, method: str) -> str:
     whole = train(folder / "whole", method, use_cpu=False)
     train(folder / "cut", method, callbacks=[StopAt(RESUME_AT)], use_cpu=False)
     again = train(folder / "cut", method, resume=str(folder / "cut" / f"checkpoint-{RESUME_AT}"), use_cpu=False)
-    for one, other in zip(whole.networks, again.networks, strict=True):
+    for one, other in zip(whole.noise.networks, again.noise.networks, strict=True):
         assert torch.equal(flat_weights(one), flat_weights(other))
     return "to the bit"
 

@@ -145,7 +145,7 @@ def test_no_method_remembers_a_number_that_is_none(tmp_path, method):
         assert weights(trainer).isfinite().all()
         finite[on] = {
             f"{n}.{name}": tensor.isfinite()
-            for n, callback in enumerate(trainer.noise_callbacks)
+            for n, callback in enumerate(trainer.noise.callbacks)
             for name, tensor in callback.state_dict().items()
             if tensor.is_floating_point()
         }
@@ -200,7 +200,7 @@ def test_a_row_that_was_left_out_keeps_what_was_known_of_it(tmp_path):
 
     class Look(NoiseCallback):
         def on_epoch_end(self, *args, **kwargs):
-            kept.append(trainer.noise_callbacks[1].targets.state()[BROKEN_ROW])
+            kept.append(trainer.noise.callbacks[1].targets.state()[BROKEN_ROW])
 
     trainer.add_callback(Look())
     trainer.train()

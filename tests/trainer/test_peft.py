@@ -158,7 +158,7 @@ def test_the_best_adapter_is_loaded_at_the_end(tmp_path, method):
         metric_for_best_model="score",
     )
     stored = [load_file(tmp_path / f"checkpoint-{step}" / "adapter_model.safetensors") for step in (4, 12)]
-    own = get_peft_model_state_dict(trainer.deployed_model)
+    own = get_peft_model_state_dict(trainer.noise.deployed_model)
     assert own.keys() == stored[0].keys()
     assert all(torch.equal(own[name], tensor) for name, tensor in stored[0].items())
     assert not any(torch.equal(own[name], tensor) for name, tensor in stored[1].items())
@@ -245,7 +245,7 @@ def test_one_base_trains_as_two_bases_do(tmp_path, monkeypatch):
     apart = train(tmp_path / "apart", "co_teaching", model=lora_model())
     sizes = [sum(weight.numel() for weight in trainer.model.parameters()) for trainer in (shared, apart)]
     assert sizes[0] < 0.6 * sizes[1]
-    for one, other in zip(shared.networks, apart.networks, strict=True):
+    for one, other in zip(shared.noise.networks, apart.noise.networks, strict=True):
         assert all(torch.equal(weight, other.get_parameter(name)) for name, weight in one.named_parameters())
 
 
@@ -285,11 +285,11 @@ def test_the_better_network_lies_in_the_root(tmp_path):
     def root_is(deployed):
         trainer = train(tmp_path / str(deployed), "co_teaching", model=lora_model())
         trainer.model.deployed = deployed
-        trainer._saving_checkpoint = True
+        trainer._noise.saves_checkpoint = True
         trainer._save(str(tmp_path / "out" / str(deployed)))
         stored = load_file(tmp_path / "out" / str(deployed) / "adapter_model.safetensors")
         head = next(tensor for name, tensor in stored.items() if name.endswith("classifier.weight"))
-        return [torch.equal(head, classifier(network).classifier.weight) for network in trainer.networks]
+        return [torch.equal(head, classifier(network).classifier.weight) for network in trainer.noise.networks]
 
     assert root_is(0) == [True, False]
     assert root_is(1) == [False, True]
@@ -300,7 +300,7 @@ def test_the_better_network_lies_in_the_root(tmp_path):
 def test_a_resume_loads_no_adapter_beside_those_of_this_run(tmp_path, stopped):
     checkpoint = stopped("co_teaching", tmp_path)
     resumed = train(tmp_path, "co_teaching", model=lora_model(), resume=str(checkpoint))
-    assert [list(network.peft_config) for network in resumed.networks] == [["default"], ["default"]]
+    assert [list(network.peft_config) for network in resumed.noise.networks] == [["default"], ["default"]]
 
 
 def test_an_adapter_of_another_name_resumes(tmp_path):

@@ -87,14 +87,14 @@ def lora(folder, method) -> str:
     resumed = train(folder / "broken", method, model=lora_model(), resume=str(folder / "broken" / "checkpoint-7"))
     learned = {name: weight for name, weight in whole.model.named_parameters() if weight.requires_grad}
     start = dict(lora_model().named_parameters())
-    for network in whole.networks:
+    for network in whole.noise.networks:
         assert is_adapted(network)
         for name, weight in network.named_parameters():
             assert weight.requires_grad or torch.equal(weight, start[name])
             assert not weight.requires_grad or not torch.equal(weight, start[name]), name
     again = dict(resumed.model.named_parameters())
     assert all(torch.equal(weight, again[name]) for name, weight in learned.items())
-    count = len(whole.networks)
+    count = len(whole.noise.networks)
     return "runs, resumes to the bit" + (f"; 1 base, {count} adapters" if count > 1 else "")
 
 
@@ -185,10 +185,10 @@ def half(folder, method) -> str:
     watch, found = {name: Gradients() for name in ("float32", "bf16")}, {}
     for name, arguments in (("float32", {}), ("bf16", {"bf16": True})):
         found[name] = train(folder / name, method, model=tiny_model(), callbacks=[watch[name]], **arguments)
-    for callback in found["bf16"].noise_callbacks:
+    for callback in found["bf16"].noise.callbacks:
         for key, value in callback.state_dict().items():
             assert value.dtype not in (torch.bfloat16, torch.float16), key
-    sums = found["bf16"]._dynamics.sums.values  # its last columns are probabilities, summed over epochs
+    sums = found["bf16"]._noise.methods.dynamics.sums.values  # its last columns are probabilities, summed over epochs
     assert (sums[:, -3:].sum(-1) / sums[:, 0] - 1).abs().max() < 1e-5  # 16 bits would miss by 1e-3
     assert found["bf16"].model.dtype == torch.float32
     assert torch.isfinite(flat_weights(found["bf16"].model)).all()
@@ -321,7 +321,7 @@ def test_sixteen_bits_that_a_cpu_would_not_train_in_are_refused_before_the_first
 def test_weights_of_sixteen_bits_are_summed_up_in_thirty_two(tmp_path):
     trainer = train(tmp_path, "noise_adaptation", model=tiny_model().to(torch.bfloat16))
     assert trainer.model.dtype == torch.bfloat16
-    assert {value.dtype for callback in trainer.noise_callbacks for value in callback.state_dict().values()} <= {
+    assert {value.dtype for callback in trainer.noise.callbacks for value in callback.state_dict().values()} <= {
         torch.float32,
         torch.float64,
         torch.int16,

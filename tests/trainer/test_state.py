@@ -42,7 +42,7 @@ def contents(checkpoint: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]
 
 
 def memories(trainer: NoisyTrainer) -> list[torch.Tensor]:
-    return [tensor.clone() for callback in trainer.noise_callbacks for tensor in callback.state_dict().values()]
+    return [tensor.clone() for callback in trainer.noise.callbacks for tensor in callback.state_dict().values()]
 
 
 def refused(trainer: NoisyTrainer, folder: Path, message: str) -> None:
@@ -50,7 +50,11 @@ def refused(trainer: NoisyTrainer, folder: Path, message: str) -> None:
     before = memories(trainer)
     assert all(tensor.numel() for tensor in before)
     with pytest.raises(ValueError, match=message):
-        load_state(folder, trainer.noise_callbacks, trainer._identity())
+        load_state(
+            folder,
+            trainer.noise.callbacks,
+            trainer._noise.identity(trainer.model.config.num_labels, trainer.train_dataset),
+        )
     assert all(torch.equal(one, other) for one, other in zip(before, memories(trainer), strict=True))
 
 
@@ -142,10 +146,17 @@ def test_a_state_that_is_cut_short_raises_and_touches_nothing(trained, tmp_path,
 def test_a_whole_state_comes_back(trained):
     trainer, checkpoint = trained
     expected = memories(trainer)
-    for callback in trainer.noise_callbacks:
+    for callback in trainer.noise.callbacks:
         callback.load_state_dict({name: torch.zeros_like(value) for name, value in callback.state_dict().items()})
     assert not all(torch.equal(one, other) for one, other in zip(expected, memories(trainer), strict=True))
-    assert load_state(checkpoint, trainer.noise_callbacks, trainer._identity()) == 0
+    assert (
+        load_state(
+            checkpoint,
+            trainer.noise.callbacks,
+            trainer._noise.identity(trainer.model.config.num_labels, trainer.train_dataset),
+        )
+        == 0
+    )
     assert all(torch.equal(one, other) for one, other in zip(expected, memories(trainer), strict=True))
 
 

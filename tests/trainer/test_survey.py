@@ -80,7 +80,7 @@ def test_vectors_are_what_goes_into_the_last_layer_of_each_network_and_view(tmp_
     predictions, batch = keep.seen[0]
     assert predictions.vectors.shape == (2, 2, len(batch.index), 16)
     for network, vectors, log_probs in zip(
-        trainer.networks, predictions.vectors, predictions.clean_log_probs, strict=True
+        trainer.noise.networks, predictions.vectors, predictions.clean_log_probs, strict=True
     ):
         assert torch.allclose(network.classifier(vectors).log_softmax(-1), log_probs, atol=1e-6)
 

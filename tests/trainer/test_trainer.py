@@ -38,8 +38,7 @@ from hf_noisy.data import labels as labels_module
 from hf_noisy.data.labels import label_dataset
 from hf_noisy.methods import SupervisionRecord
 from hf_noisy.methods.logged_names import is_known
-from hf_noisy.trainer import labelled_trainer
-from hf_noisy.trainer import noisy_trainer as trainer_module
+from hf_noisy.trainer import evaluation_sets, method_set
 
 
 def soft_rows(rows: int, classes: int = 3, seed: int = 0) -> list[list[float]]:
@@ -115,7 +114,7 @@ def test_strings_are_numbered_in_sorted_order_and_name_the_classes(tmp_path):
     names = ["good", "bad", "", "fair"] * 5
     trainer = make_trainer(tmp_path, token_dataset(20, names), eval_dataset=token_dataset(4, ["fair"] * 4))
     trainer.train()
-    assert trainer.labels[:4].tolist() == [2, 0, -100, 1]
+    assert trainer.noise.labels[:4].tolist() == [2, 0, -100, 1]
     assert trainer.model.config.id2label == {0: "bad", 1: "fair", 2: "good"}
     assert trainer.eval_dataset["labels"][:] == [1] * 4
     trainer.save_model(str(tmp_path))
@@ -130,14 +129,14 @@ def test_a_class_label_names_the_classes(tmp_path):
 def test_names_of_the_model_win_over_sorted_order(tmp_path):
     model = tiny_model(2, id2label={0: "POS", 1: "NEG"}, label2id={"POS": 0, "NEG": 1})
     trainer = make_trainer(tmp_path, token_dataset(6, ["NEG", "POS"] * 3), model=model)
-    assert trainer.labels.tolist() == [1, 0] * 3
+    assert trainer.noise.labels.tolist() == [1, 0] * 3
 
 
 def test_class_labels_in_another_order_are_mapped_by_name(tmp_path):
     model = tiny_model(2, id2label={0: "neg", 1: "pos"}, label2id={"neg": 0, "pos": 1})
     swapped = token_dataset(4, [0, 1, -1, 0]).cast_column("labels", datasets.ClassLabel(names=["pos", "neg"]))
     trainer = make_trainer(tmp_path, swapped, model=model, eval_dataset=swapped)
-    assert trainer.labels.tolist() == [1, 0, -100, 1]
+    assert trainer.noise.labels.tolist() == [1, 0, -100, 1]
     assert trainer.eval_dataset["labels"][:] == [1, 0, -100, 1]
 
 
@@ -150,7 +149,7 @@ def test_a_training_set_that_is_replaced_is_labelled_again(tmp_path):
 
 def test_a_missing_label_among_soft_rows_abstains(tmp_path):
     trainer = make_trainer(tmp_path, token_dataset(3, [[1.0, 0.0, 0.0], None, [0.0, 0.5, 0.5]]))
-    assert trainer.labels.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0.5, 0.5]]
+    assert trainer.noise.labels.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0.5, 0.5]]
 
 
 def test_votes_reach_the_methods_by_row(tmp_path):
@@ -202,7 +201,7 @@ def test_a_list_of_dictionaries_may_mix_ids_and_soft_rows(tmp_path):
     labels = [2, [0.5, 0.5, 0.0], -1, [0.0, 0.0, 0.0]]
     rows = [{k: v[i] for k, v in columns.items()} | {"label": labels[i]} for i in range(4)]
     trainer = make_trainer(tmp_path, rows)
-    assert trainer.labels.tolist() == [[0, 0, 1], [0.5, 0.5, 0], [0, 0, 0], [0, 0, 0]]
+    assert trainer.noise.labels.tolist() == [[0, 0, 1], [0.5, 0.5, 0], [0, 0, 0], [0, 0, 0]]
     trainer.train()
     assert trainer.example_report()["label"][:] == [2, 0, None, None]
     assert "index" not in rows[0]
@@ -289,7 +288,7 @@ def test_the_survey_is_in_row_order_and_disturbs_nothing(tmp_path):
     trainer.model.eval()
     rows = trainer.train_dataset.select_columns(["input_ids", "attention_mask"]).with_format("torch")[:]
     assert torch.allclose(survey.log_probs[0], trainer.model(**rows).logits.log_softmax(-1), atol=1e-6)
-    assert survey.given.argmax(-1).tolist() == trainer.labels.tolist()
+    assert survey.given.argmax(-1).tolist() == trainer.noise.labels.tolist()
 
 
 def test_a_scalar_penalty_counts_once_a_row_and_a_vector_once_each(tmp_path):
@@ -384,14 +383,14 @@ def test_every_name_trains_and_reports(tmp_path, method):
 
 def test_parameters_reach_the_named_method(tmp_path):
     trainer = make_trainer(tmp_path, noise_method="gce", noise_kwargs='{"q": 0.5}')
-    assert trainer.criterion == GeneralizedCrossEntropy(q=0.5)
+    assert trainer.noise.criterion == GeneralizedCrossEntropy(q=0.5)
 
 
 def test_plain_training_arguments_work_too(tmp_path):
     args = TrainingArguments(str(tmp_path), report_to="none", use_cpu=True, num_train_epochs=1, disable_tqdm=True)
     trainer = NoisyTrainer(tiny_model(), args, train_dataset=token_dataset(8), callbacks=[TruncatedGCE()])
     trainer.train()
-    assert trainer.criterion == GeneralizedCrossEntropy(q=0.7)
+    assert trainer.noise.criterion == GeneralizedCrossEntropy(q=0.7)
     assert "kept" in trainer.example_report().column_names
 
 
@@ -485,7 +484,7 @@ def test_hyperparameter_search_changes_the_method(tmp_path):
 
     class Watch(TrainerCallback):
         def on_train_begin(self, args, state, control, **kwargs):
-            built.append((args.noise_method, repr(trainer.criterion)))
+            built.append((args.noise_method, repr(trainer.noise.criterion)))
 
     trainer = make_trainer(
         tmp_path,
@@ -516,7 +515,7 @@ def test_tensorboard_gets_the_loss_and_what_the_method_logs(tmp_path):
 
 def test_a_trainer_pickles_its_arguments_and_criteria(tmp_path):
     trainer = make_trainer(tmp_path, noise_method="sce")
-    assert pickle.loads(pickle.dumps(trainer.criterion)) == trainer.criterion
+    assert pickle.loads(pickle.dumps(trainer.noise.criterion)) == trainer.noise.criterion
     assert pickle.loads(pickle.dumps(trainer.args)).noise_method == "sce"
 
 
@@ -689,13 +688,13 @@ def test_each_save_while_training_pushes_a_model_its_card_and_a_checkpoint_to_re
     for name in ("config.json", "model.safetensors"):
         (tmp_path / "pulled" / name).write_bytes(models[-1]["files"][name])
     pulled = AutoModelForSequenceClassification.from_pretrained(tmp_path / "pulled")
-    assert torch.equal(flat_weights(pulled), flat_weights(trainer.deployed_model))
+    assert torch.equal(flat_weights(pulled), flat_weights(trainer.noise.deployed_model))
 
 
 @pytest.mark.parametrize(("method", "said"), [("gce", True), ("auto", True), ("glc", False)])
 def test_trusted_rows_that_no_method_reads_are_not_passed_over_in_silence(tmp_path, monkeypatch, method, said):
     texts: list[str] = []
-    monkeypatch.setattr(trainer_module.logger, "warning", texts.append)
+    monkeypatch.setattr(method_set.logger, "warning", texts.append)
     clean = token_dataset(12, [0, 1] * 6, seed=7).add_column("given", [0, 1, 1, 0, -1, 1] * 2)
     make_trainer(tmp_path, noise_method=method, clean_dataset=clean, num_train_epochs=1).train()
     assert any("clean_dataset is not read" in text and "glc" in text for text in texts) == said
@@ -716,14 +715,14 @@ def test_the_card_says_what_auto_took_and_why(tmp_path):
     trainer = make_trainer(tmp_path, rows=60, noise_method="auto", num_train_epochs=1)
     trainer.train()
     trainer.create_model_card()
-    name, _, reason = next(callback.choice for callback in trainer.noise_callbacks if hasattr(callback, "choice"))
+    name, _, reason = next(callback.choice for callback in trainer.noise.callbacks if hasattr(callback, "choice"))
     assert f"- `auto` took `{name}`, since {reason}" in (tmp_path / "README.md").read_text()
 
 
 @pytest.mark.parametrize("labelled", [True, False])
 def test_an_evaluation_set_without_labels_is_said_to_be_one(tmp_path, monkeypatch, labelled):
     texts: list[str] = []
-    monkeypatch.setattr(labelled_trainer.logger, "warning", texts.append)
+    monkeypatch.setattr(evaluation_sets.logger, "warning", texts.append)
     rows = token_dataset(6)
     make_trainer(tmp_path, eval_dataset=rows if labelled else rows.rename_column("labels", "target"))
     assert any("eval_dataset has no label column" in text for text in texts) != labelled

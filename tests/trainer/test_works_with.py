@@ -77,7 +77,7 @@ def test_a_head_learns_on_a_frozen_encoder(tmp_path, method):
     body, head = flat_weights(model.base_model), flat_weights(model.classifier)
     trainer = make_trainer(tmp_path, model=model, noise_method=method)
     trainer.train()
-    for network in trainer.networks:
+    for network in trainer.noise.networks:
         assert torch.equal(flat_weights(network.base_model), body)
         assert not torch.equal(flat_weights(network.classifier), head)
 
@@ -166,7 +166,7 @@ def test_a_data_frame_and_a_csv_file_train_and_name_the_classes(tmp_path, tokeni
     trainer = make_trainer(tmp_path, tokenized(rows, tokenizer, "text"), model=model, processing_class=tokenizer)
     trainer.train()
     assert trainer.model.config.id2label == {0: "bad", 1: "good"}
-    assert trainer.labels.tolist() == [NAMES.index(name) for name in frame()["label"]]
+    assert trainer.noise.labels.tolist() == [NAMES.index(name) for name in frame()["label"]]
 
 
 @pytest.mark.parametrize("method", ["gce", "dividemix", "selfmix", "consistency", "neighbours"])
@@ -185,9 +185,9 @@ def test_pairs_of_sentences_train(tmp_path, tokenizer, method):
         noise_method=method,
         **settings,
     )
-    before = trainer.networks[0].base_model.embeddings.token_type_embeddings.weight.detach().clone()
+    before = trainer.noise.networks[0].base_model.embeddings.token_type_embeddings.weight.detach().clone()
     assert np.isfinite(trainer.train().training_loss)
-    after = trainer.networks[0].base_model.embeddings.token_type_embeddings.weight
+    after = trainer.noise.networks[0].base_model.embeddings.token_type_embeddings.weight
     assert (after != before).any(-1).all()  # both types were seen
 
 
@@ -201,7 +201,7 @@ def test_labels_as_names_as_a_class_label_and_as_ids_are_the_same_labels(tmp_pat
         rows = rows.cast_column("labels", datasets.ClassLabel(names=NAMES))
     trainer = make_trainer(tmp_path, rows, model=tiny_model(2), eval_dataset=rows, compute_metrics=compute_metrics)
     trainer.train()
-    assert trainer.labels.tolist() == ids
+    assert trainer.noise.labels.tolist() == ids
     assert 0 <= trainer.evaluate()["eval_accuracy"] <= 1
     assert trainer.model.config.id2label[0] == ("LABEL_0" if form == "ids" else "bad")
 

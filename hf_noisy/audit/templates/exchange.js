@@ -1,4 +1,4 @@
-// Decisions out of the page and into it, and all of them away.
+// Exports, imports and clears the decisions.
 async function importFile(event) {
   const [file] = event.target.files;
   if (!file) return;
@@ -15,7 +15,7 @@ async function importFile(event) {
   event.target.value = "";
 }
 
-// The first press asks, the second clears.
+// The first click asks for confirmation, the second one clears.
 function clearAll() {
   const button = find("clear");
   const asked = button.dataset.asked === "yes";

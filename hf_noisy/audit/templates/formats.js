@@ -1,13 +1,14 @@
 const data = JSON.parse(document.getElementById("audit-data").textContent);
 
-// Decisions as files: CSV and JSON lines, written and read. A record is
+// Writes and reads decisions as CSV and JSON lines. A record is
 // {id, label, label_name, decision, new_label, new_label_name}; new_label is null unless the decision is "change".
 const FIELDS = ["id", "label", "label_name", "decision", "new_label", "new_label_name"];
 const DECISIONS = ["keep", "change", "drop"];
-const READABLE = 500; // characters of a text in a CSV, where it is for reading only
+const READABLE = 500; // maximum characters of a text in a CSV, where the text is for information only
 
-// A spreadsheet runs a cell that begins like a formula; after an apostrophe it does not. So one is put before what
-// begins so, and after what another spreadsheet may take for the end of a cell. Reading takes the same ones off again.
+// A spreadsheet runs a cell that starts like a formula, unless an apostrophe comes first. So an apostrophe is inserted
+// before such a start. This is also done after characters that another spreadsheet may read as the end of a cell.
+// Reading removes the same apostrophes.
 const SIGN = "[=+\\-@\\t\\r\\n\\uff1d\\uff0b\\uff0d\\uff20]";
 const RUNS = new RegExp(`(^|[;|,\\t\\r\\n])(?=['" ]*${SIGN})`, "g");
 const STOPPED = new RegExp(`(^|[;|,\\t\\r\\n])'(?=['" ]*${SIGN})`, "g");
@@ -16,7 +17,7 @@ const original = (value) => value.replace(STOPPED, "$1");
 const quoted = (value) => '"' + value.replaceAll('"', '""') + '"';
 const readable = (text) => neutral(cut(text.replace(/\s+/g, " "), READABLE));
 
-// The beginning of a text, never half a character.
+// Returns the beginning of a text, without splitting a surrogate pair.
 function cut(text, length) {
   if (text.length <= length) return text;
   const half = text.charCodeAt(length - 1) >= 0xd800 && text.charCodeAt(length - 1) <= 0xdbff;
@@ -29,7 +30,7 @@ function toCsv(records, textOf) {
     readable(textOf(record.id)),
   ]);
   const lines = [[...FIELDS, "text"], ...cells].map((row) => row.map(quoted).join(","));
-  return "\ufeff" + lines.join("\r\n") + "\r\n"; // the mark tells a spreadsheet that this is UTF-8
+  return "\ufeff" + lines.join("\r\n") + "\r\n"; // the byte order mark tells a spreadsheet that this is UTF-8
 }
 
 const toJsonl = (records) => records.map((record) => JSON.stringify(record) + "\n").join("");
@@ -62,7 +63,7 @@ function fromCsv(text) {
   });
 }
 
-// The cells of a CSV, where quotes may hold commas, quotes and ends of lines.
+// Returns the cells of a CSV. Quoted cells may contain commas, quotes and line breaks.
 function cellsOf(text) {
   const separator = /^[^\n]*;/.test(text) && !/^[^\n]*,/.test(text) ? ";" : ",";
   const rows = [[]];
@@ -80,7 +81,7 @@ function cellsOf(text) {
   return rows;
 }
 
-// A record whose classes and decision this report knows.
+// Returns the record, or throws an error unless this report has its classes and its decision is valid.
 function checked([record, where]) {
   const isClass = (id, name) => Number.isInteger(id) && data.classes[id] === name;
   const known = record !== null && typeof record === "object" && typeof record.id === "string";

@@ -1,4 +1,4 @@
-// The keyboard, and the row that it speaks to.
+// Keyboard shortcuts, and the current row that they apply to.
 function setCurrent(place, focus = true) {
   const rows = document.querySelectorAll("#rows > tr");
   rows[kept.current]?.setAttribute("tabindex", "-1");
@@ -25,7 +25,7 @@ function turn(by, place = 0) {
   setCurrent(place);
 }
 
-// A decision by key goes on to the next row.
+// Decides on the current row, then moves to the next row.
 function byKey(decision, changed = null) {
   const row = currentRow();
   if (row === undefined) return;

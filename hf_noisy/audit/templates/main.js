@@ -1,4 +1,4 @@
-// The controls, and what they do.
+// The controls of the page and their handlers.
 const find = (id) => document.getElementById(id);
 
 function say(text) {
@@ -10,7 +10,7 @@ function complain(text) {
   find("alert").hidden = !text;
 }
 
-// Decides on a row, or takes the decision back where it is null. Returns whether there was a class to change to.
+// Decides on a row; null removes the decision. Returns false if a change has no class to change to.
 function choose(row, decision, changed = null) {
   if (decision === "change" && changed === null) {
     const other = Number(elementOf(row).querySelector(".target").value || NaN);

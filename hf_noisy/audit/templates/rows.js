@@ -1,6 +1,6 @@
-// The rows of a page. Whatever comes from the data goes in as text, never as markup.
-const FIRST = 320, MORE = 5000; // characters shown of a long text, at first and after the first "more"
-const opened = new Map(); // row -> how many characters are shown
+// The table rows of a page. All data is inserted as text, never as markup.
+const FIRST = 320, MORE = 5000; // characters shown of a long text: at first, and after the first "more"
+const opened = new Map(); // row -> number of characters shown
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -30,7 +30,7 @@ function meter(value) {
 
 const counted = (number) => number.toLocaleString("en-US");
 
-// Two digits, never 0 or 1 where it is neither.
+// Formats a number in [0, 1] with two digits; never 0 or 1 unless it is exactly that.
 function unit(value) {
   const shown = value.toFixed(2);
   if (value > 0 && shown === "0.00") return "<0.01";
@@ -69,7 +69,7 @@ function textCell(row) {
   return element("td", { role: "cell", class: "what" }, box, long, note(row), foot, opened.has(row) && hasDetails(row) ? details(row) : null);
 }
 
-// The button that opens a row, further or for the first time, or closes it; none where there is nothing more to see.
+// Returns the button that shows more of a row or closes it, or null if there is nothing more to show.
 function moreControl(row, shown) {
   const there = data.texts[row].length, more = shown < there, close = !more && opened.has(row);
   if (!more && !close && !hasDetails(row)) return null;
@@ -118,7 +118,7 @@ function decisionControls(row) {
   return [group, element("label", { class: "to" }, "to ", target)];
 }
 
-// Shows what is decided on a row, in the element that is there already.
+// Shows the decision on a row in its existing element.
 function mark(made, row) {
   const record = decisionOf(row);
   made.dataset.decided = record?.decision ?? "";
@@ -131,7 +131,7 @@ function mark(made, row) {
 
 const elementOf = (row) => document.querySelector(`#rows > [data-row="${row}"]`);
 
-// Builds one row again, with the focus where it was.
+// Rebuilds one row and keeps the focus.
 function renew(row) {
   const old = elementOf(row), within = old.contains(document.activeElement), onButton = document.activeElement !== old;
   const made = rowElement(row, onPage().indexOf(row));

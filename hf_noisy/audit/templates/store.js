@@ -1,8 +1,8 @@
-// Decisions by id, kept in localStorage under the report's key where the browser allows it.
+// Decisions by id, stored in localStorage under the report's key if the browser allows it.
 const KEPT = `hf_noisy-audit:${data.key}`;
 const rowOf = new Map(data.ids.map((id, row) => [id, row]));
 const decisions = new Map();
-let keeps = true; // whether the browser stores what is decided
+let keeps = true; // whether the browser stores the decisions
 
 function readStored(name) {
   try {
@@ -28,7 +28,7 @@ function loadDecisions() {
   try {
     for (const record of fromFile("stored.jsonl", stored ?? "")) decisions.set(record.id, record);
   } catch {
-    decisions.clear(); // written by something else under this key
+    decisions.clear(); // another program wrote under this key
   }
 }
 
@@ -46,7 +46,7 @@ function saveNow() {
   showTally();
 }
 
-// Decisions in the order of the table; those on rows that are not in it come last.
+// Returns the decisions in the order of the table. Decisions on rows outside the table come last.
 function sortedRecords() {
   const place = (record) => rowOf.get(record.id) ?? data.ids.length;
   return [...decisions.values()].sort((a, b) => place(a) - place(b));
@@ -61,7 +61,7 @@ function decide(row, decision, changed = null) {
   saveSoon();
 }
 
-// Takes over the decisions of a file. One that saw another label than this report has is left out.
+// Imports the decisions of a file. Skips a decision if its row now has another label than when it was reviewed.
 function take(records) {
   const found = { taken: 0, stale: 0, elsewhere: 0 };
   for (const record of records) {

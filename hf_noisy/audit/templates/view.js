@@ -1,7 +1,7 @@
-// Which rows are shown, in which order, and which page of them.
+// The rows that are shown, their order, and the current page.
 const PAGE = 50;
 const view = { search: "", label: "", suggested: "", reason: "", decision: "", sort: "wrongness", falling: true, page: 0 };
-const kept = { order: [], current: 0 }; // rows that match, in order; the place on the page that has the focus
+const kept = { order: [], current: 0 }; // matching rows in order; position of the focus on the page
 const words = new Intl.Collator("en", { numeric: true });
 
 const SORTS = {
@@ -15,7 +15,7 @@ const SORTS = {
   decision: { name: "decision", of: (row) => DECISIONS.indexOf(decisionOf(row)?.decision) },
 };
 
-let lowered = null; // what the search looks through, made at the first search
+let lowered = null; // texts for the search, in lower case; built at the first search
 function haystack(row) {
   lowered ??= data.texts.map((text, at) => `${data.ids[at]}\n${text}`.toLowerCase());
   return lowered[row];
@@ -30,7 +30,7 @@ function matches(row) {
     && (view.search === "" || haystack(row).includes(view.search));
 }
 
-// Filters and sorts anew. What is decided later stays where it is until then, so that no row moves under the hand.
+// Filters and sorts the rows. A decision on a row does not trigger this, so that no row moves during a review.
 function arrange() {
   const { of, words: spelled } = SORTS[view.sort];
   const rows = data.ids.map((_, row) => row).filter(matches);

@@ -1,1 +1,1 @@
-"""What the texts are represented by: encoder vectors, word features, and nearest neighbours."""
+"""Text features: encoder vectors, word features and nearest neighbours."""

@@ -1,4 +1,4 @@
-"""What estimators are fed from a frozen encoder: a vector for each text, and out-of-fold probabilities of its label."""
+"""Features from a frozen encoder or from words, and out-of-fold probabilities of the given label."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, on standardised features
-_WORDS = 128  # width of a latent semantic analysis
-_MANY = 50  # texts, from which a word must be in two of them to count
-_FLOOR = 1e-6  # probability of a class that a fold never saw
+_LSA_WIDTH = 128  # width of the latent semantic analysis
+_TEXTS_FOR_MIN_DF = 50  # with this many texts, a word must occur in two of them to be used
+_FLOOR = 1e-6  # probability of a class that is absent from the training rows
 
 
 @torch.no_grad()
@@ -31,14 +31,14 @@ def mean_vectors(
     max_length: int = 128,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """The mean of a text's last hidden states, padding left out: (texts, width) float32, in the order of the texts.
+    """Computes the mean of each text's last hidden states, without padding: (texts, width) float32, in the given order.
 
     Args:
-        model: what `AutoModel.from_pretrained` gives; it is asked in evaluation mode, on the device where it is.
-        tokenizer: its own.
-        texts: at least one.
-        max_length: tokens of a text; the rest is cut.
-        batch_size: texts at once. Texts of like length share a batch, which spares padding.
+        model: model as `AutoModel.from_pretrained` returns it. It is run in evaluation mode, on its current device.
+        tokenizer: tokenizer of the model.
+        texts: at least one text.
+        max_length: maximum number of tokens per text; longer texts are truncated.
+        batch_size: number of texts per batch. Texts of similar length share a batch, which saves padding.
 
     Raises:
         ValueError: no texts, or a size below 1.
@@ -69,14 +69,14 @@ def mean_vectors(
 
 
 def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: int = 128, seed: int = 0) -> np.ndarray:
-    """(texts, width) of a pretrained encoder, by `mean_vectors`, or without one of the words of the texts.
+    """Computes vectors (texts, width) with a pretrained encoder (`mean_vectors`), or from words if no encoder is given.
 
     Args:
-        texts: at least three.
-        model: name or folder for `AutoModel.from_pretrained`; None is a latent semantic analysis of words and pairs of
-            words, 128 wide.
-        max_length: tokens of a text; the rest is cut. Words are not.
-        seed: of the analysis of words.
+        texts: at least three texts.
+        model: name or folder for `AutoModel.from_pretrained`; None for a latent semantic analysis of words and word
+            pairs, 128 wide.
+        max_length: maximum number of tokens per text; longer texts are truncated. It does not apply to words.
+        seed: seed of the latent semantic analysis.
     """
     if model is not None:
         from transformers import AutoModel, AutoTokenizer
@@ -87,28 +87,29 @@ def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: 
 
 
 def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, **splitting: Any) -> np.ndarray:
-    """(texts, at most 128) float64: weighted counts of words and pairs of words, in their first principal directions.
+    """Computes word features by latent semantic analysis: (texts, at most 128) float64.
 
-    Texts that share no word, or have none, are zeros.
+    They are the TF-IDF weights of words and word pairs, projected on their leading singular vectors. A text without
+    words has a zero vector. So has a text among 50 or more that shares no word with another.
 
     Args:
-        texts: at least two.
-        seed: of the directions, which are approximate.
-        splitting: how a text becomes words, as scikit-learn's `TfidfVectorizer` takes it.
+        texts: at least two texts.
+        seed: seed of the singular vectors, which are approximate.
+        splitting: options of the tokenization, passed to scikit-learn's `TfidfVectorizer`.
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    fewest = 2 if len(texts) >= _MANY else 1
+    min_df = 2 if len(texts) >= _TEXTS_FOR_MIN_DF else 1
     try:
-        words = TfidfVectorizer(ngram_range=(1, 2), min_df=fewest, sublinear_tf=True, **splitting).fit_transform(texts)
+        words = TfidfVectorizer(ngram_range=(1, 2), min_df=min_df, sublinear_tf=True, **splitting).fit_transform(texts)
     except ValueError as error:
         if "empty vocabulary" in str(error) or "no terms remain" in str(error):
             return np.zeros((len(texts), 1))
         raise
     if words.shape[1] < 2:
         return words.toarray()
-    return TruncatedSVD(max(1, min(_WORDS, min(words.shape) - 1)), random_state=seed).fit_transform(words)
+    return TruncatedSVD(max(1, min(_LSA_WIDTH, min(words.shape) - 1)), random_state=seed).fit_transform(words)
 
 
 def out_of_fold_probabilities(
@@ -119,27 +120,29 @@ def out_of_fold_probabilities(
     seed: int = 0,
     weights: ArrayLike | None = None,
 ) -> np.ndarray:
-    """P(given label | text) of each row, by a logistic regression that never saw the row: (rows, classes) float64.
+    """Estimates P(given label | text) by logistic regressions, each row by one trained on other rows.
 
-    The penalty is the one that gives the given labels of the first fold the largest likelihood; no gold label is read.
+    The penalty is the one that maximises the likelihood of the given labels of the first fold. No gold label is used.
 
     Args:
-        features: (rows, width) of a frozen encoder; standardised here, with the mean and deviation of all rows.
-        labels: (rows,) class ids; a row with a negative one trains nothing, and is predicted as the first fold is.
-        classes: how many there are.
-        folds: each is predicted by what was trained on the others; every class is spread evenly over them.
-        seed: of the folds.
-        weights: (rows,) above 0, how much each label counts; None for 1.
+        features: (rows, width) of a frozen encoder. They are standardised with the mean and deviation of all rows.
+        labels: (rows,) class ids. A row with a negative label is not used for training; the model of the first fold
+            predicts it.
+        classes: number of classes.
+        folds: number of folds, stratified by class. Each fold is predicted by a model trained on the others.
+        seed: seed of the folds.
+        weights: (rows,) weight of each label, above 0; None for 1.
 
     Returns:
-        a class that was absent where a row's model was trained has probability 1e-6.
+        (rows, classes) float64. A class that is absent from the training rows of a model has probability 1e-6.
 
     Raises:
-        ValueError, TypeError: bad features or labels, fewer than two folds or rows than folds, weights that are not above 0.
+        ValueError, TypeError: bad features or labels, fewer than two folds or rows than folds, weights that are not
+            above 0.
     """
-    every = np.asarray(labels)
-    table = check_features(features, len(every))
-    found = check_labels(every, len(table), "features")
+    all_labels = np.asarray(labels)
+    table = check_features(features, len(all_labels))
+    found = check_labels(all_labels, len(table), "features")
     rows = np.flatnonzero(found >= 0)
     if folds < 2 or len(rows) < folds:
         raise ValueError(f"folds={folds} of {len(rows)} labelled rows: expected at least 2, and a row for each.")
@@ -149,28 +152,28 @@ def out_of_fold_probabilities(
     parts = _folds(found[rows], folds, seed)
     others = [rows[parts != fold] for fold in range(folds)]
     first = rows[parts == 0]
-    counts = np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if counts.shape != (len(table),) or not (np.isfinite(counts) & (counts > 0)).all():
-        raise ValueError(f"weights of shape {counts.shape}: expected {(len(table),)}, each finite and above 0.")
+    row_weights = np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if row_weights.shape != (len(table),) or not (np.isfinite(row_weights) & (row_weights > 0)).all():
+        raise ValueError(f"weights of shape {row_weights.shape}: expected {(len(table),)}, each finite and above 0.")
 
-    def predicted(train: np.ndarray, asked: np.ndarray, inverse: float) -> np.ndarray:
-        return logistic_probabilities(table[train], found[train], table[asked], classes, inverse, counts[train])
+    def predict_rows(train: np.ndarray, asked: np.ndarray, inverse: float) -> np.ndarray:
+        return logistic_probabilities(table[train], found[train], table[asked], classes, inverse, row_weights[train])
 
     def likelihood(inverse: float) -> float:
-        shares = predicted(others[0], first, inverse)
-        return float((counts[first] * np.log(shares[np.arange(len(first)), found[first]])).sum())
+        predictions = predict_rows(others[0], first, inverse)
+        return float((row_weights[first] * np.log(predictions[np.arange(len(first)), found[first]])).sum())
 
     inverse = max(INVERSE_PENALTIES, key=likelihood)
     probabilities = np.empty((len(table), classes))
-    probabilities[found < 0] = predicted(others[0], np.flatnonzero(found < 0), inverse)
+    probabilities[found < 0] = predict_rows(others[0], np.flatnonzero(found < 0), inverse)
     for fold in range(folds):
         asked = rows[parts == fold]
-        probabilities[asked] = predicted(others[fold], asked, inverse)
+        probabilities[asked] = predict_rows(others[fold], asked, inverse)
     return probabilities
 
 
 def _folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """(rows,) the fold of each row: classes in random order, dealt round."""
+    """Returns the fold of each row (rows,). The rows of each class are shuffled and assigned to the folds in turn."""
     order = np.lexsort((np.random.default_rng(seed).random(len(labels)), labels))
     parts = np.empty(len(labels), dtype=np.int64)
     parts[order] = np.arange(len(labels)) % folds
@@ -185,15 +188,17 @@ def logistic_probabilities(
     inverse: float,
     weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(asked, classes) of a logistic regression; a class that `labels` lack has probability 1e-6.
+    """Fits a logistic regression and returns its predictions (asked, classes).
+
+    A class that is absent from `labels` has probability 1e-6.
 
     Args:
-        vectors: (rows, width), standardised.
+        vectors: (rows, width) training vectors, standardised.
         labels: (rows,) class ids.
-        asked: (asked, width), likewise standardised.
-        classes: how many there are.
-        inverse: of the penalty; scikit-learn's C.
-        weights: (rows,) of the rows; None for 1.
+        asked: (asked, width) vectors to predict, standardised in the same way.
+        classes: number of classes.
+        inverse: inverse of the penalty; scikit-learn's C.
+        weights: (rows,) sample weights; None for 1.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -202,7 +207,7 @@ def logistic_probabilities(
     if len(seen) == 1:
         probabilities[:, seen] = 1
     elif len(asked):
-        with warnings.catch_warnings():  # 200 steps from the optimum nothing changes that counts
+        with warnings.catch_warnings():  # after 200 steps the predictions hardly change
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = LogisticRegression(C=inverse, max_iter=200).fit(vectors, labels, sample_weight=weights)
         probabilities[:, model.classes_] = model.predict_proba(asked)

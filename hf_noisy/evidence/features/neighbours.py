@@ -1,4 +1,4 @@
-"""How well the labels of texts fit those of similar texts, as pure functions."""
+"""Agreement of labels with the labels of similar texts, as pure functions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class NearestRows:
-    """The nearest neighbours of each text, by the angle between vectors."""
+    """The nearest neighbours of each text by the angle between vectors (cosine)."""
 
     rows: np.ndarray  # (rows, neighbours) row numbers, the nearest first
     distances: np.ndarray  # (rows, neighbours) between unit vectors, in [0, 2]
 
 
 def nearest_rows(vectors: np.ndarray, neighbours: int) -> NearestRows:
-    """Compares each row with all others.
+    """Finds the nearest neighbours of each row among all other rows.
 
     Args:
-        vectors: (rows, width); their length does not count.
-        neighbours: below the number of rows.
+        vectors: (rows, width); their lengths are ignored.
+        neighbours: number of neighbours per row, below the number of rows.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -30,19 +30,19 @@ def nearest_rows(vectors: np.ndarray, neighbours: int) -> NearestRows:
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """(rows, width) each row at length 1; zeros stay."""
+    """Scales each row of (rows, width) to length 1; zero rows stay zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def label_agreement(near: NearestRows, labels: np.ndarray, score: str) -> np.ndarray:
-    """(rows,) how well each label fits those of its nearest neighbours, as `Neighbours` defines it; larger is better.
+    """Scores how well each label agrees with those of its nearest neighbours, as `Neighbours` defines it: (rows,).
 
-    Where all labels are alike, the cut statistic is 0.
+    Larger is better. If all labels are equal, the cut statistic is 0.
 
     Args:
-        near: of the same rows.
-        labels: (rows, classes), each row of sum 1.
+        near: nearest neighbours of the same rows.
+        labels: (rows, classes); each row sums to 1.
         score: "cut_statistic" or "votes".
 
     >>> angles = np.array([0, 10, 20, 180, 190, 200]) * np.pi / 180
@@ -63,7 +63,9 @@ def label_agreement(near: NearestRows, labels: np.ndarray, score: str) -> np.nda
 
 
 def top_share_by_group(agreement: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """(rows,) 1 for the most coherent `share` of each group, at least one row of it, else 0; ties by lot.
+    """Selects the `share` of each group with the highest agreement, at least one row: (rows,) 1 if selected, else 0.
+
+    Ties are broken at random.
 
     >>> top_share_by_group(np.array([3.0, 1.0, 2.0, 0.0]), np.array([0, 0, 0, 1]), share=0.6, seed=0)
     array([1., 0., 1., 1.])
@@ -71,19 +73,19 @@ def top_share_by_group(agreement: np.ndarray, groups: np.ndarray, share: float, 
     order = np.lexsort((np.random.default_rng(seed).random(len(agreement)), -agreement))
     chosen = np.zeros(len(agreement))
     for group in np.unique(groups):
-        mine = order[groups[order] == group]
-        chosen[mine[: max(1, round(share * len(mine)))]] = 1
+        members = order[groups[order] == group]
+        chosen[members[: max(1, round(share * len(members)))]] = 1
     return chosen
 
 
 def rank_in_group(agreement: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """(rows,) the share of the rows of its group that are no more coherent than a row, itself among them.
+    """Computes the share of rows in each row's group whose agreement is not higher: (rows,). A row counts itself.
 
     >>> rank_in_group(np.array([3.0, 1.0, 1.0, 0.0]), np.array([0, 0, 0, 1]))
     array([1.        , 0.66666667, 0.66666667, 1.        ])
     """
     shares = np.empty(len(agreement))
     for group in np.unique(groups):
-        mine = agreement[groups == group]
-        shares[groups == group] = np.searchsorted(np.sort(mine), mine, side="right") / len(mine)
+        members = agreement[groups == group]
+        shares[groups == group] = np.searchsorted(np.sort(members), members, side="right") / len(members)
     return shares

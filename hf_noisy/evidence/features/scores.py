@@ -7,18 +7,20 @@ import numpy as np
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
 from hf_noisy.evidence.features.neighbours import label_agreement, nearest_rows
 
-_SAMPLE = 5_000  # rows by which vectors are judged
+_SAMPLE = 5_000  # maximum number of rows used for a score
 _FOLDS = 5
 
 
 def mean_cut_statistic(vectors: np.ndarray, given: np.ndarray, neighbours: int, seed: int = 0) -> float:
-    """The mean cut statistic of the labels, by at most 5,000 rows: about 0 where near texts have labels like any others.
+    """Computes the mean cut statistic of the labels, on at most 5,000 rows.
+
+    It is about 0 if the labels of similar texts agree no more often than those of any texts.
 
     Args:
         vectors: (rows, width)
-        given: (rows, classes) labels, zero rows where there is none; at least two rows have one.
-        neighbours: of a text.
-        seed: of the rows that are looked at.
+        given: (rows, classes) labels; a zero row has no label. At least two rows have one.
+        neighbours: number of neighbours per text.
+        seed: seed of the sample of rows.
     """
     labelled = np.flatnonzero(given.sum(1) > 0)
     if len(labelled) > _SAMPLE:
@@ -28,15 +30,15 @@ def mean_cut_statistic(vectors: np.ndarray, given: np.ndarray, neighbours: int, 
 
 
 def cv_gain_z(vectors: np.ndarray, given: np.ndarray, seed: int = 0) -> float:
-    """By how many standard errors the labels are told from the vectors, out of fold, better than by the commonest class.
+    """Computes the cross-validated accuracy gain of the vectors over the majority class, in standard errors.
 
-    About 0 or below where vectors say nothing of the labels: then nothing can be inferred of them. NaN where there are too few
-    to hold some out. By at most 5,000 rows.
+    It is about 0 or below if the vectors do not predict the labels; nothing can be inferred from them then. It is NaN
+    if there are too few labels for cross-validation, or only one class. At most 5,000 rows are used.
 
     Args:
         vectors: (rows, width)
-        given: (rows, classes) labels, zero rows where there is none.
-        seed: of the folds, and of the rows that are looked at.
+        given: (rows, classes) labels; a zero row has no label.
+        seed: seed of the folds and of the sample of rows.
     """
     labelled = np.flatnonzero(given.sum(1) > 0)
     if len(labelled) > _SAMPLE:

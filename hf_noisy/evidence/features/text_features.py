@@ -1,4 +1,4 @@
-"""Selects and computes the text features that inference, audit and estimates share."""
+"""Selection and computation of the text features that inference, audit and noise estimates share."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from hf_noisy.evidence.features.scores import mean_cut_statistic
 from hf_noisy.evidence.features.views import features_of
 from hf_noisy.weak.votes import count_voting_sources
 
-NEIGHBOURS = 20  # of a row, as in `Neighbours`
+NEIGHBOURS = 20  # number of neighbours per row, as in `Neighbours`
 
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """Of some texts with labels."""
+    """Features of labelled texts, with the cut statistic and the number of sources."""
 
     kind: str  # "encoder", "words" or "both"
     view: np.ndarray  # (rows, width)
-    cut_statistic: float  # mean cut statistic of the labels by the encoder
-    sources: int  # that vote at all; 1 where there are labels alone
+    cut_statistic: float  # mean cut statistic of the labels by encoder vectors
+    sources: int  # number of sources that vote at all; 1 with labels only
 
 
 def text_features(
     texts: Sequence[str], vectors: np.ndarray, labels: np.ndarray, votes: np.ndarray | None, classes: int, seed: int = 0
 ) -> TextFeatures:
-    """By the encoder, their words or both, as `hf_noisy.evidence.choice.choose_features` has it.
+    """Computes text features: encoder vectors, word features or both.
+
+    `hf_noisy.evidence.choice.choose_features` decides which.
 
     Args:
         texts: (rows,)
-        vectors: (rows, width) of an encoder that never saw the labels.
-        labels: (rows,) class ids, -1 where there is none; at least two rows have one.
-        votes: (rows, sources), -1 abstains; None where there are labels alone.
-        classes: how many there are.
-        seed: of the rows by which the encoder is judged, and of the words' directions.
+        vectors: (rows, width) of an encoder that was not trained on the labels.
+        labels: (rows,) class ids, -1 for no label; at least two rows have one.
+        votes: (rows, sources), -1 abstains; None with labels only.
+        classes: number of classes.
+        seed: seed of the sample for the cut statistic, and of the word features.
 
     Raises:
         ValueError: fewer than two rows have a label.

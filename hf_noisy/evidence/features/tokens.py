@@ -1,4 +1,4 @@
-"""The tokens of a training set: their numbers, and a vector for each text by the words in it."""
+"""Token ids of a training set, and word features of its texts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hf_noisy.evidence.features.frozen import latent_semantic_vectors
 
 
 def token_ids(by: str, dataset: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The token numbers of each row, and which of them are real tokens and not padding.
+    """Returns the token ids of each row, and for each row a mask of the tokens that are not padding.
 
     Args:
-        by: who asks; errors begin with it.
+        by: name of the caller; error messages begin with it.
         dataset: tokenized rows, in row order.
 
     Raises:
@@ -32,23 +32,27 @@ def token_ids(by: str, dataset: Any) -> tuple[list[np.ndarray], list[np.ndarray]
 
 
 def _column(dataset: Any, name: str, kind: Any) -> list[np.ndarray]:
-    """A list column, (tokens,) each: of a `datasets.Dataset` parts of one array, without a Python number a token."""
+    """Returns a list column as one array (tokens,) per row.
+
+    For a `datasets.Dataset` these are parts of one array; no Python number is created per token.
+    """
     if not isinstance(dataset, datasets.Dataset):
         return [np.asarray(dataset[row][name]).astype(kind) for row in range(len(dataset))]
     rows: list[np.ndarray] = []
     for lists in dataset.select_columns([name]).with_format("arrow")[:][name].iterchunks():
         ends = np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))
         parts = np.split(lists.flatten().to_numpy(zero_copy_only=False).astype(kind), ends)
-        rows += parts[:-1]  # after the last is nothing
+        rows += parts[:-1]  # the part after the last end is empty
     return rows
 
 
 def word_vectors(by: str, dataset: Any, seed: int = 0) -> np.ndarray:
-    """(rows, at most 128) a latent semantic analysis of words and pairs of words: no encoder, so none need be pretrained.
+    """Computes word features by latent semantic analysis, (rows, at most 128). No pretrained encoder is needed.
 
-    The words are those of a column `text` where every row has one, whole; else the tokens, as far as texts were not cut.
+    The words are those of the column `text`, untruncated, if every row has a text. Otherwise the token ids are used as
+    words, without those lost by truncation.
 
-    Args, Raises: as `token_ids`; `seed` is of the analysis.
+    Args, Raises: as for `token_ids`; `seed` is the seed of the analysis.
     """
     texts = _texts(dataset)
     if texts is not None:
@@ -59,7 +63,7 @@ def word_vectors(by: str, dataset: Any, seed: int = 0) -> np.ndarray:
 
 
 def _texts(dataset: Any) -> list[str] | None:
-    """The column `text`, or None where a row has none."""
+    """Returns the column `text`, or None if a row has no text."""
     if "text" not in columns_of(dataset):
         return None
     if isinstance(dataset, datasets.Dataset):

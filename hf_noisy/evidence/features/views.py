@@ -10,11 +10,11 @@ from hf_noisy.evidence.features.neighbours import unit_rows
 
 
 def features_of(kind: str, encoded: Callable[[], np.ndarray], words: Callable[[], np.ndarray]) -> np.ndarray:
-    """(rows, width) of the texts; only what is asked for is computed.
+    """Returns the text features of the given kind, (rows, width). Only the required vectors are computed.
 
     Args:
         kind: "encoder", "words" or "both" (`hf_noisy.evidence.choice.choose_features`).
-        encoded, words: what gives the vectors of each, (rows, width).
+        encoded, words: functions that return the encoder vectors and the word features, each (rows, width).
     """
     if kind == "encoder":
         return encoded()
@@ -22,7 +22,7 @@ def features_of(kind: str, encoded: Callable[[], np.ndarray], words: Callable[[]
 
 
 def side_by_side(vectors: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """(rows, width + words) two views of the same texts, each at unit length, so that neither outweighs the other.
+    """Concatenates two feature sets of the same texts: (rows, width + words). Unit lengths give both the same weight.
 
     >>> side_by_side(np.array([[3.0, 4.0]]), np.array([[2.0]])).tolist()
     [[0.6, 0.8, 1.0]]

@@ -1,4 +1,4 @@
-"""A linear classifier of the true class, as light as features of a frozen encoder allow; everything in float64."""
+"""Linear classifier of the true class on features of a frozen encoder; everything in float64."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_COMPONENTS = 64  # principal components that a head sees: wider ones learn the noise
-PENALTY = 1.0  # of half the squared weights, as in scikit-learn; larger ones leave noise to the head, not to T
-_SMOOTHING = 0.1  # of a row, in the counts of a start
-_RATIOS = (1e-3, 0.95)  # of an entry of T to its diagonal, at the start
-_JOINT_STEPS = 150  # of L-BFGS
-_SMALLEST = 0.1  # geometric mean of singular values below which T is not pressed, or it would end without an inverse
+_COMPONENTS = 64  # maximum number of principal components; a wider head learns the noise
+PENALTY = 1.0  # of half the squared weights, as in scikit-learn; if larger, the head absorbs noise from T
+_SMOOTHING = 0.1  # weight of the pseudo-counts of the initial T
+_RATIO_BOUNDS = (1e-3, 0.95)  # bounds of off-diagonal entries of the initial T, relative to the diagonal
+_JOINT_STEPS = 150  # L-BFGS steps
+_MIN_SINGULAR_VALUE = 0.1  # bound on the geometric mean of T's singular values, which keeps T invertible
 
 
 @dataclass(frozen=True)
@@ -24,25 +24,25 @@ class Head:
 
     weight: Tensor  # (classes, width)
     bias: Tensor  # (classes,)
-    penalty: float  # of half the squared weights, against the sum of losses over rows
+    penalty: float  # weight of half the squared weights, against the sum of losses over rows
 
     def log_probs(self, inputs: Tensor) -> Tensor:
-        """(rows, width) -> (rows, classes)."""
+        """Computes log-probabilities: (rows, width) -> (rows, classes)."""
         return torch.log_softmax(inputs @ self.weight.T + self.bias, -1)
 
     def cost(self) -> Tensor:
-        """The penalty of the weights, in nats."""
+        """Returns the penalty of the weights, in nats."""
         return 0.5 * self.penalty * self.weight.square().sum()
 
 
 def new_head(classes: int, width: int, penalty: float) -> Head:
-    """All zero, so that a fit depends on no seed."""
+    """Returns a head with all parameters zero, so that a fit does not depend on a seed."""
     weight = torch.zeros(classes, width, dtype=torch.float64, requires_grad=True)
     return Head(weight, torch.zeros(classes, dtype=torch.float64, requires_grad=True), penalty)
 
 
 def principal(features: np.ndarray) -> Tensor:
-    """(rows, at most 64) principal components, all divided by one number so that their mean variance is 1."""
+    """Returns (rows, at most 64) principal components, all divided by one number so that their mean variance is 1."""
     centred = features - features.mean(0)
     if centred.shape[1] > _COMPONENTS:
         _, directions = np.linalg.eigh(centred.T @ centred)
@@ -51,7 +51,7 @@ def principal(features: np.ndarray) -> Tensor:
 
 
 def minimise(objective: Callable[[], Tensor], parameters: Iterable[Tensor], steps: int) -> None:
-    """At most `steps` steps of L-BFGS with a line search, on all rows at once."""
+    """Runs at most `steps` steps of L-BFGS with a line search, on all rows at once."""
     optimizer = torch.optim.LBFGS(
         list(parameters), max_iter=steps, max_eval=2 * steps, line_search_fn="strong_wolfe", tolerance_change=1e-10
     )
@@ -66,7 +66,7 @@ def minimise(objective: Callable[[], Tensor], parameters: Iterable[Tensor], step
 
 
 def fit_head(inputs: Tensor, targets: Tensor, penalty: float, steps: int = 50) -> Head:
-    """Cross-entropy against soft targets (rows, classes)."""
+    """Fits a head by cross-entropy to soft targets (rows, classes)."""
     head = new_head(targets.shape[1], inputs.shape[1], penalty)
     minimise(
         lambda: (-(targets * head.log_probs(inputs)).sum() + head.cost()) / len(inputs),
@@ -84,26 +84,26 @@ def fit_jointly(
     *,
     volume_weight: float = 1e-4,
 ) -> tuple[Head, Tensor]:
-    """A head and a transition matrix that together predict the given labels, and the matrix of little volume.
+    """Fits a head and a transition matrix that together predict the given labels, with a small volume of the matrix.
 
-    The head starts from the predicted classes, T from how often each of them has each label. From a head of zeros the
-    fit often ends at T = identity, where the head alone has learned the noise.
+    The head is initialised by a fit to the predicted classes, and T by how often each of them has each label. If the
+    head starts from zero, the fit often ends at T = identity, and the head alone has learned the noise.
 
     Args:
         inputs: (rows, width).
-        labels: (rows,) given.
+        labels: (rows,) given labels.
         predicted: (rows, classes) one-hot, the most probable class of each row out of fold.
-        penalty: of the head.
-        volume_weight: of log det T in the loss, whose other part is a mean over rows.
+        penalty: penalty of the head.
+        volume_weight: weight of log det T in the loss; the other part of the loss is a mean over rows.
 
     Returns:
-        the head, and T (classes, classes), without gradients.
+        The head, and T (classes, classes), without gradients.
     """
     classes = predicted.shape[1]
     head, start = fit_head(inputs, predicted, penalty), counted(predicted, labels)
-    ratios = (start / start.diag()[:, None].clamp_min(1e-3)).clamp(_RATIOS[0], _RATIOS[1])
+    ratios = (start / start.diag()[:, None].clamp_min(1e-3)).clamp(_RATIO_BOUNDS[0], _RATIO_BOUNDS[1])
     raw = ratios.logit().requires_grad_()
-    smallest = classes * math.log(_SMALLEST)
+    smallest = classes * math.log(_MIN_SINGULAR_VALUE)
 
     def loss() -> Tensor:
         matrix = dominant(raw)
@@ -115,12 +115,12 @@ def fit_jointly(
 
 
 def most_probable(probs: np.ndarray) -> Tensor:
-    """(rows, classes) one-hot, of the most probable class."""
+    """Returns the most probable class of each row as one-hot (rows, classes)."""
     return torch.nn.functional.one_hot(torch.as_tensor(probs.argmax(1)), probs.shape[1]).double()
 
 
 def counted(predicted: Tensor, labels: Tensor) -> Tensor:
-    """(classes, classes) how often each predicted class has each label; no entry is 0, where some fits would stay."""
+    """Estimates T (classes, classes) by the label shares of each predicted class. No entry is 0: some fits keep a 0."""
     classes = predicted.shape[1]
     counts = predicted.T @ torch.nn.functional.one_hot(labels, classes).double()
     counts = counts + _SMOOTHING * (torch.eye(classes) + 1 / classes)
@@ -128,7 +128,7 @@ def counted(predicted: Tensor, labels: Tensor) -> Tensor:
 
 
 def dominant(raw: Tensor) -> Tensor:
-    """(K, K) numbers -> a transition matrix whose diagonal is the largest of its row.
+    """Maps (K, K) real numbers to a transition matrix whose diagonal is the largest of its row.
 
     >>> dominant(torch.zeros(2, 2))
     tensor([[0.6667, 0.3333],
@@ -140,6 +140,6 @@ def dominant(raw: Tensor) -> Tensor:
 
 
 def log_given(head: Head, matrix: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-    """(rows,) log (p T)_label, of the head's p and the given labels."""
+    """Computes log (p T)_label of each row, (rows,), from the head's p and the given labels."""
     given = (head.log_probs(inputs).exp() @ matrix).gather(1, labels[:, None])[:, 0]
     return given.clamp_min(1e-300).log()

@@ -1,4 +1,4 @@
-"""Probabilities of the true classes from labels, votes and text features."""
+"""Inference of the true classes from labels, votes and text features."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from hf_noisy.weak.votes import count_voting_sources
 def infer_classes(
     view: np.ndarray, labels: np.ndarray, votes: np.ndarray | None, classes: int, seed: int = 0
 ) -> np.ndarray:
-    """(rows, classes) how probable each class is by the sources and by similar texts (`hf_noisy.evidence.inference.infer_truth`).
+    """Infers the probability of each class from the sources and similar texts: (rows, classes).
+
+    The method is that of `hf_noisy.evidence.inference.infer_truth`.
 
     Args:
-        view: (rows, width) of the texts, by what they are seen (`text_features`).
-        labels: (rows,) class ids, -1 where there is none; at least two rows have one.
-        votes: (rows, sources), -1 abstains; with one source, or None, the labels are what one source says.
-        classes: how many there are.
-        seed: of ties.
+        view: (rows, width) text features, as in `TextFeatures.view`.
+        labels: (rows,) class ids, -1 for no label; at least two rows have one.
+        votes: (rows, sources), -1 abstains. If only one source votes, or for None, the labels are the only source.
+        classes: number of classes.
+        seed: seed of the tie-breaking.
     """
     given = one_hot_rows(labels, classes)
     sources = (

@@ -1,11 +1,13 @@
-"""The true class of each text, inferred from what the sources say and from how texts like it were labelled.
+"""Inference of the true class of each text from the votes of the sources and the labels of similar texts.
 
-The model is that of Raykar et al., "Learning From Crowds", JMLR 2010: a linear classifier of the text gives a prior over
-its true class, each source has a matrix of how it votes for each class, and rounds of expectation-maximisation fit both.
-What is added: its predictions are squared over the frequency of their class (Xie et al., "Unsupervised Deep Embedding for
-Clustering Analysis", ICML 2016), which sharpens them and keeps a class that rules vote for too often from taking over; and the
-classifier may start from the texts whose label most agrees with those of their neighbours (cut statistic, Lang et al.,
-"Training Subset Selection for Weak Supervision", NeurIPS 2022).
+The model is that of Raykar et al., "Learning From Crowds", JMLR 2010. A linear classifier of the text gives the prior
+of its true class, each source has a confusion matrix, and expectation-maximisation fits both. There are two additions:
+
+- The classifier's probabilities are squared and divided by the frequency of their class (Xie et al., "Unsupervised Deep
+  Embedding for Clustering Analysis", ICML 2016). This sharpens them. It also limits classes that rules vote for too
+  often.
+- The classifier may first be fitted to the texts whose labels agree most with those of their neighbours (cut statistic,
+  Lang et al., "Training Subset Selection for Weak Supervision", NeurIPS 2022).
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from hf_noisy.evidence.inference.sources import TINY, Source, posterior
 
 @dataclass(frozen=True)
 class Inference:
-    """What `infer_truth` finds, (rows, classes) float64 each."""
+    """The result of `infer_truth`; each array is (rows, classes) float64."""
 
-    truth: np.ndarray  # by the classifier and the sources
-    predicted: np.ndarray  # by the classifier alone, fitted to `truth`
+    truth: np.ndarray  # posterior from the classifier and the sources
+    predicted: np.ndarray  # probabilities of the classifier alone, fitted to `truth`
 
 
 def infer_truth(
@@ -42,21 +44,21 @@ def infer_truth(
     trusted: np.ndarray | None = None,
     seed: int = 0,
 ) -> Inference:
-    """How probable each class is for each text, with a label or without.
+    """Infers the probability of each class for each text, with or without a label.
 
     Args:
-        vectors: (rows, width) of the texts; their length does not count for neighbours.
-        given: (rows, classes) labels, one-hot or soft; zero rows where there is none. At least two rows have one.
-        sources: what voted; where the labels alone are known, they are one source (`source_from_labels`).
-        neighbours: of a text, for a start by a share below 1.
-        share: of the labelled texts that the classifier starts from, the most coherent; of each class at least one. With 1
-            no neighbours are searched.
-        rounds: of expectation-maximisation.
-        penalty: of half the squared weights of the classifier, against the mean loss; it does not fade with more rows,
-            since labels that are wrong by a rule do not cancel out.
-        sharpen: whether the classifier's probabilities are squared over the frequency of their class.
-        trusted: (rows,) rows whose label is the truth.
-        seed: of ties.
+        vectors: (rows, width) of the texts; the search for neighbours ignores their lengths.
+        given: (rows, classes) labels, one-hot or soft; a zero row has no label. At least two rows have one.
+        sources: sources of votes. With labels only, the labels are one source (`source_from_labels`).
+        neighbours: number of neighbours per text, used if `share` is below 1.
+        share: share of the labelled texts that the classifier is first fitted to: those with the highest agreement, at
+            least one per class. With 1 no neighbours are searched.
+        rounds: number of rounds of expectation-maximisation.
+        penalty: weight of half the squared weights of the classifier, against the mean loss. It does not become weaker
+            with more rows, since labels that are wrong by a rule do not cancel out.
+        sharpen: whether to square the classifier's probabilities and divide them by the frequency of their class.
+        trusted: (rows,) bool. True where the label is known to be correct.
+        seed: seed of the tie-breaking.
     """
     labelled = np.flatnonzero(given.sum(1) > 0)
     start = labelled[_anchors(vectors[labelled], given[labelled], neighbours, share, seed)]
@@ -76,7 +78,7 @@ def infer_truth(
 
 
 def _anchors(vectors: np.ndarray, given: np.ndarray, neighbours: int, share: float, seed: int) -> np.ndarray:
-    """Numbers of the most coherent `share` of these texts, and of the most coherent text of each class."""
+    """Returns the indices of the `share` of texts with the highest agreement, and of the best text of each class."""
     if share >= 1:
         return np.arange(len(given))
     agreement = label_agreement(nearest_rows(vectors, min(neighbours, len(given) - 1)), given, "cut_statistic")

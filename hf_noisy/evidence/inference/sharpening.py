@@ -1,4 +1,4 @@
-"""Sharpens predicted probabilities relative to the frequency of each class."""
+"""Sharpening of predicted probabilities relative to the frequency of each class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def frequency_normalised(probs: Tensor) -> Tensor:
-    """(rows, classes) probabilities -> the same sharpened, and more so for classes that are predicted seldom.
+    """Sharpens probabilities (rows, classes), in favour of classes that are rarely predicted.
 
     >>> frequency_normalised(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
     tensor([[0.3000, 0.7000],

@@ -1,4 +1,4 @@
-"""Estimators that read the matrix off the rows which a model is surest of: anchor points and Dual-T."""
+"""Estimators that read T off the rows with the most confident predictions: anchor points and Dual-T."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ def anchor_points(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> NoiseEstimate:
-    """Takes for each class a row that surely belongs to it; what the model expects its label to be is a row of T.
+    """Takes one row per class that surely belongs to it; the predicted probabilities of its label are a row of T.
 
     Source: Patrini et al., "Making Deep Neural Networks Robust to Label Noise: a Loss Correction Approach", CVPR 2017.
 
     Args:
         probs: (rows, classes) out-of-fold probabilities of the given label.
-        labels: (rows,) class ids; negative where a row has none, and is left out.
-        percentile: in (0, 100], of the probability of class i; the row that has it is the anchor of i. 100 takes the
-            row with the largest, as where there is no outlier. At 97 with more than 33 equal classes the anchor of i
-            would be a row of another class: take 100 - 50 / classes or more.
-        resamples: of the rows, for the interval.
-        seed: of the resamples.
+        labels: (rows,) class ids; a row with a negative id has no label and is left out.
+        percentile: percentile of the probability of class i, in (0, 100]. The row at this percentile is the anchor of
+            i. 100 takes the row with the largest probability, which assumes no outliers. With more than 33 equally
+            frequent classes, the anchor of i at 97 would be a row of another class: use 100 - 50 / classes or more.
+        resamples: number of bootstrap resamples of the rows, for the interval.
+        seed: seed of the resamples.
 
     Raises:
         ValueError, TypeError: bad probabilities, labels or percentile.
 
-    The estimate is as good as the probabilities of a single row a class are, and needs rows that surely are of a class.
-    Prefer `confident_joint`, which counts many.
+    The estimate depends on the probabilities of a single row per class, and needs rows that surely belong to a class.
+    Prefer `confident_joint`, which counts many rows.
     """
     probs, labels = check_probs(probs, labels)
     check_percentile(percentile)
@@ -58,26 +58,26 @@ def dual_t(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> NoiseEstimate:
-    """Splits the matrix at the class that a model predicts: how true classes become predictions, and those labels.
+    """Factorises T into two matrices: from true to predicted classes, and from predicted classes to given labels.
 
-    T = A C, where A is the matrix of `anchor_points`, read as P(predicted class | true class), and C_lj = P(given label
-    = j | predicted class = l) is counted.
+    T = A C. A is the matrix of `anchor_points`, read as P(predicted class | true class). C_lj = P(given label = j |
+    predicted class = l) is counted.
 
     Source: Yao et al., "Dual T: Reducing Estimation Error for Transition Matrix in Label-noise Learning", NeurIPS 2020.
 
     Args:
         probs: (rows, classes) out-of-fold probabilities of the given label.
-        labels: (rows,) class ids; negative where a row has none, and is left out.
-        percentile: of the anchors, as in `anchor_points`.
-        resamples: of the rows, for the interval.
-        seed: of the resamples.
+        labels: (rows,) class ids; a row with a negative id has no label and is left out.
+        percentile: percentile of the anchors, as in `anchor_points`.
+        resamples: number of bootstrap resamples of the rows, for the interval.
+        seed: seed of the resamples.
 
     Raises:
         ValueError, TypeError: bad probabilities, labels or percentile.
 
-    Made for networks that are too sure of themselves, whose A is near the identity. Where probabilities are calibrated,
-    as those of a linear head, both factors hold the noise and the rate comes out too high: 0.28 where 0.2 are wrong. A
-    class that is never predicted is counted as if without noise.
+    Made for overconfident networks, whose A is near the identity. If the probabilities are calibrated, as those of a
+    linear head, both factors contain the noise and the rate is too high: 0.28 instead of 0.2. A class that is never
+    predicted is counted as free of noise.
     """
     probs, labels = check_probs(probs, labels)
     check_percentile(percentile)
@@ -92,12 +92,12 @@ def dual_t(
 
 
 def anchor_matrix(probs: np.ndarray, order: np.ndarray, weights: np.ndarray, percentile: float) -> np.ndarray:
-    """The rows of `probs` at the percentile of each column, of the rows counted by their weights.
+    """Returns the rows of `probs` at the given percentile of each column; rows are counted by their weights.
 
     Args:
         probs: (rows, classes).
-        order: (rows, classes), which sorts each column.
-        weights: (rows,), how often each row counts.
+        order: (rows, classes) row indices that sort each column.
+        weights: (rows,) how often each row counts.
         percentile: in (0, 100].
 
     >>> probs = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])

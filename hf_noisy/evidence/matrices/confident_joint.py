@@ -1,4 +1,4 @@
-"""cleanlab's confident joint as one of the estimators."""
+"""The confident joint of cleanlab as an estimator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hf_noisy.evidence.matrices.matrices import row_shares
 
 
 def confident_joint(probs: ArrayLike, labels: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> NoiseEstimate:
-    """Counts a row as of another class where the model is as sure of it as it is, on average, of rows given that class.
+    """Counts a row as another class if its probability of that class reaches the mean over the rows given that class.
 
     Computed by cleanlab's `compute_confident_joint`, calibrated to the counts of the given labels.
 
@@ -21,18 +21,18 @@ def confident_joint(probs: ArrayLike, labels: ArrayLike, *, resamples: int = RES
 
     Args:
         probs: (rows, classes) out-of-fold probabilities of the given label.
-        labels: (rows,) class ids; negative where a row has none, and is left out.
-        resamples: of the rows, for the interval.
-        seed: of the resamples.
+        labels: (rows,) class ids; a row with a negative id has no label and is left out.
+        resamples: number of bootstrap resamples of the rows, for the interval.
+        seed: seed of the resamples.
 
     Raises:
         ImportError: cleanlab is not installed.
         ValueError, TypeError: bad probabilities or labels.
 
-    Robust where probabilities are badly calibrated but well ordered; too low where many classes share few rows.
+    Robust if probabilities are badly calibrated but well ordered. The rate is too low with many classes and few rows.
     """
     try:
-        with warnings.catch_warnings():  # the first import silences all warnings of the process
+        with warnings.catch_warnings():  # the first import of cleanlab silences all warnings of the process
             from cleanlab.count import compute_confident_joint
     except ImportError as error:
         raise ImportError("confident_joint needs cleanlab: pip install hf_noisy[benchmark]") from error

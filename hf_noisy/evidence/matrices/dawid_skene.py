@@ -1,4 +1,4 @@
-"""Several sources without a text: Dawid-Skene, and what a label model's posteriors say of the given labels."""
+"""Estimators from several sources without text: Dawid-Skene, and confusion with the posteriors of a label model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hf_noisy.evidence.matrices.matrices import row_shares
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import check_votes
 
-_GAIN = 1e-6  # of log posterior a row, below which the steps end
+_GAIN = 1e-6  # gain in log posterior per row below which EM stops
 
 
 def dawid_skene(
@@ -25,33 +25,35 @@ def dawid_skene(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> VotesEstimate:
-    """Learns each source's confusions and each row's true class from how sources agree, then compares the given labels.
+    """Estimates each source's confusion matrix and each row's true class from the votes, and compares the given labels.
 
-    Sources are taken to err independently, given the true class. Where one votes for a single class, as labeling
-    functions do, its vote tells nothing but that it voted: then abstaining counts as one more answer of that source.
-    Of the others an abstention says nothing.
+    Sources are assumed to err independently, given the true class. If a source votes for a single class only, as
+    labeling functions do, its vote carries no information except that it voted. Abstaining then counts as one more
+    answer of that source. Abstentions of other sources are ignored.
 
     Source: Dawid & Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", Applied
     Statistics 1979.
 
     Args:
-        votes: (rows, sources) class ids, -1 abstains; at least three sources, since two explain each other.
-        labels: (rows,) given, whose confusions with the posterior are the estimate; negative where a row has none. By
-            default the majority vote, ties at random by `seed`.
-        classes: how many there are; by default one more than the largest vote.
-        smoothing: of one vote of each row's distribution, spread over the answers; keeps probabilities off 0.
-        steps: at most so many; it ends before where a row gains less than 1e-6 nats.
-        resamples: of the rows, for the interval; posteriors stay.
-        seed: of the resamples and of ties.
+        votes: (rows, sources) class ids, -1 abstains; at least three sources, since two do not identify the matrices.
+        labels: (rows,) given labels, negative where a row has none. Their confusion with the posteriors is the
+            estimate. By default the majority vote, with ties broken at random by `seed`.
+        classes: number of classes; by default one more than the largest vote.
+        smoothing: pseudo-count per class in the prior and per row of each confusion matrix, where it is spread over the
+            answers. It keeps probabilities above 0.
+        steps: maximum number of steps. They stop earlier if the gain per row is less than 1e-6 nats.
+        resamples: number of bootstrap resamples of the rows, for the interval; the posteriors stay fixed.
+        seed: seed of the resamples and of tie-breaking.
 
     Returns:
-        with `sources`, `posteriors` and `log_likelihoods` (steps + 1,), the smoothing's prior included.
+        The estimate with `sources`, `posteriors` and `log_likelihoods` (at most steps + 1,). The latter include the
+        prior of the smoothing.
 
     Raises:
         ValueError, TypeError: votes outside the classes, fewer than three sources, bad labels.
 
-    Sources that make the same mistakes, as rules that look for the same words do, count as right: the rate is then far
-    too low, however narrow its interval.
+    If sources make the same mistakes, as rules that look for the same words do, their votes count as correct. The rate
+    is then far too low, however narrow its interval.
     """
     table = check_votes(np.asarray(votes), classes)
     size = max(int(table.max(initial=-1)) + 1, 2) if classes is None else classes
@@ -65,11 +67,11 @@ def dawid_skene(
     given = hard_labels(majority_vote(table, size), seed=seed) if labels is None else labels
     found = check_labels(given, len(table), "votes")
     check_classes(found[found >= 0], size)
-    spoken = (table >= 0).any(1)
-    answers = _answers(table[spoken], size)
+    has_vote = (table >= 0).any(1)
+    answers = _answers(table[has_vote], size)
     posteriors = np.zeros((len(table), size))
-    posteriors[spoken], confusions, log_likelihoods = _fit(answers, table[spoken], size, smoothing, steps)
-    estimate = label_model_confusion(posteriors, np.where(spoken, found, -1), resamples=resamples, seed=seed)
+    posteriors[has_vote], confusions, log_likelihoods = _fit(answers, table[has_vote], size, smoothing, steps)
+    estimate = label_model_confusion(posteriors, np.where(has_vote, found, -1), resamples=resamples, seed=seed)
     sources = np.stack([row_shares(confusion[:, :size]) for confusion in confusions])
     return VotesEstimate(
         **vars(estimate), log_likelihoods=np.array(log_likelihoods), sources=sources, posteriors=posteriors
@@ -79,14 +81,14 @@ def dawid_skene(
 def label_model_confusion(
     posteriors: ArrayLike, labels: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> NoiseEstimate:
-    """Counts each given label against the true classes that a label model believes in.
+    """Counts the given labels against the posteriors of the true class from a label model.
 
     Args:
-        posteriors: (rows, classes) of the true class, such as `label_model_probabilities` gives; a row of zeros
-            abstains, and is left out.
-        labels: (rows,) class ids; negative where a row has none, and is left out.
-        resamples: of the rows, for the interval.
-        seed: of the resamples.
+        posteriors: (rows, classes) of the true class, for example from `label_model_probabilities`; a zero row abstains
+            and is left out.
+        labels: (rows,) class ids; a row with a negative id has no label and is left out.
+        resamples: number of bootstrap resamples of the rows, for the interval.
+        seed: seed of the resamples.
 
     Raises:
         ValueError, TypeError: bad posteriors or labels.
@@ -99,29 +101,32 @@ def label_model_confusion(
     table = check_table("posteriors", posteriors)
     found = check_labels(labels, len(table), "posteriors")
     used = (found >= 0) & table.any(1)
-    believed, given = table[used], found[used]
-    if table.shape[1] < 2 or (believed < 0).any() or (np.abs(believed.sum(1) - 1) > 1e-3).any():
+    posterior, given = table[used], found[used]
+    if table.shape[1] < 2 or (posterior < 0).any() or (np.abs(posterior.sum(1) - 1) > 1e-3).any():
         raise ValueError(
             f"posteriors of shape {table.shape}: expected (rows, classes), each row of numbers >= 0 that sum to 1, or of "
             "zeros. Divide each row by its sum."
         )
     check_classes(given, table.shape[1])
-    believed = believed / believed.sum(1, keepdims=True)
+    posterior = posterior / posterior.sum(1, keepdims=True)
     onehot = np.eye(table.shape[1])[given]
 
     def solve(weights: np.ndarray) -> Solution:
-        joint = (believed * weights[:, None]).T @ onehot
+        joint = (posterior * weights[:, None]).T @ onehot
         return row_shares(joint), joint.sum(1) / joint.sum()
 
     return with_interval(solve, len(given), resamples, seed)
 
 
 def _answers(votes: np.ndarray, classes: int) -> list[np.ndarray]:
-    """For each source (rows, classes + 1): 1 at its answer, the last of which is abstaining, where that says something."""
+    """Returns the one-hot answers of each source, (rows, classes + 1).
+
+    The last column is abstaining. It is used only for sources that vote for a single class.
+    """
     onehots = np.eye(classes + 1)
     answers = []
     for source in votes.T:
-        onehot = onehots[source]  # -1 is the last
+        onehot = onehots[source]  # -1 selects the last row, which is abstaining
         if len(np.unique(source[source >= 0])) > 1:
             onehot = onehot * (source >= 0)[:, None]
         answers.append(onehot)
@@ -131,7 +136,12 @@ def _answers(votes: np.ndarray, classes: int) -> list[np.ndarray]:
 def _fit(
     answers: list[np.ndarray], votes: np.ndarray, classes: int, smoothing: float, steps: int
 ) -> tuple[np.ndarray, list[np.ndarray], list[float]]:
-    """Posteriors (rows, classes), per source confusions (classes, answers), and the log posteriors of the parameters."""
+    """Runs EM on the votes.
+
+    Returns:
+        Posteriors (rows, classes), confusions (classes, answers) per source, and the log posterior of the parameters
+        per step.
+    """
     posteriors = majority_vote(votes, classes).astype(float)
     log_likelihoods: list[float] = []
     while True:
@@ -143,7 +153,8 @@ def _fit(
         top = joint.max(1, keepdims=True)
         evidence = top[:, 0] + np.log(np.exp(joint - top).sum(1))
         penalty = smoothing * (
-            np.log(prior).sum() + sum(_mean(answer, log) for answer, log in zip(answers, logs, strict=True))
+            np.log(prior).sum()
+            + sum(_log_prior_density(answer, log) for answer, log in zip(answers, logs, strict=True))
         )
         log_likelihoods.append(float(evidence.sum() + penalty))
         posteriors = np.exp(joint - evidence[:, None])
@@ -153,17 +164,17 @@ def _fit(
 
 
 def _confusion(posteriors: np.ndarray, answer: np.ndarray, smoothing: float) -> np.ndarray:
-    """(classes, answers) shares of a source's answers, `smoothing` more of its overall ones."""
+    """Estimates a source's confusion matrix (classes, answers), smoothed towards its overall answer shares."""
     counts = posteriors.T @ answer + smoothing * _overall(answer)
     return counts / counts.sum(1, keepdims=True)
 
 
 def _overall(answer: np.ndarray) -> np.ndarray:
-    """(answers,) shares of a source's answers over all rows, each at least a little."""
+    """Returns the shares of a source's answers over all rows, (answers,), each above 0."""
     totals = answer.sum(0) + 1e-3
     return totals / totals.sum()
 
 
-def _mean(answer: np.ndarray, log: np.ndarray) -> float:
-    """The logarithm of the smoothing's Dirichlet density, up to a constant."""
+def _log_prior_density(answer: np.ndarray, log: np.ndarray) -> float:
+    """Returns the log density of the Dirichlet prior of the smoothing, up to a constant."""
     return float((log @ _overall(answer)).sum())

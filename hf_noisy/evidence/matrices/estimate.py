@@ -1,4 +1,4 @@
-"""What an estimator returns, and the interval that each of them has."""
+"""The result of an estimator, and its bootstrap interval."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ import numpy as np
 
 from hf_noisy.evidence.matrices.matrices import clean_posterior, noise_rate
 
-RESAMPLES = 200  # of the rows, for an interval; enough for two digits of a 95 % interval
+RESAMPLES = 200  # bootstrap resamples of the rows; enough for two digits of a 95 % interval
 Solution = tuple[np.ndarray, np.ndarray]  # matrix (classes, classes), prior of the true class (classes,)
 
 
-@dataclass(frozen=True, eq=False)  # whether arrays are equal has no one answer
+@dataclass(frozen=True, eq=False)  # comparing arrays gives no single truth value
 class NoiseEstimate:
-    """How often each true class was given each label, as one estimator sees it."""
+    """One estimator's transition matrix (how often each true class is given each label), prior and noise rate."""
 
     matrix: np.ndarray  # (classes, classes) float64; row i is P(given label = j | true class = i)
     prior: np.ndarray  # (classes,) float64, of the true class
-    rate: float  # share of labels that are wrong: sum over i of prior_i (1 - matrix_ii)
+    rate: float  # share of wrong labels: sum over i of prior_i (1 - matrix_ii)
     low: float  # 95 % interval of the rate, by bootstrap over rows with the probabilities fixed
     high: float
 
     def posterior(self) -> np.ndarray:
-        """P(true class = i | given label = j), (classes given, classes true), by Bayes' rule."""
+        """Computes P(true class = i | given label = j) by Bayes' rule: (classes given, classes true)."""
         return clean_posterior(self.matrix, self.prior)
 
 
 @dataclass(frozen=True, eq=False)
 class LikelihoodEstimate(NoiseEstimate):
-    """One that was found by steps of expectation-maximisation."""
+    """An estimate found by expectation-maximisation."""
 
-    log_likelihoods: np.ndarray  # (steps,) of the objective, penalty included, in nats; it never falls
+    log_likelihoods: np.ndarray  # (steps,) objective in nats, including the penalty; never decreases
 
 
 @dataclass(frozen=True, eq=False)
 class VotesEstimate(LikelihoodEstimate):
-    """One that was found from the votes of several sources."""
+    """An estimate from the votes of several sources."""
 
     sources: np.ndarray  # (sources, classes, classes); [s, i, j] is P(source s votes j | true class = i, it votes)
     posteriors: np.ndarray  # (rows, classes) of the true class; all zero where no source voted
 
 
 def interval(rates: np.ndarray, rate: float) -> tuple[float, float]:
-    """The 2.5 and 97.5 percentiles, widened to hold the estimate itself where the resamples are biased.
+    """Returns the 2.5 and 97.5 percentiles, widened to include the estimate if the resamples are biased.
 
     >>> interval(np.array([0.0, 0.5, 1.0]), 0.01)
     (0.01, 0.975)
@@ -54,7 +54,7 @@ def interval(rates: np.ndarray, rate: float) -> tuple[float, float]:
 
 
 def resampled(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """(rows,) how often each row is drawn, for each resample of `rows` draws with replacement.
+    """Yields for each resample how often each row is drawn, (rows,), in `rows` draws with replacement.
 
     Raises:
         ValueError: fewer than two resamples.
@@ -73,14 +73,14 @@ def with_interval(
     seed: int,
     again: Callable[[np.ndarray], Solution] | None = None,
 ) -> NoiseEstimate:
-    """The estimate of all rows, and its interval.
+    """Computes the estimate from all rows, and its bootstrap interval.
 
     Args:
-        solve: weight of each row (rows,) -> matrix and prior.
-        rows: how many there are.
-        resamples: of the rows.
-        seed: of the resamples.
-        again: a cheaper `solve` for the resamples, which may start from the solution; None for the same.
+        solve: function from the weights of the rows (rows,) to the matrix and the prior.
+        rows: number of rows.
+        resamples: number of resamples of the rows.
+        seed: seed of the resamples.
+        again: cheaper `solve` for the resamples, which may start from the solution; None for `solve` itself.
     """
     draws = list(resampled(rows, resamples, seed))
     matrix, prior = solve(np.ones(rows))

@@ -1,4 +1,4 @@
-"""A classifier and the matrix by expectation-maximisation, from one label a row."""
+"""Expectation-maximisation of a classifier and the transition matrix, from one label per row."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from hf_noisy.evidence.matrices.estimate import RESAMPLES, LikelihoodEstimate, S
 from hf_noisy.evidence.matrices.inputs import head_inputs
 from hf_noisy.evidence.matrices.matrices import row_shares
 
-_HEAD_STEPS = 5  # of L-BFGS in a maximisation step; it need not reach the maximum
-_GAIN = 1e-6  # of log likelihood a row, below which the steps end
+_HEAD_STEPS = 5  # L-BFGS steps per maximisation, which need not reach the maximum
+_GAIN = 1e-6  # gain in log likelihood per row below which EM stops
 
 
 def expectation_maximization(
@@ -36,33 +36,36 @@ def expectation_maximization(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> LikelihoodEstimate:
-    """Guesses each row's true class from a classifier and its label, learns classifier and T from the guesses, repeats.
+    """Alternates between posteriors of each row's true class and a fit of the classifier and T to these posteriors.
 
-    Expectation: q_ik proportional to p_k(x_i) T_k,label_i. Maximisation: T from the guessed counts, p by some steps of
-    a linear head on q. A step of the head is kept only if it does not lower its part of the objective, so the penalised
-    log likelihood, sum_i log (p(x_i) T)_label_i - penalty, never falls (generalised EM).
+    Expectation: q_ik is proportional to p_k(x_i) T_k,label_i. Maximisation: T is the row-normalised expected counts; p
+    is fitted to q by a few steps of a linear head. The steps of the head are kept only if they do not lower its part of
+    the objective. The penalised log likelihood, sum_i log (p(x_i) T)_label_i - penalty, therefore never decreases
+    (generalised EM).
 
     Source: Raykar et al., "Learning From Crowds", JMLR 2010, with one annotator; for networks Bekker & Goldberger,
     "Training deep neural-networks based on unreliable labels", ICASSP 2016.
 
     Args:
-        probs: (rows, classes) out-of-fold probabilities of the given label; their most probable class is the start.
-        labels: (rows,) class ids; negative where a row has none, and is left out.
-        features: (rows, width) of a frozen encoder; None lets the head see log(probs).
-        penalty: of half the head's squared weights, against the sum of the rows' losses. Where it is too large the head
-            is too blunt, where it is too small it learns labels by heart; both take noise from T.
-        steps: at most so many; it ends before where a row gains less than 1e-6 nats.
-        resamples: of the rows, for the interval; p stays, T takes a few steps from the one found, so the interval knows
-            nothing of how uncertain p is, and is too narrow.
-        seed: of the resamples; the fit itself draws nothing.
+        probs: (rows, classes) out-of-fold probabilities of the given label; the fit starts from their most probable
+            class.
+        labels: (rows,) class ids; a row with a negative id has no label and is left out.
+        features: (rows, width) of a frozen encoder; with None the input of the head is log(probs).
+        penalty: weight of half the head's squared weights, against the sum of the losses over rows. If it is too large
+            the head underfits; if it is too small the head memorises the labels. In both cases T contains too little
+            noise.
+        steps: maximum number of steps. They stop earlier if the gain per row is less than 1e-6 nats.
+        resamples: number of bootstrap resamples of the rows, for the interval. p stays fixed and T takes a few steps
+            from the estimate. The interval ignores the uncertainty of p, so it is too narrow.
+        seed: seed of the resamples; the fit itself is deterministic.
 
     Returns:
-        with `log_likelihoods` (steps + 1,), of the start and after each step.
+        The estimate with `log_likelihoods` (at most steps + 1,), of the start and after each step.
 
     Raises:
         ValueError, TypeError: bad probabilities, labels, features or steps.
 
-    Close to `volminnet` where that has a small lambda, and surer to converge.
+    Close to `volminnet` with a small lambda, and converges more reliably.
     """
     check_not_negative("penalty", penalty)
     if steps < 1:
@@ -73,9 +76,9 @@ def expectation_maximization(
     head, matrix = fit_head(x, predicted, penalty), counted(predicted, y)
     log_likelihoods = [_objective(head, matrix, x, y)]
     for _ in range(steps):
-        guessed = _guess(head.log_probs(x).detach().exp(), matrix, y)
-        matrix = torch.as_tensor(row_shares((guessed.T @ given).numpy()))
-        _improve(head, x, guessed)
+        posteriors = _true_class_posteriors(head.log_probs(x).detach().exp(), matrix, y)
+        matrix = torch.as_tensor(row_shares((posteriors.T @ given).numpy()))
+        _update_head(head, x, posteriors)
         log_likelihoods.append(_objective(head, matrix, x, y))
         if log_likelihoods[-1] - log_likelihoods[-2] < _GAIN * len(x):
             break
@@ -93,14 +96,14 @@ def expectation_maximization(
 def likelihood_steps(
     clean: np.ndarray, labels: np.ndarray, matrix: np.ndarray, weights: np.ndarray, steps: int = 3
 ) -> Solution:
-    """Some steps of expectation-maximisation of the matrix alone, on weighted rows, and the prior.
+    """Runs a few EM steps of the matrix alone on weighted rows; returns the matrix and the prior.
 
     Args:
-        clean: (rows, classes) probabilities of the true class, which stay.
-        labels: (rows,) given.
-        matrix: (classes, classes) to start from.
-        weights: (rows,), how often each row counts.
-        steps: of the matrix.
+        clean: (rows, classes) probabilities of the true class, which stay fixed.
+        labels: (rows,) given labels.
+        matrix: (classes, classes) initial matrix.
+        weights: (rows,) how often each row counts.
+        steps: number of steps.
     """
     given = np.eye(len(matrix))[labels]
     for _ in range(steps):
@@ -110,17 +113,17 @@ def likelihood_steps(
     return matrix, weights @ clean / weights.sum()
 
 
-def _guess(clean: Tensor, matrix: Tensor, labels: Tensor) -> Tensor:
-    """(rows, classes) of the true class, given x and the label."""
+def _true_class_posteriors(clean: Tensor, matrix: Tensor, labels: Tensor) -> Tensor:
+    """Computes the posteriors of the true class given x and the label, (rows, classes)."""
     joint = clean * matrix[:, labels].T
     return joint / joint.sum(1, keepdim=True).clamp_min(1e-300)
 
 
-def _improve(head: Head, inputs: Tensor, guessed: Tensor) -> None:
-    """Some steps of the head towards the guesses; taken back where they lead away."""
+def _update_head(head: Head, inputs: Tensor, posteriors: Tensor) -> None:
+    """Fits the head to the posteriors by a few steps; undoes them if they increase the loss."""
 
     def loss() -> Tensor:
-        return (-(guessed * head.log_probs(inputs)).sum() + head.cost()) / len(inputs)
+        return (-(posteriors * head.log_probs(inputs)).sum() + head.cost()) / len(inputs)
 
     before, weight, bias = loss().item(), head.weight.detach().clone(), head.bias.detach().clone()
     minimise(loss, (head.weight, head.bias), _HEAD_STEPS)

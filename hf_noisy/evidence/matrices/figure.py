@@ -1,4 +1,4 @@
-"""A transition matrix as a picture, next to the true one where that is known."""
+"""Heat maps of transition matrices, next to the true one if it is known."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 
-_NUMBERED = 10  # classes up to which cells hold their numbers
-_NAMED = 60  # classes up to which rows and columns hold their names
-_NAME = 18  # characters of a class name; the rest is cut
-_PER_ROW = 4  # panels
+_NUMBERED = 10  # maximum number of classes for which cells show their values
+_NAMED = 60  # maximum number of classes for which axes show class names
+_NAME = 18  # maximum number of characters of a class name
+_PER_ROW = 4  # panels per row
 
 
 def draw_matrices(
@@ -32,11 +32,11 @@ def draw_matrices(
     Args:
         matrices: title -> (classes, classes), row i = P(given label = j | true class = i).
         class_names: (classes,), in the order of the class ids.
-        path: of the picture.
-        true: (classes, classes), where gold labels are known.
+        path: path of the PNG.
+        true: (classes, classes), if gold labels are known.
 
     Raises:
-        ValueError: no matrix, or one that is no transition matrix of these classes.
+        ValueError: no matrix, or one that is not a transition matrix of these classes.
         ImportError: matplotlib is not installed.
     """
     matrices_figure(matrices, class_names, true=true).savefig(Path(path), dpi=150, format="png")
@@ -45,7 +45,7 @@ def draw_matrices(
 def matrices_figure(
     matrices: Mapping[str, ArrayLike], class_names: Sequence[str], *, true: ArrayLike | None = None
 ) -> Figure:
-    """The figure that `draw_matrices` writes; its arguments and errors are the same."""
+    """Returns the figure that `draw_matrices` writes; its arguments and errors are the same."""
     wanted = {**({} if true is None else {"true": true}), **matrices}
     if not wanted:
         raise ValueError("matrices is empty: expected at least one to draw.")
@@ -66,7 +66,7 @@ def matrices_figure(
 
 def _draw(axes: Axes, title: str, matrix: np.ndarray, names: Sequence[str], *, named: bool) -> AxesImage:
     image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-    places = range(len(names) if len(names) <= _NAMED else 0)  # more names would cover each other
+    places = range(len(names) if len(names) <= _NAMED else 0)  # more names would overlap
     axes.set_title(title, fontsize=9)
     axes.set_xticks(places, names[: len(places)], rotation=90, fontsize=7)
     axes.set_yticks(places, names[: len(places)] if named else [""] * len(places), fontsize=7)

@@ -1,4 +1,4 @@
-"""Estimates from what a model says of the examples that it is being trained on, as methods take them on the way."""
+"""Estimates from a model's predictions on its own training examples, for methods that estimate during training."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ IN_TRAINING = ("anchor_points", "dual_t")
 
 
 def estimated_matrix(estimator: str, probs: Tensor, given: Tensor) -> np.ndarray:
-    """(classes, classes) T by `anchor_points` or `dual_t`, without checks and interval.
+    """Estimates T (classes, classes) by `anchor_points` or `dual_t`, without checks and interval.
 
-    In-sample, so the more a model has learned the labels by heart, the less noise it finds: early is better.
+    The predictions are in-sample. The more of the labels the model has memorised, the less noise is found, so estimate
+    early.
 
     Args:
-        estimator: of `IN_TRAINING`.
-        probs: (rows, classes) what the model says of the training set.
-        given: (rows, classes) its labels; zero rows abstain.
+        estimator: one of `IN_TRAINING`.
+        probs: (rows, classes) the model's predictions on the training set.
+        given: (rows, classes) labels of the training set; zero rows abstain.
     """
-    covered = (given.sum(-1) > 0).cpu().numpy()
-    said, labels = (table.double().cpu().numpy()[covered] for table in (probs, given))
-    percentile = max(PERCENTILE, 100 - 50 / said.shape[1])  # or an anchor would be of another class, of many classes
-    matrix = anchor_matrix(said, said.argsort(0, kind="stable"), np.ones(len(said)), percentile)
+    has_label = (given.sum(-1) > 0).cpu().numpy()
+    predicted_probs, labels = (table.double().cpu().numpy()[has_label] for table in (probs, given))
+    # with many classes, an anchor at PERCENTILE may belong to another class
+    percentile = max(PERCENTILE, 100 - 50 / predicted_probs.shape[1])
+    matrix = anchor_matrix(
+        predicted_probs, predicted_probs.argsort(0, kind="stable"), np.ones(len(predicted_probs)), percentile
+    )
     matrix = matrix / matrix.sum(1, keepdims=True)
     if estimator == "anchor_points":
         return matrix
-    predicted = np.eye(said.shape[1])[said.argmax(1)]
+    predicted = np.eye(predicted_probs.shape[1])[predicted_probs.argmax(1)]
     return matrix @ row_shares(predicted.T @ labels)
 
 
 def estimated_rate(estimator: str, probs: Tensor, given: Tensor) -> float:
-    """The share of wrong labels that the matrix implies, with the true classes as common as it and the labels say."""
+    """Estimates the share of wrong labels; the prior of the true class follows from T and the label frequencies."""
     matrix = estimated_matrix(estimator, probs, given)
     shares = (given.sum(0) / given.sum()).double().cpu().numpy()
     return noise_rate(matrix, prior_of(matrix, shares))

@@ -1,4 +1,4 @@
-"""What every estimator is given, checked before it begins."""
+"""Checks of the inputs of every estimator."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.data.distributions import check_distributions, check_table
 
-_IN_SAMPLE = 0.995  # of the rows; no one predicts labels that well that have any noise at all
-_FLOOR = 1e-6  # of a probability, before its logarithm is taken
+_IN_SAMPLE = 0.995  # share of rows; noisy labels are never predicted this well out of fold
+_FLOOR = 1e-6  # lower bound of a probability in a logarithm
 
 
 def check_labels(labels: ArrayLike, rows: int, name: str) -> np.ndarray:
-    """(rows,) int64; negative where the row has no label.
+    """Returns the labels as (rows,) int64; negative where a row has no label.
 
     Raises:
         ValueError, TypeError: not one whole number for each of the rows.
@@ -32,14 +32,14 @@ def check_labels(labels: ArrayLike, rows: int, name: str) -> np.ndarray:
 
 
 def check_classes(labels: np.ndarray, classes: int) -> None:
-    """Raise unless there are enough labels, each of a class, and each class has some.
+    """Raises an error unless there are enough labels, each is one of the classes, and each class has a label.
 
     Args:
         labels: (rows,), all at least 0.
-        classes: how many there are.
+        classes: number of classes.
 
     Raises:
-        ValueError: fewer rows than classes, a label of no class, a class without a label.
+        ValueError: fewer rows than classes, a label outside the classes, a class without a label.
     """
     if len(labels) < classes:
         raise ValueError(
@@ -56,18 +56,18 @@ def check_classes(labels: np.ndarray, classes: int) -> None:
 
 
 def check_probs(probs: ArrayLike, labels: ArrayLike, *, warn: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (rows, classes) and labels (rows,) of the rows that have a label.
+    """Returns the probabilities (rows, classes) and labels (rows,) of the rows that have a label.
 
     Args:
         probs: out-of-fold probabilities of the given label; rows sum to 1 within 1e-3.
-        labels: class ids; negative where a row has none.
-        warn: whether to say where the probabilities look in-sample.
+        labels: class ids; negative where a row has no label.
+        warn: whether to warn if the probabilities look in-sample.
 
     Raises:
-        ValueError, TypeError: no distributions, or labels that do not fit them.
+        ValueError, TypeError: not distributions, or labels that do not match them.
 
     Warns:
-        UserWarning: nearly every label is the most probable one, as where the model was trained on these rows.
+        UserWarning: nearly every label is the most probable one, as if the model was trained on these rows.
     """
     table = check_table("probs", probs)
     if table.shape[1] < 2:
@@ -89,10 +89,10 @@ def check_probs(probs: ArrayLike, labels: ArrayLike, *, warn: bool = True) -> tu
 
 
 def check_features(features: ArrayLike, rows: int) -> np.ndarray:
-    """(rows, width) float64.
+    """Returns the features as (rows, width) float64.
 
     Raises:
-        ValueError: not a table of finite numbers with this many rows.
+        ValueError: not a table of finite numbers with this many rows, or all rows are equal.
     """
     table = check_table("features", features)
     if len(table) != rows:
@@ -109,9 +109,9 @@ def check_features(features: ArrayLike, rows: int) -> np.ndarray:
 def head_inputs(
     probs: ArrayLike, labels: ArrayLike, features: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a learned head sees, (rows, width), the probabilities and the labels, of the rows that have a label.
+    """Returns the input of a head (rows, width), the probabilities and the labels, of the rows that have a label.
 
-    Where no features are given the head sees log probabilities.
+    Without features, the input is the log probabilities.
     """
     kept, found = check_probs(probs, labels)
     if features is None:
@@ -121,5 +121,5 @@ def head_inputs(
 
 
 def standardized(table: np.ndarray) -> np.ndarray:
-    """(rows, width) each column at mean 0 and deviation 1; one that does not vary is 0."""
+    """Scales each column of (rows, width) to mean 0 and deviation 1; a constant column becomes 0."""
     return (table - table.mean(0)) / np.maximum(table.std(0), 1e-9)

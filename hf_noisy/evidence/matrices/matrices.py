@@ -1,4 +1,4 @@
-"""Transition matrices: what makes one, and what follows from it by Bayes' rule.
+"""Transition matrices: checks, and quantities derived from them by Bayes' rule.
 
 K is the number of classes. A transition matrix T is (K, K); row i is P(given label = j | true class = i).
 """
@@ -10,16 +10,16 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.data.distributions import check_distributions, check_table
 
-_TOLERANCE = 1e-3  # of a row's sum: what half precision or three printed digits leave
-_PRIOR_STEPS = 200  # of expectation-maximisation; each of them is one (K, K) product
+_TOLERANCE = 1e-3  # of a row's sum: the rounding error of half precision or of three printed digits
+_PRIOR_STEPS = 200  # EM steps; each is one (K, K) product
 
 
 def check_matrix(matrix: ArrayLike, classes: int | None = None) -> np.ndarray:
-    """The matrix as float64 (K, K), if it is a transition matrix; its rows then sum to 1 exactly.
+    """Checks that a matrix is a transition matrix, and returns it as float64 (K, K) with rows that sum to 1 exactly.
 
     Args:
         matrix: (K, K), row i = P(given label = j | true class = i); rows sum to 1 within 1e-3.
-        classes: how many classes it has to have; None for any number, at least 2.
+        classes: required number of classes; None for any number, at least 2.
 
     Raises:
         ValueError: not square, not finite, a negative entry, a row that does not sum to 1, another number of classes.
@@ -46,14 +46,14 @@ def check_matrix(matrix: ArrayLike, classes: int | None = None) -> np.ndarray:
 
 
 def check_invertible(matrix: ArrayLike, limit: float = 100.0) -> np.ndarray:
-    """The matrix as `check_matrix` gives it, if errors do not grow more than `limit` times where it is inverted.
+    """Checks as `check_matrix`, and that inverting the matrix multiplies errors by at most `limit`.
 
     Args:
         matrix: (K, K), a transition matrix.
-        limit: the largest condition number (ratio of the largest to the smallest singular value) that passes.
+        limit: largest condition number (ratio of the largest to the smallest singular value) that is accepted.
 
     Raises:
-        ValueError: as `check_matrix`, or a condition number above the limit, which the message gives.
+        ValueError: as `check_matrix`, or a condition number above the limit; the message gives it.
 
     >>> check_invertible([[0.51, 0.49], [0.49, 0.51]], limit=10)
     Traceback (most recent call last):
@@ -71,7 +71,7 @@ def check_invertible(matrix: ArrayLike, limit: float = 100.0) -> np.ndarray:
 
 
 def row_shares(counts: np.ndarray) -> np.ndarray:
-    """(K, K) counts with each row divided by its sum; a class without counts has the row of no noise.
+    """Divides each row of the counts (K, K) by its sum; a class without counts gets the row of the identity (no noise).
 
     >>> row_shares(np.array([[3.0, 1.0], [0.0, 0.0]]))
     array([[0.75, 0.25],
@@ -82,7 +82,7 @@ def row_shares(counts: np.ndarray) -> np.ndarray:
 
 
 def noise_rate(matrix: np.ndarray, prior: np.ndarray) -> float:
-    """The share of labels that are wrong: sum over i of prior_i (1 - T_ii).
+    """Computes the share of wrong labels: sum over i of prior_i (1 - T_ii).
 
     >>> round(noise_rate(np.array([[0.9, 0.1], [0.5, 0.5]]), np.array([0.75, 0.25])), 3)
     0.2
@@ -91,17 +91,17 @@ def noise_rate(matrix: np.ndarray, prior: np.ndarray) -> float:
 
 
 def clean_posterior(matrix: ArrayLike, prior: ArrayLike) -> np.ndarray:
-    """P(true class = i | given label = j), by Bayes' rule, as (K given, K true).
+    """Computes P(true class = i | given label = j) by Bayes' rule, as (K given, K true).
 
     Args:
         matrix: (K, K), a transition matrix.
-        prior: (K,) of the true class; sums to 1 within 1e-3.
+        prior: (K,) prior of the true class; sums to 1 within 1e-3.
 
     Returns:
-        row j for given label j; a label that is never given has the prior.
+        Row j for given label j. A label that is never given has the prior.
 
     Raises:
-        ValueError: no transition matrix, or no prior of its classes.
+        ValueError: not a transition matrix, or not a prior of its classes.
 
     >>> clean_posterior([[0.8, 0.2], [0.4, 0.6]], [0.5, 0.5]).round(3)
     array([[0.667, 0.333],
@@ -118,14 +118,15 @@ def clean_posterior(matrix: ArrayLike, prior: ArrayLike) -> np.ndarray:
 
 
 def prior_of(matrix: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The prior of the true class under which the given labels have these shares: shares = prior T, by likelihood.
+    """Estimates the prior of the true class from the shares of the given labels (shares = prior T).
 
-    Expectation-maximisation from the shares themselves, which stays a distribution where T^-1 would leave it. Where no
-    class with a share gives a label that there is, the shares are returned.
+    The estimate is the one of maximum likelihood. Expectation-maximisation starts from the shares themselves. The
+    result is always a distribution; that of T^-1 may not be. The shares are returned if T allows none of the given
+    labels for any class with a share.
 
     Args:
         matrix: (..., K, K) transition matrices.
-        shares: (..., K) of the given labels.
+        shares: (..., K) shares of the given labels.
 
     Returns:
         (..., K).
@@ -144,7 +145,9 @@ def prior_of(matrix: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def total_variation(first: ArrayLike, second: ArrayLike) -> float:
-    """How far two matrices are apart: half the absolute differences of a row, on average over rows; 0 to 1.
+    """Computes the mean total variation distance between the rows of two matrices, from 0 to 1.
+
+    It is half the sum of the absolute differences of a row, averaged over rows.
 
     >>> round(total_variation([[0.9, 0.1], [0.2, 0.8]], [[1, 0], [0, 1]]), 3)
     0.15

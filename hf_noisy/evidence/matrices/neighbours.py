@@ -1,4 +1,4 @@
-"""HOC: how often a row and its nearest neighbours are given the same labels, and the matrix that explains it."""
+"""HOC: estimates T from how often a row and its nearest neighbours have the same labels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Soluti
 from hf_noisy.evidence.matrices.inputs import check_classes, check_features, check_labels
 from hf_noisy.evidence.matrices.matrices import noise_rate
 
-_STEPS = 600  # of Adam from the start
-_AGAIN = 25  # of Adam from the solution, for a resample
-_BLOCK = 1000  # rows whose similarities are held at once
-_NUMBERS = 2_000_000  # triples' shares that are held at once, over resamples
+_STEPS = 600  # Adam steps from the initial values
+_RESAMPLE_STEPS = 25  # Adam steps from the solution, per resample
+_BLOCK = 1000  # rows whose similarities are computed at once
+_SHARES_AT_ONCE = 2_000_000  # shares of triples held at once, over resamples
 
 
 def neighbours(
@@ -26,33 +26,34 @@ def neighbours(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> NoiseEstimate:
-    """Counts the labels of each row and its two nearest neighbours, and finds T and prior that explain the counts.
+    """Counts the labels of each row and its two nearest neighbours, and fits T and the prior to the counts.
 
-    If a row and its neighbours share their true class, their labels are three draws from one row of T, so
+    If a row and its neighbours have the same true class, their labels are three draws from one row of T, so
 
         P(j) = sum_i prior_i T_ij,  P(j, k) = sum_i prior_i T_ij T_ik,  P(j, k, l) = sum_i prior_i T_ij T_ik T_il.
 
-    Squared differences to the counted shares are made small by Adam over logits of T and of the prior, and the true
-    classes named so that the diagonal is largest. Neighbours are nearest by cosine. Of rows with equal vectors only the first is used: a rule or a person gives copies of a text one
-    label, and their agreement says nothing of how often it is right.
+    Adam minimises the squared differences to the counted shares, over logits of T and of the prior. The true classes
+    are then ordered so that the diagonal is largest. Neighbours are nearest by cosine similarity. Of rows with equal
+    vectors only the first is used: a rule or a person gives copies of a text the same label, so their agreement does
+    not show how often it is correct.
 
     Source: Zhu et al., "Clusterability as an Alternative to Anchor Points When Learning with Noisy Labels" (HOC), ICML
-    2021. There the neighbours are found among random parts of the rows, many times; here once among all.
+    2021. There the neighbours are searched in random subsets of the rows, many times; here once among all rows.
 
     Args:
-        features: (rows, width) of a frozen encoder, which never saw the labels.
-        labels: (rows,) class ids; negative where a row has none, and is left out.
-        classes: how many there are; by default one more than the largest label.
-        steps: of Adam.
-        resamples: of the rows, for the interval; each row keeps its neighbours, and T takes some steps from the one
-            found.
-        seed: of the resamples; the fit itself draws nothing.
+        features: (rows, width) of a frozen encoder that was not trained on the labels.
+        labels: (rows,) class ids; a row with a negative id has no label and is left out.
+        classes: number of classes; by default one more than the largest label.
+        steps: number of Adam steps.
+        resamples: number of bootstrap resamples of the rows, for the interval. Each row keeps its neighbours, and T
+            takes a few steps from the estimate.
+        seed: seed of the resamples; the fit itself is deterministic.
 
     Raises:
         ValueError, TypeError: bad features or labels; fewer than three different rows.
 
-    Needs no model of the labels, but neighbours of one class: where the classes overlap it calls the overlap noise, and
-    the rate comes out too high. Its time grows with the square of the rows.
+    Needs no model of the labels, but neighbours of one class. If classes overlap, the overlap counts as noise and the
+    rate is too high. Its time grows with the square of the rows.
     """
     every = np.asarray(labels)
     vectors = check_features(features, len(every))
@@ -65,21 +66,21 @@ def neighbours(
     triples = label_triples(vectors, found)
     draws = list(resampled(len(triples), resamples, seed))
     wanted = torch.as_tensor(triple_shares(triples, np.ones(len(triples)), size))
-    logits, prior_logits = _fit(wanted[None], *_start(size), steps, learning_rate=0.1)
+    logits, prior_logits = _fit(wanted[None], *_initial_logits(size), steps, learning_rate=0.1)
     rates: list[float] = []
-    at_once = max(1, _NUMBERS // size**3)
+    at_once = max(1, _SHARES_AT_ONCE // size**3)
     for begin in range(0, resamples, at_once):
         part = draws[begin : begin + at_once]
         shares = torch.as_tensor(np.stack([triple_shares(triples, weights, size) for weights in part]))
         starts = (logits.expand(len(part), -1, -1), prior_logits.expand(len(part), -1))
-        rates += [noise_rate(*pair) for pair in _solutions(*_fit(shares, *starts, _AGAIN, learning_rate=0.03))]
+        rates += [noise_rate(*pair) for pair in _solutions(*_fit(shares, *starts, _RESAMPLE_STEPS, learning_rate=0.03))]
     ((matrix, prior),) = _solutions(logits, prior_logits)
     rate = noise_rate(matrix, prior)
     return NoiseEstimate(matrix, prior, rate, *interval(np.array(rates), rate))
 
 
 def label_triples(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(different rows, 3) labels of a row and of its two nearest rows, by cosine.
+    """Returns the labels of each different row and of its two nearest rows by cosine: (different rows, 3).
 
     Raises:
         ValueError: fewer than three different rows.
@@ -101,22 +102,29 @@ def label_triples(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     nearest = np.empty((len(units), 2), dtype=np.int64)
     for begin in range(0, len(units), _BLOCK):
         rows = np.arange(begin, min(begin + _BLOCK, len(units)))
-        likeness = units[rows] @ units.T
-        likeness[rows - begin, rows] = -np.inf  # no row is its own neighbour
+        similarity = units[rows] @ units.T
+        similarity[rows - begin, rows] = -np.inf  # no row is its own neighbour
         for place in range(2):
-            nearest[rows, place] = likeness.argmax(1)
-            likeness[rows - begin, nearest[rows, place]] = -np.inf
+            nearest[rows, place] = similarity.argmax(1)
+            similarity[rows - begin, nearest[rows, place]] = -np.inf
     return np.concatenate([labels[:, None], labels[nearest]], 1)
 
 
 def triple_shares(triples: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
-    """(classes, classes, classes) the share of rows with each triple of labels, in its order."""
+    """Computes the share of rows with each ordered triple of labels: (classes, classes, classes)."""
     places = np.ravel_multi_index(tuple(triples.T), (classes,) * 3)
     return np.bincount(places, weights, minlength=classes**3).reshape((classes,) * 3) / weights.sum()
 
 
 def consensus(matrix: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The shares of labels, pairs and triples that T (n, K, K) and prior (n, K) lead to: (n, K), (n, K, K), (n, K, K, K).
+    """Computes the shares of labels, pairs and triples that T and the prior imply.
+
+    Args:
+        matrix: (n, K, K).
+        prior: (n, K).
+
+    Returns:
+        (n, K), (n, K, K) and (n, K, K, K).
 
     >>> first, second, _ = consensus(torch.tensor([[[0.8, 0.2], [0.2, 0.8]]]), torch.tensor([[0.5, 0.5]]))
     >>> second
@@ -131,8 +139,8 @@ def consensus(matrix: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return joint.sum(1), second, third.reshape(count, classes, classes, classes)
 
 
-def _start(classes: int) -> tuple[Tensor, Tensor]:
-    """Logits of a matrix with 0.8 on its diagonal, and of equal classes."""
+def _initial_logits(classes: int) -> tuple[Tensor, Tensor]:
+    """Returns the logits of a matrix with 0.8 on its diagonal, and of a uniform prior."""
     return (
         float(np.log(4 * (classes - 1))) * torch.eye(classes, dtype=torch.float64)[None],
         torch.zeros(1, classes, dtype=torch.float64),
@@ -140,9 +148,9 @@ def _start(classes: int) -> tuple[Tensor, Tensor]:
 
 
 def named(matrix: np.ndarray, prior: np.ndarray) -> Solution:
-    """The same solution, its true classes named so that the diagonal of the matrix is as large as can be.
+    """Reorders the true classes of a solution so that the diagonal of the matrix is as large as possible.
 
-    The counts say which rows of T there are, not which of them belongs to which class.
+    The counts determine the rows of T, but not which row belongs to which class.
 
     >>> named(np.array([[0.4, 0.6], [0.9, 0.1]]), np.array([0.3, 0.7]))
     (array([[0.9, 0.1],
@@ -163,15 +171,15 @@ def _solutions(logits: Tensor, prior_logits: Tensor) -> list[Solution]:
 def _fit(
     shares: Tensor, logits: Tensor, prior_logits: Tensor, steps: int, learning_rate: float
 ) -> tuple[Tensor, Tensor]:
-    """The logits after some steps towards the triples' shares (n, K, K, K), n problems at once."""
-    wanted = (shares.sum((2, 3)), (shares.sum(3) + shares.sum(2)) / 2, shares)  # two neighbours, two pairs
+    """Returns the logits after some Adam steps that fit the shares of triples (n, K, K, K), for n problems at once."""
+    wanted = (shares.sum((2, 3)), (shares.sum(3) + shares.sum(2)) / 2, shares)  # pairs: mean over the two neighbours
     parameters = [logits.clone().requires_grad_(), prior_logits.clone().requires_grad_()]
     optimizer = torch.optim.Adam(parameters, lr=learning_rate)
     for _ in range(steps):
         found = consensus(torch.softmax(parameters[0], -1), torch.softmax(parameters[1], -1))
-        apart = [(ours - theirs).square().sum() for ours, theirs in zip(found, wanted, strict=True)]
-        scale = float(shares.shape[-1])  # a share of one, two and three labels is as small as 1 / K, 1 / K^2, 1 / K^3
-        loss = apart[0] * scale + apart[1] * scale**2 + apart[2] * scale**3
+        errors = [(ours - theirs).square().sum() for ours, theirs in zip(found, wanted, strict=True)]
+        scale = float(shares.shape[-1])  # shares of labels, pairs and triples are of order 1 / K, 1 / K^2, 1 / K^3
+        loss = errors[0] * scale + errors[1] * scale**2 + errors[2] * scale**3
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,4 +1,4 @@
-"""T-revision: anchor points, and a slack that is learned on top of them."""
+"""T-revision: the matrix of anchor points plus a learned slack."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hf_noisy.evidence.matrices.anchors import PERCENTILE, anchor_matrix, check_
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, with_interval
 from hf_noisy.evidence.matrices.inputs import head_inputs
 
-_FORWARD_STEPS = 60  # of L-BFGS, before the slack is learned
-_REVISION_STEPS = 100  # of Adam
+_FORWARD_STEPS = 60  # L-BFGS steps of the classifier, before the slack is learned
+_REVISION_STEPS = 100  # Adam steps
 _LEARNING_RATE = 5e-3
 
 
@@ -28,30 +28,33 @@ def t_revision(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> NoiseEstimate:
-    """Takes T from anchor points, learns a classifier behind it, then lets both move under the reweighted loss.
+    """Takes T from anchor points, fits a classifier with it, then updates both by the reweighted loss.
 
-    A row's weight is p_label / (p T)_label, the odds that its label is right; the loss is the weighted cross-entropy of
-    p. The classifier has no gradient through the weight, the slack has no other. Rows of T are put back on the
-    simplex after each step. Of all steps the one is taken that gives the labels of a fifth of the rows, which are set
-    aside, the largest likelihood.
+    The loss is the cross-entropy of p, weighted by p_label / (p T)_label, which is large if the label is probably
+    correct. The gradient of the slack comes only from the weight; the classifier has no gradient through the weight.
+    The rows of T are projected onto the simplex after each step. A fifth of the rows is held out, and the step with the
+    largest likelihood of their labels is returned.
 
     Source: Xia et al., "Are Anchor Points Really Indispensable in Label-Noise Learning?", NeurIPS 2019. There the
     classifier is a deep network, the step is chosen by accuracy on noisy validation labels, and T is not projected.
 
     Args:
         probs: (rows, classes) out-of-fold probabilities of the given label.
-        labels: (rows,) class ids; negative where a row has none, and is left out.
-        features: (rows, width) of a frozen encoder; None lets the head see log(probs).
-        percentile: of the anchors, as in `anchor_points`.
-        penalty: of half the head's squared weights, against the sum of the rows' losses. Where it is too large the head
-            is too blunt, where it is too small it learns labels by heart; both take noise from T.
-        resamples: of the rows, for the interval; anchors are taken anew, the slack stays.
-        seed: of the resamples; the fit itself draws nothing.
+        labels: (rows,) class ids; a row with a negative id has no label and is left out.
+        features: (rows, width) of a frozen encoder; with None the input of the head is log(probs).
+        percentile: percentile of the anchors, as in `anchor_points`.
+        penalty: weight of half the head's squared weights, against the sum of the losses over rows. If it is too large
+            the head underfits; if it is too small the head memorises the labels. In both cases T contains too little
+            noise.
+        resamples: number of bootstrap resamples of the rows, for the interval. The anchors are recomputed, the slack
+            stays fixed.
+        seed: seed of the resamples; the fit itself is deterministic.
 
     Raises:
         ValueError, TypeError: bad probabilities, labels or features.
 
-    Corrects anchors a little, in whatever direction the labels pull; far from the truth it stays far.
+    Changes the anchor matrix only a little, in the direction that fits the labels. An estimate that starts far from the
+    truth stays far from it.
     """
     check_not_negative("penalty", penalty)
     inputs, kept, found = head_inputs(probs, labels, features)
@@ -69,7 +72,7 @@ def t_revision(
 
 
 def on_simplex(table: Tensor) -> Tensor:
-    """Each row replaced by the nearest distribution.
+    """Projects each row onto the probability simplex, that is to the nearest distribution.
 
     Source: Duchi et al., "Efficient Projections onto the l1-Ball", ICML 2008.
 
@@ -84,7 +87,7 @@ def on_simplex(table: Tensor) -> Tensor:
 
 
 def _revise(inputs: Tensor, labels: Tensor, start: Tensor, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-    """The revised matrix (classes, classes), and the clean probabilities (rows, classes) behind it."""
+    """Returns the revised matrix (classes, classes) and the classifier's clean probabilities (rows, classes)."""
     classes, held = len(start), torch.arange(len(inputs)) % 5 == 4
     head, matrix = new_head(classes, inputs.shape[1], penalty), start.clone().requires_grad_()
     x, y = inputs[~held], labels[~held]
@@ -107,7 +110,7 @@ def _revise(inputs: Tensor, labels: Tensor, start: Tensor, penalty: float) -> tu
 
 
 def _reweighted(head: Head, matrix: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-    """(rows,) losses, each weighted by the odds that its label is right."""
+    """Computes the losses (rows,), each weighted by p_label / (p T)_label."""
     log_clean = head.log_probs(inputs)
     clean = log_clean.detach().exp()
     right = clean.gather(1, labels[:, None])[:, 0]

@@ -1,4 +1,4 @@
-"""VolMinNet: a classifier and a matrix learned together, of all matrices that fit the one of least volume."""
+"""VolMinNet: joint fit of a classifier and the matrix of least volume among those that fit."""
 
 from __future__ import annotations
 
@@ -22,30 +22,32 @@ def volminnet(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> NoiseEstimate:
-    """Learns p(true class | x) and T so that p T predicts the labels, and presses T to the smallest volume.
+    """Fits p(true class | x) and T so that p T predicts the labels, with a penalty on the volume of T.
 
-    The loss is -log (p T)_label + lambda log det T, with T_ij = s_ij / sum_j s_ij, s_ii = 1, the others sigmoids, so
+    The loss is -log (p T)_label + lambda log det T. T_ij = s_ij / sum_j s_ij with s_ii = 1 and the others sigmoids, so
     that the diagonal is the largest of its row. No anchor point is needed.
 
     Source: Li et al., "Provably End-to-end Label-noise Learning without Anchor Points", ICML 2021. There p is a deep
     network; here it is linear, on the 64 leading principal components.
 
     Args:
-        probs: (rows, classes) out-of-fold probabilities of the given label; their most probable class is the start.
-        labels: (rows,) class ids; negative where a row has none, and is left out.
-        features: (rows, width) of a frozen encoder; None lets the head see log(probs).
+        probs: (rows, classes) out-of-fold probabilities of the given label; the fit starts from their most probable
+            class.
+        labels: (rows,) class ids; a row with a negative id has no label and is left out.
+        features: (rows, width) of a frozen encoder; with None the input of the head is log(probs).
         volume_weight: lambda in the paper.
-        penalty: of half the head's squared weights, against the sum of the rows' losses. Where it is too large the head
-            is too blunt, where it is too small it learns labels by heart; both take noise from T.
-        resamples: of the rows, for the interval; p stays, T takes a few steps from the one found, so the interval knows
-            nothing of how uncertain p is, and is too narrow.
-        seed: of the resamples; the fit itself draws nothing.
+        penalty: weight of half the head's squared weights, against the sum of the losses over rows. If it is too large
+            the head underfits; if it is too small the head memorises the labels. In both cases T contains too little
+            noise.
+        resamples: number of bootstrap resamples of the rows, for the interval. p stays fixed and T takes a few steps
+            from the estimate. The interval ignores the uncertainty of p, so it is too narrow.
+        seed: seed of the resamples; the fit itself is deterministic.
 
     Raises:
         ValueError, TypeError: bad probabilities, labels or features.
 
-    Good where a linear head can tell the classes apart; where it cannot, T takes the blame for what the head lacks, and
-    where labels are wrong by a rule the head learns the rule.
+    Works well if a linear head can separate the classes. If it cannot, T absorbs the errors of the head. If labels are
+    wrong by a rule, the head learns the rule.
     """
     check_not_negative("volume_weight", volume_weight)
     check_not_negative("penalty", penalty)

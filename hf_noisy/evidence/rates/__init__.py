@@ -1,1 +1,1 @@
-"""How many labels are wrong, and of what kind the noise is."""
+"""Estimates of the noise rate and of the kind of noise."""

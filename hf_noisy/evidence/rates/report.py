@@ -1,4 +1,4 @@
-"""Several estimators at once, of what kind the wrong labels are, and whether any of the rates should be believed."""
+"""Noise report: rates by several estimators, the kind of noise, and whether the rates are reliable."""
 
 from __future__ import annotations
 
@@ -36,54 +36,58 @@ from hf_noisy.evidence.rates.structure import (
 )
 from hf_noisy.weak.votes import check_votes, count_voting_sources
 
-BEST = "truth_inference"  # whose rate and matrix are taken where classes were inferred
+BEST = "truth_inference"  # its rate and matrix are used if classes were inferred
 CAUTION = MappingProxyType(
     {
-        "symmetric": "labels are wrong at random, so estimators can see them.",
-        "class-dependent": "labels are wrong at random given the class, so estimators can see them.",
+        "symmetric": "labels are wrong at random, so estimators can detect them.",
+        "class-dependent": "labels are wrong at random given the class, so estimators can detect them.",
         "instance-dependent": (
-            "labels are wrong by what the text is, or right on texts that are hard to tell: the true rate may be near 0, or above "
-            "what estimators say. Check some labels by hand."
+            "whether a label is wrong depends on the text, or correct labels of hard texts look wrong: the true rate "
+            "may be near 0, or above the estimates. Check some labels by hand."
         ),
         "structured by a rule": (
-            "labels that are wrong by a rule look right to most estimators, so the true rate may be far above what they say. "
-            "Read them as lower bounds at best, and check some labels by hand."
+            "labels that are wrong by a rule look correct to most estimators, so the true rate may be far above the "
+            "estimates. Read them as lower bounds at best, and check some labels by hand."
         ),
-        "undecided": "nothing is said of the kind, so read the rates with care.",
+        "undecided": "the kind of noise is unknown, so read the rates with care.",
     }
 )
 
 
 @dataclass(frozen=True)
 class NoiseReport:
-    """What each estimator says, of what kind wrong labels seem to be, and why."""
+    """The estimates of the noise rate, the kind of noise, and the evidence for the kind."""
 
     estimates: dict[str, NoiseEstimate]  # by name
     kind: str  # one of `hf_noisy.evidence.KINDS`
     evidence: list[str]  # sentences
-    misses: Misses | None = None  # by the probabilities, where they were given
-    consistency: Consistency | None = None  # of the votes, where there are enough and probabilities too
+    misses: Misses | None = None  # from the probabilities, if they were given
+    consistency: Consistency | None = None  # of the votes, if there are enough of them and probabilities too
 
     @property
     def structured(self) -> bool:
-        """Wrong labels seem to follow a rule: the rates are lower bounds at best."""
+        """Whether wrong labels seem to follow a rule. The rates are then lower bounds at best."""
         return self.kind == "structured by a rule"
 
     @property
     def rate(self) -> float:
-        """Share of wrong labels: by the inferred classes where they were given, else the median of the estimators."""
+        """Share of wrong labels: from the inferred classes if they were given, else the median of the estimators."""
         if BEST in self.estimates:
             return self.estimates[BEST].rate
         return float(np.median([estimate.rate for estimate in self.estimates.values()]))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Low and high of the rate: what the intervals of all estimators span, as they err together, and what was missed out
-        of fold among the surest texts.
+        """Lower and upper bound of the rate.
 
-        Wrong labels that do not depend on the text are no more than are missed among all. Those that seem to be where texts are
-        hard may all be right, so low is 0 then. Where they follow a rule, estimators fall short: low is that of the inferred
-        classes alone.
+        It spans the intervals of all estimators, since they make common errors. The lower bound is not above that of
+        the out-of-fold misses (`Misses.interval`). The kind of noise changes the bounds:
+
+        - Random noise: no more labels are wrong than are missed among all rows, so the upper bound is not above that of
+          the misses.
+        - Instance-dependent noise: all labels may be correct labels of hard texts, so the lower bound is 0.
+        - A rule: the estimators find too little, so the lower bound is that of the inferred classes alone, if they are
+          given.
         """
         low = min(estimate.low for estimate in self.estimates.values())
         high = max(estimate.high for estimate in self.estimates.values())
@@ -98,12 +102,15 @@ class NoiseReport:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The smallest and the largest rate."""
+        """The smallest and the largest rate of the estimators."""
         rates = [estimate.rate for estimate in self.estimates.values()]
         return min(rates), max(rates)
 
     def to_json(self) -> dict[str, Any]:
-        """What `json.dump` writes: rate; low; high; kind; evidence; structured; estimators -> name -> rate, low, high, matrix."""
+        """Returns what `json.dump` can write.
+
+        The keys are rate; low; high; kind; evidence; structured; estimators -> name -> rate, low, high, matrix.
+        """
         estimators = {
             name: {
                 "rate": estimate.rate,
@@ -125,7 +132,7 @@ class NoiseReport:
         }
 
     def __str__(self) -> str:
-        """A Markdown table of the rates, what is taken of them, the kind, and how to read it."""
+        """Returns a Markdown table of the rates, the rate and its interval, the kind, and how to read it."""
         low, high = self.interval
         lines = ["| estimator | noise rate | 95% interval |", "|---|---|---|"]
         lines += [f"| {name} | {e.rate:.3f} | {e.low:.3f} to {e.high:.3f} |" for name, e in self.estimates.items()]
@@ -148,7 +155,7 @@ class _Inputs:
 
 @dataclass(frozen=True)
 class _Estimator:
-    needs: str  # the input without which it has nothing to go by
+    needs: str  # name of the required input
     run: Callable[[_Inputs], NoiseEstimate]
 
 
@@ -195,37 +202,39 @@ def estimate_noise(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> NoiseReport:
-    """Asks several estimators how many labels are wrong, says of what kind they are, and when none should be believed.
+    """Estimates the noise rate by several estimators, determines the kind of noise, and reports if no rate is reliable.
 
-    The kind is told by out-of-fold probabilities (`hf_noisy.evidence.rates.kinds.kind_of_noise`). Where whether a label is wrong
-    depends on the text, either of two signs speaks for a rule; they read no gold label:
+    The kind follows from out-of-fold probabilities (`hf_noisy.evidence.rates.kinds.kind_of_noise`). If the noise
+    depends on the text, either of two signs indicates a rule. They use no gold label:
 
-    - estimators that rest on votes of several sources, of which the inferred classes are then one, have a median rate of more
-      than 0.1 above that of those that rest on a classifier: a classifier that sees the rule repeats it, other sources
-      contradict it. Labels that are wrong at random given the class are so for both. Neighbours are not asked: where texts are
-      hard to tell they find more than a classifier on clean labels too (three of five corpora).
-    - votes are predicted from the text by more than 0.1 (and two standard errors) better than they can be right by how
-      often they agree with each other; see `hf_noisy.evidence.rates.structure.vote_consistency`.
+    - The median rate of the vote-based estimators is more than 0.1 above that of the classifier-based ones. With
+      several sources, the inferred classes count as vote-based. A classifier that can learn the rule repeats it, and
+      other sources contradict it. Labels that are wrong at random given the class look the same to both. The neighbours
+      estimator is not used: on texts that are hard to classify it finds more noise than a classifier, even on clean
+      labels (three of five corpora).
+    - Votes are predicted from the text by more than 0.1 (and two standard errors) better than they can be correct,
+      given how often they agree; see `hf_noisy.evidence.rates.structure.vote_consistency`.
 
-    Where the labels are what the sources say, and whether a source votes is told from the text, as where it looks for a word
-    (`hf_noisy.evidence.rates.structure.vote_auroc`), wrong ones follow a rule even where they look random.
+    If the labels are those of the sources, and the text predicts whether a source votes, as with keyword rules
+    (`hf_noisy.evidence.rates.structure.vote_auroc`), wrong labels follow a rule even if they look random.
 
     Args:
-        labels: (rows,) class ids, as given; negative where a row has none.
-        probs: (rows, classes) out-of-fold probabilities of the given label, as `out_of_fold_probabilities` makes them.
-        features: (rows, width) of a frozen encoder, as `mean_vectors` makes them.
+        labels: (rows,) given class ids; negative where a row has no label.
+        probs: (rows, classes) out-of-fold probabilities of the given label, from `out_of_fold_probabilities`.
+        features: (rows, width) of a frozen encoder, from `mean_vectors`.
         votes: (rows, sources) of the weak sources, -1 abstains.
-        label_model: (rows, classes) posteriors of the true class, as `label_model_probabilities` makes them.
-        inferred: (rows, classes) how probable each class is by the sources and similar texts, as
-            `hf_noisy.evidence.inference.infer_classes.infer_classes` makes them; the rate is then by them.
-        estimators: names out of `ESTIMATORS`; by default all that have what they need. Dawid-Skene is among them from
-            three sources on, the confident joint where cleanlab is installed.
-        resamples: of the rows, for the intervals.
-        seed: of the resamples.
+        label_model: (rows, classes) posteriors of the true class, from `label_model_probabilities`.
+        inferred: (rows, classes) probabilities of the true class from the sources and similar texts, as
+            `hf_noisy.evidence.inference.infer_classes.infer_classes` returns them. If given, they determine the rate.
+        estimators: names out of `ESTIMATORS`; by default all whose inputs are given. Dawid-Skene needs three sources,
+            the confident joint needs cleanlab.
+        resamples: number of bootstrap resamples of the rows, for the intervals.
+        seed: seed of the resamples.
 
     Raises:
-        ValueError, TypeError: an unknown name, an estimator without what it needs, nothing to go by, or bad input.
-        ImportError: the confident joint was asked for, and cleanlab is not installed.
+        ValueError, TypeError: an unknown name, an estimator without its input, no input for any estimator, or bad
+            input.
+        ImportError: the confident joint was requested, and cleanlab is not installed.
 
     Warns:
         UserWarning: the probabilities look in-sample.
@@ -245,17 +254,18 @@ def estimate_noise(
             "estimate_noise has nothing to go by: expected at least one of probs, features, votes, label_model, inferred."
         )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="the most probable class is the given label")  # said once already
+        # `_checked` has already warned
+        warnings.filterwarnings("ignore", message="the most probable class is the given label")
         estimates = {name: ESTIMATORS[name].run(given) for name in names}
     consistency = _consistency(given)
     signs = _signs(estimates, consistency, several=count_voting_sources(given.votes) > 1)
     if given.probs is None or given.classes is None:
         kind = "structured by a rule" if signs else "undecided"
-        return NoiseReport(estimates, kind, signs or ["Without out-of-fold probabilities no kind is told."])
+        return NoiseReport(estimates, kind, signs or ["Without out-of-fold probabilities the kind is unknown."])
     missed = misses(np.asarray(given.probs), given.labels)
-    untold = NoiseReport(estimates, "undecided", [], missed, consistency)
-    kind, evidence = kind_of_noise(missed, untold.rate, given.classes, signs, seed, rules=_rules(given, seed))
-    return replace(untold, kind=kind, evidence=evidence)
+    undecided = NoiseReport(estimates, "undecided", [], missed, consistency)
+    kind, evidence = kind_of_noise(missed, undecided.rate, given.classes, signs, seed, rules=_rules(given, seed))
+    return replace(undecided, kind=kind, evidence=evidence)
 
 
 def _checked(
@@ -288,7 +298,7 @@ def _checked(
 
 
 def _default(given: _Inputs) -> list[str]:
-    """All that have what they need."""
+    """Returns the names of all estimators whose inputs are given."""
     names = [name for name, estimator in ESTIMATORS.items() if getattr(given, estimator.needs) is not None]
     if given.votes is not None and given.votes.shape[1] < 3:
         names.remove("dawid_skene")
@@ -306,7 +316,7 @@ def _check_estimator(name: str, given: _Inputs) -> None:
 
 
 def _given(value: Any) -> Any:
-    """What `_check_estimator` has seen to be there."""
+    """Narrows the type of an input that `_check_estimator` has checked."""
     assert value is not None
     return value
 
@@ -319,7 +329,7 @@ def _consistency(given: _Inputs) -> Consistency | None:
 
 
 def _rules(given: _Inputs, seed: int) -> str:
-    """That the labels are what several sources say that vote by the text, in a sentence; empty where that cannot be said."""
+    """Returns the sentence that the labels are those of several sources that vote by the text, or an empty string."""
     if given.votes is None or given.features is None or count_voting_sources(given.votes) < 2:
         return ""
     if share_followed(given.labels, given.votes) < FOLLOWED:
@@ -328,13 +338,14 @@ def _rules(given: _Inputs, seed: int) -> str:
     if told is None or told < MIN_VOTE_AUROC:
         return ""
     return (
-        "Labels are what sources say, and these vote by what the text has, as rules do (or people who are handed texts by topic): "
-        f"whether one votes is told from the text with an AUROC of {told:.2f} (median of the sources, out of fold; 0.5 is chance)."
+        "Labels are those of the sources, whose votes depend on the text, as with rules (or people who are given "
+        f"texts by topic): whether one votes is told from the text with an AUROC of {told:.2f} (median of the sources, "
+        "out of fold; 0.5 is chance)."
     )
 
 
 def _signs(estimates: Mapping[str, NoiseEstimate], consistency: Consistency | None, *, several: bool) -> list[str]:
-    """That wrong labels follow a rule, in sentences; `several` sources voted."""
+    """Returns sentences with signs that wrong labels follow a rule; `several` is whether several sources vote."""
     signs = []
     rates = {name: estimate.rate for name, estimate in estimates.items()}
     families = family_rates(rates, by_votes=(BEST,) if several else ())
@@ -346,7 +357,8 @@ def _signs(estimates: Mapping[str, NoiseEstimate], consistency: Consistency | No
         )
     if consistency is not None and consistency.excess > max(EXCESS, 2 * consistency.error):
         signs.append(
-            f"Votes are self-consistent: {consistency.predicted:.0%} of them are predicted from the text, but by how often "
-            f"they agree ({consistency.agreement:.0%} of pairs) only {consistency.implied_accuracy:.0%} can be right."
+            f"Votes are self-consistent: {consistency.predicted:.0%} of them are predicted from the text, but their "
+            f"agreement ({consistency.agreement:.0%} of pairs) implies that at most {consistency.implied_accuracy:.0%} "
+            "are correct."
         )
     return signs

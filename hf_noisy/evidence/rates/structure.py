@@ -1,4 +1,4 @@
-"""Signs that labels are wrong by a rule, which every estimator of the noise rate takes for right."""
+"""Signs that labels are wrong by a rule: most estimators of the noise rate take such labels for correct."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from hf_noisy.evidence.matrices.inputs import standardized
 
-DISAGREEMENT = 0.1  # of rates
-EXCESS = 0.1  # of shares of votes
+DISAGREEMENT = 0.1  # minimum difference between the median rates of two families
+EXCESS = 0.1  # minimum difference between the shares of predicted and of correct votes
 FAMILIES = {
     "classifiers": (
         "anchor_points",
@@ -23,40 +23,38 @@ FAMILIES = {
     "neighbours": ("neighbours",),
     "votes": ("dawid_skene", "label_model"),
 }
-MIN_VOTE_AUROC = (
-    0.7  # AUROC from which on the text tells whether a source votes: where Hosmer and Lemeshow call it acceptable
-)
-FOLLOWED = 0.98  # of the labels that are among a row's votes, from which on labels are what sources say
-_PAIRS = 50  # of votes on one row; from fewer nothing is concluded
-_FEWEST = 20  # votes of a source, and abstentions, to tell them apart
+MIN_VOTE_AUROC = 0.7  # from here on the text predicts whether a source votes; "acceptable" by Hosmer and Lemeshow
+FOLLOWED = 0.98  # share of labels among their row's votes from which labels are those of the sources
+_MIN_PAIRS = 50  # minimum number of pairs of votes on one row
+_MIN_VOTES = 20  # minimum number of votes, and of abstentions, of a source
 
 
 @dataclass(frozen=True)
 class Consistency:
-    """How well votes are predicted from the text, against how well they agree with each other."""
+    """How well votes are predicted from the text, compared with how well they agree with each other."""
 
     agreement: float  # share of pairs of votes on one row that are equal
-    implied_accuracy: float  # of a vote, if sources err independently and evenly
+    implied_accuracy: float  # accuracy of a vote, if sources err independently and evenly
     predicted: float  # share of votes that the out-of-fold prediction of the given label equals
     error: float  # standard error of predicted - implied_accuracy
 
     @property
     def excess(self) -> float:
-        """By how much votes are better predicted than they can be right."""
+        """By how much votes are better predicted than they can be correct."""
         return self.predicted - self.implied_accuracy
 
 
 def family_rates(rates: Mapping[str, float], by_votes: Sequence[str] = ()) -> dict[str, float]:
-    """The median rate of each family of estimators that rest on one assumption: a classifier, neighbours, votes.
+    """Computes the median rate of each family of estimators with a common assumption: a classifier, neighbours, votes.
 
-    Within a family rates differ for reasons of their own, such as anchors of badly calibrated probabilities; between
-    families they agree if labels are wrong at random given the class and texts are easy to tell: in 72 draws of
-    `tests/measure/known_matrices.py` no two were more than 0.1 apart. Where a rule makes them, a classifier that can see the rule
-    finds few, and other sources, which see it less, find more.
+    Rates within a family differ for other reasons, such as anchors of badly calibrated probabilities. Families agree if
+    labels are wrong at random given the class and texts are easy to classify: in 72 draws of
+    `tests/measure/known_matrices.py` no two differed by more than 0.1. If labels are wrong by a rule, a classifier that
+    can learn the rule finds few of them. Other sources, which follow the rule less, find more.
 
     Args:
-        rates: by name of the estimator.
-        by_votes: names of more estimators that rest on votes.
+        rates: rates by name of the estimator.
+        by_votes: names of further vote-based estimators.
 
     >>> family_rates({"anchor_points": 0.1, "dual_t": 0.3, "confident_joint": 0.12, "neighbours": 0.4})
     {'classifiers': 0.12, 'neighbours': 0.4}
@@ -70,29 +68,29 @@ def family_rates(rates: Mapping[str, float], by_votes: Sequence[str] = ()) -> di
 
 
 def vote_consistency(votes: np.ndarray, predicted: np.ndarray, classes: int) -> Consistency | None:
-    """Compares two upper bounds of a vote's accuracy; no gold label is read.
+    """Compares two upper bounds of a vote's accuracy; no gold label is used.
 
-    Let a be the accuracy of a vote. If sources err independently and evenly over the wrong classes, two votes on one row
-    agree with probability a^2 + (1 - a)^2 / (K - 1), which gives a. If wrong votes follow no pattern in the text, the
-    best prediction of a vote from the text is the true class, and is right with probability a, not more. So votes that
-    are predicted better than a are wrong in a way that the text gives away: by a rule.
+    Let a be the accuracy of a vote. If sources err independently and evenly over the wrong classes, two votes on one
+    row agree with probability a^2 + (1 - a)^2 / (K - 1), which gives a. If wrong votes follow no pattern in the text,
+    the best prediction of a vote from the text is the true class, and it is correct with probability a at most. So if
+    votes are predicted better than a, the text reveals how they are wrong: they follow a rule.
 
-    Errors that fall on the same rows, or into the same class, raise the agreement and hide what is looked for; the sign
-    is therefore one of structure where it shows, and of nothing where it does not.
+    Errors on the same rows or into the same class raise the agreement and hide this. So a positive result is a sign of
+    structure, but a negative result shows nothing.
 
     Args:
         votes: (rows, sources), -1 abstains.
-        predicted: (rows,) the class that an out-of-fold model of the given labels finds most probable; -1 where none.
+        predicted: (rows,) the most probable class of an out-of-fold model of the given labels; -1 where there is none.
         classes: K.
 
     Returns:
-        None where fewer than 50 pairs of votes share a row.
+        The comparison; None if fewer than 50 pairs of votes share a row.
     """
     voted, counts = votes >= 0, (votes >= 0).sum(1)
     per_class = np.stack([(votes == k).sum(1) for k in range(classes)], 1)
     pairs = counts * (counts - 1) / 2
     equal = (per_class * (per_class - 1) / 2).sum(1)
-    if pairs.sum() < _PAIRS:
+    if pairs.sum() < _MIN_PAIRS:
         return None
     known = predicted >= 0
     hits = ((votes == predicted[:, None]) & voted).sum(1) * known
@@ -109,7 +107,7 @@ def vote_consistency(votes: np.ndarray, predicted: np.ndarray, classes: int) -> 
 
 
 def share_followed(labels: np.ndarray, votes: np.ndarray) -> float:
-    """Of the labels on rows with a vote, the share that a source of the row gives too; 0 where there is no such row.
+    """Computes the share of labels that equal a vote on their row, among rows with a vote; 0 if there are none.
 
     >>> share_followed(np.array([0, 1, 1, -1]), np.array([[0, 1], [0, -1], [-1, -1], [0, 0]]))
     0.5
@@ -120,36 +118,37 @@ def share_followed(labels: np.ndarray, votes: np.ndarray) -> float:
 
 
 def vote_auroc(features: np.ndarray, votes: np.ndarray, seed: int = 0) -> float | None:
-    """How well the text tells whether a source votes: the median AUROC over sources, out of five folds.
+    """Measures how well the text predicts whether a source votes: the median AUROC over sources, out of five folds.
 
-    A rule votes where the text has what it looks for: on `youtube` and `trec` 0.94 and 0.96 by a pretrained encoder. People who
-    are handed texts at random vote wherever these are: 0.5; not so those who are handed texts by topic, or skip what is hard.
+    A rule votes if the text contains what it looks for: with a pretrained encoder the AUROC is 0.94 on `youtube` and
+    0.96 on `trec`. Annotators who are given random texts vote on all of them: 0.5. It is higher for annotators who are
+    given texts by topic, or skip hard texts.
 
     Args:
         features: (rows, width) of the texts.
         votes: (rows, sources), -1 abstains.
-        seed: of the folds.
+        seed: seed of the folds.
 
     Returns:
-        None where no source has 20 votes and 20 abstentions.
+        The AUROC; None if no source has 20 votes and 20 abstentions.
     """
     from sklearn.linear_model import Ridge
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import KFold, cross_val_predict
 
     voted = votes >= 0
-    voted = voted[:, np.minimum(voted.sum(0), (~voted).sum(0)) >= _FEWEST]
+    voted = voted[:, np.minimum(voted.sum(0), (~voted).sum(0)) >= _MIN_VOTES]
     if not voted.shape[1]:
         return None
     table = standardized(features)
-    told = cross_val_predict(
+    predictions = cross_val_predict(
         Ridge(alpha=table.shape[1]), table, voted.astype(float), cv=KFold(5, shuffle=True, random_state=seed)
     ).reshape(voted.shape)
-    return float(np.median([roc_auc_score(*column) for column in zip(voted.T, told.T, strict=True)]))
+    return float(np.median([roc_auc_score(*column) for column in zip(voted.T, predictions.T, strict=True)]))
 
 
 def implied_accuracy(agreement: float, classes: int) -> float:
-    """The accuracy of sources that agree so often and err independently and evenly; not below chance.
+    """Computes the accuracy of sources that agree this often and err independently and evenly; at least chance level.
 
     >>> round(implied_accuracy(0.68, 2), 3), implied_accuracy(0.3, 2)
     (0.8, 0.5)

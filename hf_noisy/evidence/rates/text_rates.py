@@ -1,4 +1,4 @@
-"""How many labels of texts are wrong and of what kind they are, by all that an audit knows of them."""
+"""Noise rate and kind of noise of labelled texts, from all inputs that an audit computes."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def estimate_texts(
     resamples: int,
     seed: int,
 ) -> tuple[NoiseReport, np.ndarray]:
-    """As `estimate_labels`, by what an audit of these texts would find out first.
+    """Computes from the texts what an audit would compute, and estimates the noise with `estimate_labels`.
 
     Args:
         texts: (rows,)
-        labels: (rows,) class ids, -1 where there is none.
-        vectors: (rows, width) of an encoder that never saw the labels.
-        votes: (rows, sources), -1 abstains; None where there are labels alone.
-        classes: how many there are.
-        folds: of the rows, for held-out probabilities.
-        estimators, resamples, seed: of `estimate_noise`.
+        labels: (rows,) class ids, -1 for no label.
+        vectors: (rows, width) of an encoder that was not trained on the labels.
+        votes: (rows, sources), -1 abstains; None with labels only.
+        classes: number of classes.
+        folds: number of folds for the held-out probabilities.
+        estimators, resamples, seed: as for `estimate_noise`.
     """
-    sight, kept = text_features(texts, vectors, labels, votes, classes, seed), np.flatnonzero(labels >= 0)
+    features, kept = text_features(texts, vectors, labels, votes, classes, seed), np.flatnonzero(labels >= 0)
     return estimate_labels(
         labels[kept],
-        held_out=out_of_fold_probabilities(sight.view[kept], labels[kept], classes, folds, seed),
-        inferred=infer_classes(sight.view, labels, votes, classes, seed)[kept],
+        held_out=out_of_fold_probabilities(features.view[kept], labels[kept], classes, folds, seed),
+        inferred=infer_classes(features.view, labels, votes, classes, seed)[kept],
         vectors=vectors[kept],
         votes=None if votes is None else votes[kept],
         estimators=estimators,
@@ -61,18 +61,18 @@ def estimate_labels(
     resamples: int,
     seed: int,
 ) -> tuple[NoiseReport, np.ndarray]:
-    """What estimators say of the classes that are among the labels (of one that is never given nothing can be estimated).
+    """Estimates the noise of the classes that occur among the labels; nothing can be estimated for the others.
 
     Args:
         labels: (rows,) class ids, one for each row.
-        held_out: (rows, classes) probabilities by models that never saw the row.
-        inferred: (rows, classes) by `hf_noisy.evidence.inference.infer_classes.infer_classes`.
+        held_out: (rows, classes) probabilities by models that were not trained on the row.
+        inferred: (rows, classes) from `hf_noisy.evidence.inference.infer_classes.infer_classes`.
         vectors: (rows, width) of a frozen encoder.
-        votes: (rows, sources), -1 abstains; fewer than three sources tell nothing of each other.
-        estimators, resamples, seed: of `estimate_noise`.
+        votes: (rows, sources), -1 abstains; the label model needs at least three sources.
+        estimators, resamples, seed: as for `estimate_noise`.
 
     Returns:
-        the report, whose matrices are of the classes that are given, and these: (present,) class ids.
+        The report, whose matrices cover the classes that occur, and the ids of these classes (present,).
 
     Raises:
         ValueError: labels are of one class only, or as `estimate_noise`.
@@ -82,19 +82,19 @@ def estimate_labels(
         raise ValueError(
             f"all {len(labels)} labels are of class {present[0]}: expected two classes or more to compare."
         )
-    place = np.full(held_out.shape[1] + 1, -1)  # the last is for -1, which abstains
+    place = np.full(held_out.shape[1] + 1, -1)  # the last entry is for -1, which abstains
     place[present] = np.arange(len(present))
-    cast = None if votes is None else place[votes]
-    several = cast is not None and cast.shape[1] >= 3
-    with warnings.catch_warnings():  # they are out of fold, however well labels are predicted
+    present_votes = None if votes is None else place[votes]
+    several = present_votes is not None and present_votes.shape[1] >= 3
+    with warnings.catch_warnings():  # the probabilities are out of fold, however well they predict the labels
         warnings.filterwarnings("ignore", message="the most probable class is the given label")
         report = estimate_noise(
             place[labels],
             probs=_among(held_out, present),
             features=vectors,
-            votes=cast,
-            label_model=label_model_probabilities(cast, len(present), seed=seed)
-            if cast is not None and several
+            votes=present_votes,
+            label_model=label_model_probabilities(present_votes, len(present), seed=seed)
+            if present_votes is not None and several
             else None,
             inferred=_among(inferred, present),
             estimators=estimators,

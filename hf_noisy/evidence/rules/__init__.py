@@ -1,1 +1,1 @@
-"""What rules (labeling functions) leave behind in texts and votes."""
+"""Effects of rules (labeling functions) on texts and votes: words, tokens and folds."""

@@ -1,4 +1,4 @@
-"""Which tokens go with the votes of a source, where only the votes are at hand."""
+"""Tokens associated with the votes of a source, from the votes alone."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def associated_tokens(
     min_count: int = 5,
     level: float = 0.01,
 ) -> list[np.ndarray]:
-    """For each row, which of its tokens go with a vote that the row has: (tokens,) bool.
+    """Marks the tokens of each row that are associated with a vote on that row: (tokens,) bool.
 
-    A token goes with the vote of a source for a class where, of the rows with the token, at least `precision` have that
-    vote, and more than chance would give them: the likelihood ratio G^2 of the table of both passes `level` divided by
-    the number of pairs of token and vote that are tried.
+    A token is associated with the vote of a source for a class if at least `precision` of the rows with the token have
+    that vote, and if this is more than chance. For the latter, the likelihood ratio G^2 of token and vote must pass
+    `level` divided by the number of tested pairs of token and vote.
 
     Source: G^2 as Dunning, "Accurate Methods for the Statistics of Surprise and Coincidence", 1993, uses it for words.
 
@@ -30,11 +30,11 @@ def associated_tokens(
         rows: (tokens,) ids of each row.
         votes: (rows, sources), -1 abstains.
         precision: in (0, 1].
-        min_count: rows with the token, at least 1; rarer ones go with no vote.
-        level: of the test, in (0, 1).
+        min_count: minimum number of rows with the token, at least 1; rarer tokens are not associated with a vote.
+        level: significance level of the test, in (0, 1).
 
     Raises:
-        ValueError, TypeError: votes that are no table of integers.
+        ValueError, TypeError: votes that are not a table of integers.
 
     >>> texts = [np.array([0, 7, row % 3 + 1]) for row in range(30)]  # a vote wherever there is token 1, none else
     >>> votes = np.where(np.arange(30)[:, None] % 3 == 0, 1, -1)
@@ -51,20 +51,20 @@ def associated_tokens(
     places, owners = place_of[every], np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
     del every
     present = csr_array((np.ones(len(places), dtype=np.int32), (owners, places)), shape=(len(rows), len(ids)))
-    present.data[:] = 1  # a token counts once a row
-    cast = _cast(votes)
+    present.data[:] = 1  # a token counts once per row
+    cast = _vote_indicators(votes)
     together = np.asarray((cast.T @ present).todense())
-    goes = _significant(together, present.sum(0), cast.sum(0), len(rows), precision, min_count, level)
-    explained = csr_array(cast @ csr_array(goes.astype(float)))  # (rows, ids) above 0 where a vote of the row is behind
-    asked = np.flatnonzero(np.asarray(goes.any(0))[places])  # tokens that go with any vote
+    associated = _significant(together, present.sum(0), cast.sum(0), len(rows), precision, min_count, level)
+    explained = csr_array(cast @ csr_array(associated.astype(float)))  # (rows, ids) > 0: goes with a vote of the row
+    asked = np.flatnonzero(np.asarray(associated.any(0))[places])  # tokens associated with any vote
     flat = np.zeros(len(places), dtype=bool)
     if len(asked):
         flat[asked] = np.asarray(explained[owners[asked], places[asked]]).ravel() > 0
     return np.split(flat, np.cumsum(lengths)[:-1])
 
 
-def _cast(votes: np.ndarray) -> Any:
-    """(rows, votes that occur) sparse, 1 where a row has the vote of a source for a class."""
+def _vote_indicators(votes: np.ndarray) -> Any:
+    """Returns a sparse (rows, votes that occur) matrix, 1 where a row has this vote of a source for a class."""
     from scipy.sparse import csr_array
 
     owners, sources = np.nonzero(votes >= 0)
@@ -81,7 +81,7 @@ def _significant(
     min_count: int,
     level: float,
 ) -> np.ndarray:
-    """(votes, ids) whether a token goes with a vote, from the counts of both together and of each."""
+    """Tests which tokens are associated with which votes, (votes, ids), from the joint and the single counts."""
     from scipy.special import xlogy
     from scipy.stats import chi2
 

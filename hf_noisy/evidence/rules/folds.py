@@ -1,4 +1,4 @@
-"""Folds by rule: each example is judged by a head that never saw a row on which a rule that voted on it voted."""
+"""Folds by rule: each example is predicted by a head that was trained without the rules that voted on it."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from hf_noisy.evidence.features.frozen import INVERSE_PENALTIES, logistic_probab
 from hf_noisy.evidence.matrices.inputs import check_features, standardized
 from hf_noisy.weak.votes import check_votes
 
-_HEADS = 32  # sets of rules share them where there are more
-_FEWEST = 5  # rows of a class, or it is not learned
-_MOST = 5000  # rows that a head learns from
+_HEADS = 32  # maximum number of heads; more sets of rules share heads
+_FEWEST = 5  # minimum number of rows to learn a class
+_MOST = 5000  # maximum number of rows to train a head
 
 
 def rule_held_out_probabilities(
     vectors: ArrayLike, labels: ArrayLike, votes: np.ndarray, classes: int, seed: int = 0
 ) -> np.ndarray:
-    """P(class | text) of each row by a logistic regression that never saw a row that shares a rule with it.
+    """Predicts P(class | text) of each row by a logistic regression trained on rows that share no rule with it.
 
-    Rows on which the same rules voted share a head; it learns from the labelled rows on which none of these rules voted.
-    There each class counts as much as in all labels, since a rule's rows often hold most of a class. Where the votes
-    fall into more than 32 such sets, the rarer ones join the one with which most rows are left to learn from. The
-    penalty is the one with which a random fifth of the given labels is told best from the rest: not by the labels that
-    a head is to judge, which are the suspects.
+    Rows on which the same rules voted share a head. It is trained on the labelled rows on which none of these rules
+    voted. Each class has the weight there that it has in all labels, since the rows of a rule often contain most of a
+    class. If there are more than 32 such sets of rules, the rarer ones join the head with which most rows can be
+    judged. The penalty maximises the likelihood of a random fifth of the given labels under a fit to the rest. The
+    labels that a head judges do not choose the penalty, since they are the suspects.
 
     Args:
         vectors: (rows, width) of a frozen encoder; standardised here.
-        labels: (rows,) class ids, negative where there is none; or (rows, classes) soft, zero rows for none.
+        labels: (rows,) class ids, negative for no label; or (rows, classes) soft labels, a zero row for no label.
         votes: (rows, sources), -1 abstains.
-        classes: how many there are.
-        seed: of that fifth, and of the draw where more than 5,000 rows could be learned from.
+        classes: number of classes.
+        seed: seed of that fifth, and of the sample if a head has more than 5,000 rows to train on.
 
     Returns:
-        (rows, classes) float64; NaN where a row is not judged: it has no label or no vote, or its class (the likeliest of
-        a soft label) or all but one have fewer than five labelled rows without its rules. Another class that has fewer
-        is not learned, and has probability 1e-6.
+        (rows, classes) float64. A row is NaN if it is not judged. It then has no label or no vote; or without its
+        rules, its class (the most probable of a soft label) or all classes but one have fewer than five labelled rows.
+        Other classes with fewer than five rows are not learned, and have probability 1e-6.
 
     Raises:
-        ValueError, TypeError: vectors or votes of other rows than the labels.
+        ValueError, TypeError: vectors or votes with another number of rows than the labels.
 
     >>> far = np.array([[-1.0], [-2.0], [1.0], [2.0]]).repeat(5, 0)  # class 0 on the left, class 1 on the right
     >>> labels, votes = np.repeat([0, 0, 1, 1], 5), np.full((20, 4), -1)
@@ -67,16 +67,16 @@ def rule_held_out_probabilities(
 
 @dataclass(frozen=True)
 class _Head:
-    """What a logistic regression learns from and whom it judges."""
+    """The rows that a logistic regression is trained on, and the rows that it judges."""
 
     learned: np.ndarray  # row numbers
-    known: np.ndarray  # (classes,) bool: those with enough rows to learn from
+    known: np.ndarray  # (classes,) bool: classes with enough rows to learn
     asked: np.ndarray  # row numbers
 
     def predicted(self, table: np.ndarray, given: np.ndarray, inverse: float) -> np.ndarray:
-        """(asked, classes) probabilities; each known class weighs in learning as it does in all of `given`."""
+        """Predicts (asked, classes); the weight of each known class in training is its weight in all of `given`."""
         own = given[self.learned] * self.known
-        rows, labels = np.nonzero(own)  # a soft label is several rows
+        rows, labels = np.nonzero(own)  # a soft label becomes several weighted rows
         weights = own[rows, labels] * (given.sum(0)[labels] / own.sum(0)[labels])
         weights = weights * len(rows) / weights.sum()
         vectors = table[self.learned[rows]]
@@ -84,7 +84,7 @@ class _Head:
 
 
 def _heads(given: np.ndarray, voted: np.ndarray, seed: int) -> list[_Head]:
-    """Those that have at least two classes to learn and a row to judge, of the commonest rules first."""
+    """Returns the heads with at least two classes to learn and a row to judge, the most frequent rules first."""
     labelled, label = given.sum(1) > 0, given.argmax(1)
     sets, kinds = np.unique(voted, axis=0, return_inverse=True)  # (sets, sources), (rows,)
     kinds = kinds.reshape(-1)  # NumPy 2.0.0 gives (rows, 1)
@@ -103,18 +103,19 @@ def _heads(given: np.ndarray, voted: np.ndarray, seed: int) -> list[_Head]:
 
 
 def _grouped(sets: np.ndarray, counts: np.ndarray, most: int) -> list[tuple[list[int], np.ndarray]]:
-    """Which sets of rules share a head, and the union of their rules, (sources,), commonest first.
+    """Groups sets of rules into heads: the sets of each head and the union of their rules (sources,), by frequency.
 
-    A set joins the head with which most of the labelled rows of both can be judged, then with most rows to learn from.
+    A set joins the head with which most labelled rows of both can be judged; ties go to the one with most training
+    rows.
 
     Args:
         sets: (sets, sources) bool.
-        counts: (sets, classes) labelled rows of each.
-        most: heads.
+        counts: (sets, classes) number of labelled rows.
+        most: maximum number of heads.
     """
 
     def learnable(unions: np.ndarray) -> np.ndarray:
-        """(unions, classes) labelled rows without their rules."""
+        """Counts the labelled rows without the rules of each union, (unions, classes)."""
         return ((sets.astype(np.int64) @ unions.astype(np.int64).T) == 0).T @ counts
 
     wanted = sets.any(1) & (_judgeable(learnable(sets), counts) > 0)
@@ -136,13 +137,13 @@ def _grouped(sets: np.ndarray, counts: np.ndarray, most: int) -> list[tuple[list
 
 
 def _judgeable(learnable: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """(heads,) how many rows can be judged, from (heads, classes) of those to learn from and those asked about."""
+    """Counts the rows that each head can judge, (heads,), from its training rows and its own rows, (heads, classes)."""
     known = learnable >= _FEWEST
     return (asked * known).sum(1) * (known.sum(1) > 1)
 
 
 def _best_penalty(table: np.ndarray, given: np.ndarray, seed: int) -> float:
-    """The inverse penalty with which a head tells the given labels of a fifth of the rows best from the other rows."""
+    """Returns the inverse penalty with the largest likelihood of a random fifth of the labels, trained on the rest."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(given.sum(1) > 0))[: 5 * _MOST // 4]
     asked, learned = np.split(rows, [len(rows) // 5])
     trial = _Head(learned, given[learned].sum(0) > 0, asked)

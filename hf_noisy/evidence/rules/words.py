@@ -1,4 +1,4 @@
-"""Which words make a source vote: by asking a labeling function without them, or by what goes with its votes."""
+"""Words behind votes: the words without which a labeling function votes differently."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]  # begin and end of a word, in characters
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]+")
-_TEXTS = 256  # asked about at once; each needs as many copies as it has words
+_TEXTS = 256  # texts per batch; each is copied once per word
 
 
 def words_behind_votes(
@@ -30,31 +30,33 @@ def words_behind_votes(
     text_column: str = "text",
     num_proc: int | None = None,
 ) -> list[list[Span]]:
-    """The words of each text without which a labeling function that votes on it would vote otherwise.
+    """Finds the words of each text without which a labeling function that votes on it would vote differently.
 
-    Each word (all its occurrences at once, whatever their case) is blotted out, and every function asked again: the word
-    is behind a vote that changes. Letters become `_` and punctuation becomes blanks, so that the text keeps its length
-    and its count of words. Where no single word changes a vote, as when each of two keywords suffices, words are blotted
-    out from the first on until the vote changes; the last one is behind it; and so on with that one gone, until the
-    vote changes without all that were found. A phrase beside another that suffices as well may so be found by one word
-    of it only.
+    Each word (all its occurrences, ignoring case) is masked, and every function is run again. The word is behind each
+    vote that changes. Masking replaces letters by `_` and punctuation by blanks, so that the text keeps its length and
+    its word count.
 
-    Not found: what a function votes on whatever the words are (the length of a text, other columns), and what takes two
-    words at once to undo in a vote that one other word already undoes.
+    If no single word changes a vote, as when each of two keywords suffices, words are masked cumulatively from the
+    first on until the vote changes. The word masked last is behind it. The search is repeated with this word masked,
+    until masking the words found changes the vote. If a phrase stands beside another that suffices too, possibly only
+    one of its words is found.
+
+    Not found: causes other than words (the length of a text, other columns), and two words that only together undo a
+    vote that one other word already undoes.
 
     Args:
         texts: the texts, or a Dataset whose other columns the functions may read too.
-        functions: what `@labeling_function()` makes.
-        text_column: of a Dataset; for a list of texts, what the functions call the text.
-        num_proc: processes to share the asking.
+        functions: labeling functions made by `@labeling_function()`.
+        text_column: text column of a Dataset; for a list of texts, the name under which the functions read the text.
+        num_proc: number of processes that run the functions.
 
     Returns:
-        for each text the spans (begin, end) of its words behind votes, in order; `[]` where there are none.
+        For each text the spans (begin, end) of its words behind votes, in order; `[]` if there are none.
 
     Raises:
         ValueError, TypeError: no such column, or what `apply_labeling_functions` raises.
 
-    Costs as many votes of each function as a text has different words, and more where a vote has several causes.
+    The cost is one vote of each function per different word of a text, and more if a vote has several causes.
 
     >>> import datasets
     >>> from snorkel.labeling import labeling_function
@@ -83,19 +85,19 @@ def rule_token_mask(
     text_column: str = "text",
     num_proc: int | None = None,
 ) -> list[list[int]]:
-    """For each token of each text 1 where it is of a word behind a vote, else 0: `tokens` of `RuleMasking`.
+    """Returns 1 for each token that belongs to a word behind a vote, else 0: the argument `tokens` of `RuleMasking`.
 
     Args:
         texts, functions, text_column, num_proc: as for `words_behind_votes`.
-        tokenizer: a fast one, which knows where its tokens stand.
-        max_length: as the training set was tokenized; None for the tokenizer's own.
+        tokenizer: a fast tokenizer, which returns the offsets of its tokens.
+        max_length: as for the tokenization of the training set; None for the tokenizer's own.
 
     Returns:
-        as many numbers for a text as the tokenizer gives tokens, special ones included, which are 0.
+        For each text one number per token of the tokenizer, including special tokens, which are 0.
 
     Raises:
         TypeError: a tokenizer that is not fast.
-        ValueError: what `words_behind_votes` raises.
+        ValueError: as `words_behind_votes`.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise TypeError(
@@ -108,13 +110,13 @@ def rule_token_mask(
     written = list(_columns(texts, text_column)[text_column])
     offsets = tokenizer(written, truncation=True, max_length=max_length, return_offsets_mapping=True)["offset_mapping"]
     return [
-        [int(any(begin < stop and start < end for start, stop in mine)) for begin, end in places]
-        for places, mine in zip(offsets, spans, strict=True)
+        [int(any(begin < stop and start < end for start, stop in own)) for begin, end in places]
+        for places, own in zip(offsets, spans, strict=True)
     ]
 
 
 class _Texts:
-    """Some texts with their other columns, their words, and what the functions say with some of the words blotted out."""
+    """Texts with their other columns and their words, and the votes of the functions on masked texts."""
 
     def __init__(
         self, columns: dict[str, list[Any]], name: str, functions: Sequence[LabelingFunction], num_proc: int | None
@@ -127,22 +129,22 @@ class _Texts:
         ]
 
     def behind(self) -> list[list[Span]]:
-        """For each text the spans of the words behind its votes."""
+        """Returns for each text the spans of the words behind its votes."""
         texts = range(len(self.words))
         different = [list(dict.fromkeys(words)) for words in self.words]
         asked = [(row, frozenset({word})) for row in texts for word in different[row]]
-        whole = self._ask([(row, frozenset()) for row in texts])
+        whole = self._votes_without([(row, frozenset()) for row in texts])
         found: list[set[str]] = [set() for _ in texts]
         pending = {(row, source): list[str]() for row, source in np.argwhere(whole >= 0).tolist()}
-        for (row, gone), votes in zip(asked, self._ask(asked), strict=True):
+        for (row, masked), votes in zip(asked, self._votes_without(asked), strict=True):
             for source in np.flatnonzero((votes != whole[row]) & (whole[row] >= 0)).tolist():
-                found[row] |= gone
+                found[row] |= masked
                 pending.pop((row, source), None)
         while pending:
             pending = self._search(pending, different, whole, found)
         return [
-            [span for span, word in zip(spans, words, strict=True) if word in mine]
-            for spans, words, mine in zip(self.spans, self.words, found, strict=True)
+            [span for span, word in zip(spans, words, strict=True) if word in own]
+            for spans, words, own in zip(self.spans, self.words, found, strict=True)
         ]
 
     def _search(
@@ -152,47 +154,50 @@ class _Texts:
         whole: np.ndarray,
         found: list[set[str]],
     ) -> dict[tuple[int, int], list[str]]:
-        """One more word for each vote that nothing has changed yet; those for which more must be sought."""
+        """Finds one more word for each vote that has not changed yet.
+
+        Returns the votes that need a further search, with the words found.
+        """
         asked, sizes = [], []
-        for (row, _), gone in pending.items():
+        for (row, _), masked in pending.items():
             words = different[row]
-            asked += [(row, frozenset(gone).union(words[:size])) for size in range(len(words) + 1)]
+            asked += [(row, frozenset(masked).union(words[:size])) for size in range(len(words) + 1)]
             sizes.append(len(words) + 1)
-        answers = np.split(self._ask(asked), np.cumsum(sizes)[:-1])
+        answers = np.split(self._votes_without(asked), np.cumsum(sizes)[:-1])
         more = {}
-        for ((row, source), gone), votes in zip(pending.items(), answers, strict=True):
+        for ((row, source), masked), votes in zip(pending.items(), answers, strict=True):
             changed = np.flatnonzero(votes[:, source] != whole[row, source])
             if len(changed) and changed[0] == 0:
-                found[row].update(gone)
+                found[row].update(masked)
             elif len(changed):
-                more[row, source] = [*gone, different[row][changed[0] - 1]]
+                more[row, source] = [*masked, different[row][changed[0] - 1]]
         return more
 
-    def _ask(self, wanted: list[tuple[int, frozenset[str]]]) -> np.ndarray:
-        """(wanted, sources) votes on texts without words."""
+    def _votes_without(self, wanted: list[tuple[int, frozenset[str]]]) -> np.ndarray:
+        """Returns the votes (wanted, sources) on texts in which the given words are masked."""
         from datasets import Dataset
 
         if not wanted:
             return np.empty((0, len(self.functions)), dtype=np.int64)
         rows = [row for row, _ in wanted]
         columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
-        columns[self.name] = [self._without(row, gone) for row, gone in wanted]
+        columns[self.name] = [self._masked_text(row, masked) for row, masked in wanted]
         asked = Dataset.from_dict(columns)
-        with _without_bars():
+        with _no_progress_bars():
             voted = apply_labeling_functions(asked, self.functions, num_proc=self.num_proc, column="_votes")
         return votes_of(voted, "_votes")
 
-    def _without(self, row: int, gone: frozenset[str]) -> str:
+    def _masked_text(self, row: int, masked: frozenset[str]) -> str:
         text = list(self.columns[self.name][row])
         for (begin, end), word in zip(self.spans[row], self.words[row], strict=True):
-            if word in gone:
+            if word in masked:
                 text[begin:end] = ("_" if word[0].isalnum() or word[0] == "_" else " ") * (end - begin)
         return "".join(text)
 
 
 @contextlib.contextmanager
-def _without_bars() -> Iterator[None]:
-    """Inside, `datasets` draws no progress bar for each round of questions."""
+def _no_progress_bars() -> Iterator[None]:
+    """Disables the progress bars of `datasets` inside the context."""
     import datasets
 
     shown = not datasets.are_progress_bars_disabled()

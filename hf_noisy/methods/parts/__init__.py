@@ -1,1 +1,1 @@
-"""What several methods share: the callback base class, memory, losses, selection, mixing."""
+"""Building blocks that several methods share: the callback base class, memory, losses, selection, mixing."""

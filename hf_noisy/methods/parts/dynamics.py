@@ -1,4 +1,4 @@
-"""What training showed of each example: always on, so that an audit is possible after any training."""
+"""Records the training dynamics of each example. Always on, so that any training can be audited afterwards."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from hf_noisy.models.context import Context
 from hf_noisy.models.predictions import Predictions
 from hf_noisy.models.supervision import Supervision
 
-_SEEN, _LOSS, _MARGIN, _DISAGREEMENTS, _PROBS = range(5)  # columns of the table; the probabilities are the rest
+_SEEN, _LOSS, _MARGIN, _DISAGREEMENTS, _PROBS = range(5)  # columns of the table; the rest are the probabilities
 
 
 class ExampleDynamics(NoiseCallback):
-    """Watches each example and changes nothing: mean loss, mean margin, mean prediction, count of disagreeing epochs.
+    """Records each example's mean loss, mean margin, mean prediction and number of disagreements, and changes nothing.
 
-    The margin is the logit of the given class less the largest other one; its mean over epochs is the area under the
-    margin of Pleiss et al. (NeurIPS 2020). All are taken from the training forward, so under dropout, of the networks'
-    mean and the first view. Costs 4 x (classes + 5) bytes a row.
+    The margin is the logit of the given class minus the largest other logit. Its mean over epochs is the area under the
+    margin of Pleiss et al. (NeurIPS 2020). All values come from the training forward, so with dropout. They use the
+    mean over networks and the first view. The memory needed is 4 x (classes + 5) bytes a row.
 
-    `report` gives, per row: `seen` (times trained on), `loss` and `margin` (NaN where abstained or never seen),
-    `disagreements` (0 where abstained), `prediction` and `probability` (of the mean prediction; -1 and NaN where never
-    seen), `skipped` (times that its batch was left out, since its loss was not finite).
+    `report` returns for each row: `seen` (number of visits in training), `loss` and `margin` (NaN where abstained or
+    never seen), `disagreements` (visits in which the predicted class was not the label; 0 where abstained),
+    `prediction` and `probability` (class and probability of the mean prediction; -1 and NaN where never seen), and
+    `skipped` (how often its batch was left out because the loss was not finite).
     """
 
     logged = MappingProxyType(
@@ -57,7 +58,7 @@ class ExampleDynamics(NoiseCallback):
         return supervision
 
     def count_skipped(self, batch: Batch, skipped: Tensor) -> None:
-        """Remember that `batch` was left out, where `skipped`, a truth value, says so."""
+        """Counts the rows of `batch` as left out where `skipped`, a scalar bool tensor, is True."""
         each = skipped.int().expand_as(batch.index)
         self.skipped.write(batch, self.skipped.read(batch.index) + each)
         self.skipped_batches += batch.gather(each[:1]).sum()

@@ -1,4 +1,4 @@
-"""What methods with a transition matrix share: when it comes into force, where it comes from, what is logged of it."""
+"""Base class of methods with a transition matrix: when the matrix takes effect, where it comes from, what is logged."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 logger = logging.get_logger(__name__)
 
-_WARMUP = 1 / 3  # of the epochs, where a matrix is estimated from what was learned
+_WARMUP = 1 / 3  # share of the epochs, if the matrix is estimated during training
 Matrix = Sequence[Sequence[float]] | np.ndarray
 
 
 class LabelChannel(NoiseCallback):
-    """Puts a transition matrix between the classifier and the given labels; the base of the methods that have one.
+    """Puts a transition matrix between the classifier and the given labels. Base class of methods with such a matrix.
 
-    The channel is passed by in the first `warmup_epochs`, whose end shows what the matrix is; a matrix that is known
-    from the start needs none. One network has one channel, several have one each. Targets that speak of the true class
-    (`Supervision.trusted`) are not sent through it.
+    The channel is inactive in the first `warmup_epochs`. The matrix is determined at their end. A matrix that is known
+    from the start needs no warm-up. Each network has a channel of its own. Targets that refer to the true class
+    (`Supervision.trusted`) skip the channel.
 
-    Logged: `channel_diagonal`, the mean of T_ii, and `estimated_noise_rate`, the mean of 1 - T_ii over the true classes,
-    as common as T and the given labels make them. `trainer.noise_matrix()` is the matrix itself.
+    Logged: `channel_diagonal`, the mean of T_ii, and `estimated_noise_rate`, the mean of 1 - T_ii over the true
+    classes. Their frequencies follow from T and the given labels. `trainer.noise_matrix()` returns the matrix.
 
     Args:
-        warmup_epochs: whole epochs; None is a third of the training, or 0 where the matrix is known.
+        warmup_epochs: number of whole epochs. None is a third of the training, or 0 if the matrix is known.
     """
 
     roles = ("noise channel",)
@@ -52,8 +52,9 @@ class LabelChannel(NoiseCallback):
             "noise_matrix": "picture: the transition matrix, P(given label given true class)",
         }
     )
-    known = False  # whether the matrix is known before anything is learned
-    started = False  # whether the matrix is in force
+    has_channel = True
+    known = False  # whether the matrix is known before training
+    started = False  # whether the matrix is in effect
 
     def __init__(self, warmup_epochs: int | None = None) -> None:
         if warmup_epochs is not None and (
@@ -79,25 +80,25 @@ class LabelChannel(NoiseCallback):
         if self.start >= context.epochs:
             logger.warning(
                 f"{type(self).__name__}: the matrix comes into force after {self.start} of {context.epochs:g} epochs, so it is "
-                "never used, and all labels are believed. Train longer, or set warmup_epochs."
+                "never used, and all labels are taken as correct. Train longer, or set warmup_epochs."
             )
         labels = context.labels if context.trusted is None else context.labels[~context.trusted.cpu()]
         given = one_hot(labels[has_label(labels)], context.classes).float()
-        self.shares = given.mean(0).double().cpu().numpy()  # (classes,) of the given labels
+        self.shares = given.mean(0).double().cpu().numpy()  # (classes,) shares of the given labels
         self._switch()
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
-        if not self.started and epoch >= self.start:  # once: what was learned of it since is kept
+        if not self.started and epoch >= self.start:  # only once: a learned matrix is kept
             self.use(self.matrices(survey).to(self.device, torch.float32))
             self.started = True
         self._switch()
 
     def matrices(self, survey: Callable[[], Survey]) -> Tensor:
-        """(networks, classes, classes) the matrix that each network's channel starts from."""
+        """(networks, classes, classes) initial matrix of each network's channel."""
         raise NotImplementedError
 
     def use(self, matrices: Tensor) -> None:
-        """Start from `matrices`."""
+        """Sets the channels to `matrices` (networks, classes, classes)."""
         for channel, matrix in zip(self.channels, matrices, strict=True):
             channel.set_matrix(matrix)
 
@@ -107,11 +108,14 @@ class LabelChannel(NoiseCallback):
 
     @property
     def matrix(self) -> Tensor | None:
-        """(classes, classes) mean over the networks, detached; None before it comes into force."""
+        """(classes, classes) mean over the networks, detached. None before it takes effect."""
         return self.found().mean(0) if self.started else None
 
+    def noise_matrix(self) -> Tensor | None:
+        return self.matrix
+
     def found(self) -> Tensor:
-        """(networks, classes, classes) the matrices now."""
+        """(networks, classes, classes) current matrices."""
         return torch.stack([channel.mean_matrix() for channel in self.channels])
 
     def metrics(self) -> dict[str, Tensor | float]:
@@ -138,5 +142,5 @@ class LabelChannel(NoiseCallback):
 
 
 def known_matrix(matrix: Matrix, classes: int) -> Tensor:
-    """A matrix that a user gave, checked against the number of classes."""
+    """A user's matrix as a tensor, checked against the number of classes."""
     return torch.from_numpy(check_matrix(matrix, classes)).float()

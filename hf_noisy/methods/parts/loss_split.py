@@ -1,4 +1,4 @@
-"""What DivideMix and SelfMix share: a split of all examples by a mixture of two normals on their losses."""
+"""Base class of DivideMix and SelfMix: splits all examples by a mixture of two Gaussians on their losses."""
 
 from __future__ import annotations
 
@@ -27,22 +27,25 @@ logger = logging.get_logger(__name__)
 
 
 class LossSplit(NoiseCallback):
-    """Takes the label from examples whose loss seems that of a wrong one; the base of `DivideMix` and `SelfMix`.
+    """Removes the label of examples whose loss suggests a wrong label. Base class of `DivideMix` and `SelfMix`.
 
-    Before each epoch after the warm-up all examples are looked at without dropout, and two normals are fitted to each
-    network's losses. An example whose probability of the lower one is above `clean_threshold` keeps its label; one
-    without a label never has one. If a network's losses cannot be told apart, or no example would keep its label, all
-    keep theirs for this epoch; a class of which none does is counted. Both are said once and logged each time.
+    Before each epoch after the warm-up, all examples are evaluated without dropout. A mixture of two Gaussians is
+    fitted to each network's losses. An example keeps its label if its probability of the component with the lower mean
+    is above `clean_threshold`. An example without a label is always treated as unlabeled.
+
+    If a network's losses are all equal, or no example would keep its label, all examples keep their labels for this
+    epoch. Such a fallback gives a warning once and is counted each time. So is a mixture that did not converge, and a
+    class of which no example keeps its label.
 
     Args:
-        warmup_epochs: whole epochs on all labels before the first split, at least 1.
+        warmup_epochs: number of whole epochs on all labels before the first split, at least 1.
         clean_threshold: in [0, 1).
         temperature: of sharpening, above 0.
-        alpha: of the Beta distribution of mixing ratios, above 0.
+        alpha: parameter of the Beta(alpha, alpha) distribution of mixing ratios, above 0.
     """
 
     roles = ("split of the examples by their losses", AUTHOR, GUESSER, VIEWER)
-    skips_channel = True  # refined and guessed targets speak of the true class
+    skips_channel = True  # refined and guessed targets refer to the true class
     logged = MappingProxyType(
         {
             "estimated_noise_rate": "the share of labels that seem wrong",
@@ -64,19 +67,19 @@ class LossSplit(NoiseCallback):
         if context.epochs <= self.warmup_epochs:
             logger.warning(
                 f"{type(self).__name__}: warmup_epochs={self.warmup_epochs} of {context.epochs:g} epochs: the examples are "
-                "never split, and all labels believed. Train longer."
+                "never split, and all labels are used. Train longer."
             )
         shape, device = (context.networks,), context.device
         self.clean_probability = Memory(context.rows, shape, fill=1.0, device=device)  # by each network's own mixture
-        self.keeps_label = Memory(context.rows, shape, dtype=torch.bool, fill=True, device=device)  # likewise
+        self.keeps_label = Memory(context.rows, shape, dtype=torch.bool, fill=True, device=device)  # the same
         self.facts = torch.full((4,), torch.nan)  # mixture means, share that keeps its label, fallbacks so far
         self.facts[3] = 0
-        self.looked: tuple[np.ndarray, np.ndarray, np.ndarray] | None = (
-            None  # (networks, labelled rows) in the last look
+        self.last_split: tuple[np.ndarray, np.ndarray, np.ndarray] | None = (
+            None  # (networks, labelled rows) of the last split
         )
 
     def active(self, batch: Batch) -> bool:
-        """Whether the examples have been split."""
+        """Whether the warm-up is over, so that the examples have been split."""
         return batch.epoch >= self.warmup_epochs
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
@@ -90,32 +93,32 @@ class LossSplit(NoiseCallback):
         labels = seen.given.argmax(-1).cpu().numpy()
         for label in np.unique(labels[covered]):
             if not keeps[labels == label].any():
-                self._say(
+                self._warn(
                     f"before epoch {epoch} no example of class {label} keeps its label; the class is learned from guesses."
                 )
         self.clean_probability.values.copy_(torch.from_numpy(probability))
         self.keeps_label.values.copy_(torch.from_numpy(keeps))
-        self.looked = losses[:, covered], keeps.T[:, covered], probability.T[:, covered]
+        self.last_split = losses[:, covered], keeps.T[:, covered], probability.T[:, covered]
         self.facts[2] = float(keeps[covered].mean()) if covered.any() else torch.nan
 
     def _split(self, losses: np.ndarray, covered: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(rows,) probability of a clean label, and whether it is kept, of one network."""
+        """(rows,) probability of a clean label, and (rows,) bool whether the label is kept, for one network."""
         probability = np.zeros(len(losses))
         mixture = fit_loss_mixture(losses[covered], self.context.seed)
         if mixture is None:
-            self._say(f"before epoch {epoch} all losses are equal and cannot be split; all labels are kept.")
+            self._warn(f"before epoch {epoch} all losses are equal and cannot be split; all labels are kept.")
             return covered.astype(float), covered
         if not mixture.converged:
-            self._say(f"before epoch {epoch} the mixture of losses did not converge; it is used as it is.")
+            self._warn(f"before epoch {epoch} the mixture of losses did not converge; it is used as it is.")
         probability[covered] = mixture.clean_probability
         self.facts[:2] = torch.tensor(mixture.means)
         keeps = (probability > self.clean_threshold) & covered
         if not keeps.any():
-            self._say(f"before epoch {epoch} no example would keep its label; all are kept.")
+            self._warn(f"before epoch {epoch} no example would keep its label; all are kept.")
             return covered.astype(float), covered
         return probability, keeps
 
-    def _say(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         self.facts[3] += 1
         if not self.warned:
             logger.warning(f"{type(self).__name__}: {text} (said once; logged as split_fallbacks)")
@@ -131,7 +134,7 @@ class LossSplit(NoiseCallback):
         return logs
 
     def figures(self) -> dict[str, Figure]:
-        return {} if self.looked is None else {"loss_mixture": losses_figure(*self.looked)}
+        return {} if self.last_split is None else {"loss_mixture": losses_figure(*self.last_split)}
 
     def report(self) -> dict[str, np.ndarray]:
         probability = self.clean_probability.values.cpu().numpy()
@@ -151,7 +154,7 @@ class LossSplit(NoiseCallback):
 
 
 def sharpen(probs: Tensor, temperature: float) -> Tensor:
-    """(..., classes) probabilities, the likelier the more so.
+    """Sharpens (..., classes) probabilities: raises them to the power 1 / temperature and normalises them.
 
     Source: Berthelot et al., "MixMatch", NeurIPS 2019.
 

@@ -1,4 +1,4 @@
-"""A histogram of losses with the fitted probability that a label is clean."""
+"""Draws a histogram of losses with the fitted probability that a label is clean."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 _BINS = 40
-_KEPT, _TAKEN = "#0072B2", "#D55E00"  # of the palette of Okabe and Ito, which the colour-blind can tell apart
+_KEPT, _TAKEN = "#0072B2", "#D55E00"  # from the colour-blind-safe palette of Okabe and Ito
 
 
 def losses_figure(losses: np.ndarray, kept: np.ndarray, clean_probability: np.ndarray) -> Figure:
-    """A histogram of the losses for each network, and over it the probability that a label of this loss is clean.
+    """Draws a histogram of the losses for each network, and over it the probability of a clean label at each loss.
 
     Args:
-        losses: (networks, rows) finite.
-        kept: (networks, rows) whether the example keeps its label.
-        clean_probability: (networks, rows).
+        losses: (networks, rows) finite losses.
+        kept: (networks, rows) bool. True where the example keeps its label.
+        clean_probability: (networks, rows) probability of a clean label.
 
     Raises:
         ImportError: matplotlib is not installed.

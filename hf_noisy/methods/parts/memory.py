@@ -1,4 +1,4 @@
-"""One row of memory per training example, equal on all processes."""
+"""A table with one row per training example, equal on all processes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from hf_noisy.models.batch import Batch
 
 
 class Memory:
-    """Remembers a number or a vector for each training example, by its row number.
+    """Stores a number or a vector for each training example, by its row number.
 
-    The table has one row more than there are examples: rows that a distributed sampler repeats are written there, so
-    that nothing has to be filtered (filtering waits for the device).
+    The table has one row more than there are examples. Rows that a distributed sampler repeats are written to this
+    extra row. So nothing has to be filtered, which would wait for the device.
 
     Args:
-        rows: training examples.
-        shape: of what is remembered of one example; `()` for a number.
+        rows: number of training examples.
+        shape: of the entry of one example; `()` for a number.
         dtype: of the table.
-        fill: its first value.
-        device: where the table lives; writes never leave it.
+        fill: initial value.
+        device: where the table is stored. Writes stay on this device.
 
     >>> loss = Memory(rows=3)
     >>> loss.values[torch.tensor([2])] = 0.5
@@ -40,23 +40,23 @@ class Memory:
 
     @property
     def values(self) -> Tensor:
-        """(rows, *shape) what is remembered, in row order; a view, so assigning into it writes."""
+        """(rows, *shape) the stored values in row order. This is a view: assigning into it changes the table."""
         return self._table[:-1]
 
     def read(self, index: Tensor) -> Tensor:
-        """(batch,) row numbers -> (batch, *shape)."""
+        """(batch,) row numbers -> (batch, *shape) stored values."""
         return self._table[index]
 
     def write(self, batch: Batch, values: Tensor) -> None:
-        """Remember (batch, *shape) `values` for the rows of `batch`; each process also learns what the others saw."""
+        """Stores (batch, *shape) `values` for the rows of `batch`. Each process also stores those of the others."""
         self._table[batch.everywhere] = batch.gather(values).to(self._table.dtype)
 
     def state(self) -> Tensor:
-        """(rows, *shape) a copy for a checkpoint."""
+        """(rows, *shape) copy of the values for a checkpoint."""
         return self.values.clone()
 
     def load(self, values: Tensor) -> None:
-        """Take back what `state` gave; another shape raises."""
+        """Restores what `state` returned. Raises ValueError for another shape."""
         if values.shape != self.values.shape:
             raise ValueError(
                 f"checkpoint holds a memory of shape {tuple(values.shape)}, this run needs {tuple(self.values.shape)}. "

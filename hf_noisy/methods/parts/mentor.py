@@ -1,4 +1,4 @@
-"""A small network that weighs examples by their losses, and the two ways in which it learns to."""
+"""The mentor of MentorNet: a small network that weighs examples by their losses, and its two ways of training."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ from torch import Tensor, nn
 from hf_noisy.common.randomness import forked_generators
 from hf_noisy.models.context import CleanRows
 
-PERCENTS = 100  # that a training is cut into: 0 is its start, 99 its end
-_BURN_IN, _LATE = 18, 90  # last percent in which all examples count fully, first one of the linear rule
-_EPOCH_SIZE = 5  # of the embedding of the percent, as in the released code; likewise the next two
+PERCENTS = 100  # training progress is counted in percent: 0 is the start, 99 the end
+_BURN_IN, _LATE = 18, 90  # last percent with all weights 1, first percent of the linear rule
+_EPOCH_SIZE = 5  # size of the percent's embedding; this and the next two are those of the released code
 _LABEL_SIZE = 2
 _HIDDEN = 20
-_STEPS, _RATE, _SAMPLE = 600, 0.05, 512  # learning the rule; its error on fresh features is then below 0.01
-Teach = Callable[[], tuple["Features", Tensor, Tensor]]  # -> features, what the weights should be, how much each counts
+_STEPS, _RATE, _SAMPLE = 600, 0.05, 512  # steps, learning rate, batch size: error on new features below 0.01
+Teach = Callable[[], tuple["Features", Tensor, Tensor]]  # -> features, target weights, importance of each
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a mentor sees of each example."""
+    """Inputs of a mentor, one row per example."""
 
     loss: Tensor  # (batch,)
-    difference: Tensor  # (batch,) loss minus the percentile that losses have had lately
+    difference: Tensor  # (batch,) loss minus the running percentile of the losses
     label: Tensor  # (batch,) class ids
-    percent: Tensor  # (batch,) int64, how far the training is, in 0 to 99
+    percent: Tensor  # (batch,) int64, progress of the training in percent, 0 to 99
 
 
 class Mentor(nn.Module):
-    """Says how hard an example should be taught, from its loss, its label and how far the training is.
+    """Predicts the weight of an example from its loss, its label and the progress of the training.
 
-    A bidirectional LSTM of one unit reads the two losses; its two last outputs, an embedding of the label and one of
-    the percent go through 20 tanh units to one logit, whose sigmoid is the weight.
+    A bidirectional LSTM with one unit reads the loss and the difference as a sequence. Its last two outputs, an
+    embedding of the label and an embedding of the percent go through 20 tanh units to one logit. The weight is the
+    sigmoid of this logit.
 
-    Source: Jiang et al., "MentorNet", ICML 2018, sizes as in the released code. There the LSTM sees both losses as one
-    step, and the percent's embedding, which is never trained, is random. Here each loss is a step of the sequence, and
-    the embedding is five cosines, so that what is learned at one percent holds nearby: fine-tuning gives a data-driven
-    mentor only a few occasions to learn.
+    Source: Jiang et al., "MentorNet", ICML 2018, with the sizes of the released code. In that code, the LSTM reads both
+    losses in one step, and the percent's embedding is random and not trained. Here, each of the two is a step of the
+    sequence, and the embedding consists of five fixed cosines. So what is learned at one percent carries over to nearby
+    percents, which matters since a data-driven mentor is trained only a few times during fine-tuning.
 
     Args:
-        classes: of labels that it tells apart.
+        classes: number of labels that it distinguishes.
 
     >>> mentor = Mentor(classes=3)
     >>> two = torch.tensor([0.1, 2.0])
@@ -59,17 +60,17 @@ class Mentor(nn.Module):
         self.label = nn.Embedding(classes, _LABEL_SIZE)
         turns = torch.arange(1, _EPOCH_SIZE + 1) * (torch.arange(PERCENTS).unsqueeze(-1) + 0.5) / PERCENTS
         self.epoch: Tensor
-        self.register_buffer("epoch", torch.cos(math.pi * turns))  # (100, 5), frozen
+        self.register_buffer("epoch", torch.cos(math.pi * turns))  # (100, 5), not trained
         self.hidden = nn.Linear(2 + _LABEL_SIZE + _EPOCH_SIZE, _HIDDEN)
         self.output = nn.Linear(_HIDDEN, 1)
 
     def forward(self, features: Features) -> Tensor:
-        """(batch,) logits of the weights, in float32 whatever the training's precision."""
+        """(batch,) logits of the weights, in float32 at any training precision."""
         sequence = torch.stack([features.loss, features.difference], -1).float().unsqueeze(-1)  # (batch, 2, 1)
         with torch.autocast(sequence.device.type, enabled=False):
             _, (last, _) = self.losses(sequence)  # (2 directions, batch, 1)
-            seen = [last.squeeze(-1).T, self.label(features.label), self.epoch[features.percent]]
-            return self.output(torch.tanh(self.hidden(torch.cat(seen, -1)))).squeeze(-1)
+            inputs = [last.squeeze(-1).T, self.label(features.label), self.epoch[features.percent]]
+            return self.output(torch.tanh(self.hidden(torch.cat(inputs, -1)))).squeeze(-1)
 
     @torch.no_grad()
     def weigh(self, features: Features) -> Tensor:
@@ -78,16 +79,17 @@ class Mentor(nn.Module):
 
 
 def predefined_weight(difference: Tensor, percent: Tensor, gamma: float = 1.0) -> Tensor:
-    """The predefined curriculum: all examples at first, then those with small losses, at last some of the others too.
+    """Weights of the predefined curriculum: first all examples, then those with small losses, then also some others.
 
-    Up to 18 % of the training every weight is 1; then self-paced learning takes over, 1 where the loss is not above the
-    percentile, else 0; from 90 % on the weight falls linearly above the percentile, clip(1 - difference / gamma, 0, 1).
-    Source: "MentorNet PD" of Jiang et al.; the boundaries belong to the phases as in the released code.
+    Up to 18 % of the training, every weight is 1. Then self-paced learning follows: the weight is 1 if the loss is not
+    above the percentile, else 0. From 90 % on, the weight falls linearly above the percentile:
+    clip(1 - difference / gamma, 0, 1). Source: "MentorNet PD" of Jiang et al., with the exact phase boundaries of the
+    released code.
 
     Args:
         difference: (batch,) loss minus percentile.
-        percent: (batch,) of the training, 0 to 99.
-        gamma: how far above the percentile the weight reaches 0 at the end, in units of loss.
+        percent: (batch,) progress of the training, 0 to 99.
+        gamma: loss above the percentile at which the weight reaches 0 in the last phase.
 
     Returns:
         (batch,) in [0, 1].
@@ -103,9 +105,10 @@ def predefined_weight(difference: Tensor, percent: Tensor, gamma: float = 1.0) -
 
 
 def simulated_features(rows: int, generator: torch.Generator) -> Features:
-    """Features as the released code simulates them, label 0; every other row with losses as small as fine-tuning has.
+    """Simulated features, drawn as in the released code, all with label 0.
 
-    Losses lie in [0, 10], differences in [-5, 5]; of every other row in a fifth of that.
+    Losses lie in [0, 10], differences in [-5, 5]. In every second row both are a fifth as large, since losses in
+    fine-tuning are that small.
     """
     scale = torch.ones(rows)
     scale[1::2] = 0.2
@@ -122,7 +125,7 @@ def teach(
     steps: int,
     schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
 ) -> float:
-    """Takes `steps` steps of weighted binary cross-entropy, each on a new lesson; returns the last step's loss."""
+    """Trains `mentor` for `steps` steps of weighted binary cross-entropy on new batches; returns the last loss."""
     last = torch.tensor(torch.nan)
     with torch.enable_grad():
         for _ in range(steps):
@@ -139,7 +142,7 @@ def teach(
 
 @functools.cache
 def _predefined_state(gamma: float) -> dict[str, Tensor]:
-    """What a mentor knows that has learned the predefined curriculum: seconds the first time, then remembered."""
+    """State dict of a mentor trained on the predefined curriculum. Takes seconds the first time, then is cached."""
     generator = torch.Generator().manual_seed(0)
     with forked_generators():
         torch.manual_seed(0)
@@ -155,7 +158,9 @@ def _predefined_state(gamma: float) -> dict[str, Tensor]:
 
 
 def predefined_mentor(gamma: float = 1.0, classes: int = 1) -> Mentor:
-    """A mentor that follows the predefined curriculum, whatever the label; equal each time, no random number is drawn.
+    """A mentor that follows the predefined curriculum and ignores the label.
+
+    The mentor is the same each time, and no random number is drawn from the global generators.
 
     >>> mentor = predefined_mentor()
     >>> losses = torch.tensor([0.2, 3.0])
@@ -173,33 +178,33 @@ def predefined_mentor(gamma: float = 1.0, classes: int = 1) -> Mentor:
 
 @dataclass(frozen=True)
 class CleanPairs:
-    """A clean row and a label that it might have been given."""
+    """Clean rows, each paired with a right or a wrong label."""
 
     rows: Tensor  # (pairs,) row numbers in the clean set
     labels: Tensor  # (pairs,) class ids
-    right: Tensor  # (pairs,) 1 where the label is the trusted one, else 0
+    right: Tensor  # (pairs,) 1 where the label equals the trusted one, else 0
 
     @property
     def one_sided(self) -> bool:
-        """Whether there is nothing to tell apart: no pair, or all of them right, or all wrong."""
+        """True if there is nothing to learn: no pairs, only right labels, or only wrong labels."""
         return self.right.numel() == 0 or bool((self.right == self.right[0]).all())
 
     @property
     def counts(self) -> Tensor:
-        """(pairs,) how much each counts, so that right and wrong labels count alike and the mean is 1."""
+        """(pairs,) weight of each pair. Right and wrong labels have the same total weight, and the mean weight is 1."""
         share = self.right.mean()
         return 0.5 * (self.right / share + (1 - self.right) / (1 - share))
 
 
 def clean_pairs(clean: CleanRows, generator: torch.Generator) -> CleanPairs:
-    """Right and wrong labels of rows whose true label is known.
+    """Builds pairs with right and wrong labels from rows whose true label is known.
 
-    A row whose untrusted label is known gives that one. Any other row gives two: its trusted label, and one of the
-    other classes, drawn evenly. A row without a trusted label gives none.
+    A row whose untrusted label is known gives one pair with this label. Any other row gives two pairs: one with its
+    trusted label, and one with another class, drawn uniformly. A row without a trusted label gives none.
 
     Args:
         clean: the rows.
-        generator: of the wrong labels, on the CPU.
+        generator: draws the wrong labels, on the CPU.
 
     >>> given = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
     >>> clean = CleanRows(torch.eye(2), given, survey=lambda: torch.zeros(1, 2, 2))

@@ -1,4 +1,4 @@
-"""Two examples as one: mixed word embeddings, whatever the architecture does with them."""
+"""Mixes pairs of examples by their word embeddings (mixup), for any architecture."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hf_noisy.models.predictions import Mix
 
 
 def mixed_inputs(inputs: Mapping[str, Any], mix: Mix, main_input_name: str = "input_ids") -> dict[str, Any]:
-    """Inputs that reach as far as the longer one of each pair.
+    """Extends each example's inputs to the length of the longer example of its pair.
 
-    Where only the partner has a token, its token, type and mask stand in, so that whatever a model reads off its inputs
-    (positions, padding, the last token of a decoder) is right for both.
+    Where only the partner has a token, the partner's token, token type and mask are used. So everything that a model
+    derives from its inputs (positions, padding, the last token of a decoder) is right for both examples.
 
     Args:
-        inputs: (batch, tokens) tensors; without an `attention_mask` every token counts.
-        mix: of the batch.
+        inputs: (batch, tokens) tensors. Without an `attention_mask`, no token is padding.
+        mix: partners and ratios of the batch.
         main_input_name: of the model.
     """
     ids = inputs[main_input_name]
@@ -42,20 +42,20 @@ def mixed_inputs(inputs: Mapping[str, Any], mix: Mix, main_input_name: str = "in
 def mixed_embeddings(
     networks: list[Any], inputs: Mapping[str, Any], mix: Mix, views: int = 1, main_input_name: str = "input_ids"
 ) -> Iterator[None]:
-    """Inside, the word embeddings of the networks are those of each example and its partner, mixed.
+    """Context in which the networks mix the word embeddings of each example with those of its partner.
 
-    A position at which one of the two has no token counts as zeros of it. A compiled model runs uncompiled inside:
-    compiled code keeps the hooks that it was compiled with.
+    Where one of the two examples has no token, its embedding counts as zeros. A compiled model runs uncompiled inside
+    the context, since compiled code keeps the hooks that it was compiled with.
 
     Args:
         networks: models with `get_input_embeddings`.
-        inputs: of the batch as it was, before `mixed_inputs`; views stand one after the other.
-        mix: of the batch.
-        views: how many.
+        inputs: original inputs of the batch, before `mixed_inputs`; the views one after the other.
+        mix: partners and ratios of the batch.
+        views: number of views.
         main_input_name: of the models.
 
     Raises:
-        ValueError: in the forward, a model that embeds other tokens than it was given (one that strips padding first).
+        ValueError: in the forward, if a model embeds other tokens than it was given (for example, without padding).
     """
     ids = inputs[main_input_name]
     own = _real_tokens(inputs, ids)
@@ -72,7 +72,7 @@ def mixed_embeddings(
         embedded = module.forward(ids) * own.unsqueeze(-1)
         share = ratio.to(embedded.dtype)
         both = share * embedded + (1 - share) * embedded[partner]
-        return both.requires_grad_() if output.requires_grad else both  # frozen, but layers are recomputed from here
+        return both.requires_grad_() if output.requires_grad else both  # gradient checkpointing needs it
 
     handles = [network.get_input_embeddings().register_forward_hook(mixed) for network in networks]
     try:
@@ -84,15 +84,15 @@ def mixed_embeddings(
 
 
 def _real_tokens(inputs: Mapping[str, Any], ids: Tensor) -> Tensor:
-    """(batch, tokens) False where there is padding."""
+    """(batch, tokens) bool. False where there is padding."""
     return inputs["attention_mask"].bool() if "attention_mask" in inputs else torch.ones_like(ids, dtype=torch.bool)
 
 
 def hide_tokens(inputs: Mapping[str, Any], share: float, generator: torch.Generator) -> dict[str, Any]:
-    """Hides each token from attention with probability `share`: another view of the same text.
+    """Hides each token from attention with probability `share`, which gives another view of the same text.
 
-    The first and the last token of a text, which classifiers read, are never hidden. Inputs without an `attention_mask`
-    stay as they are.
+    The first and the last token of a text are never hidden, since classifiers read them. Inputs without an
+    `attention_mask` are returned unchanged.
     """
     if "attention_mask" not in inputs or share == 0:
         return dict(inputs)
@@ -102,13 +102,13 @@ def hide_tokens(inputs: Mapping[str, Any], share: float, generator: torch.Genera
 
 
 def inner_tokens(mask: Tensor) -> Tensor:
-    """(batch, tokens) attention mask -> True for what is neither padding nor the first or last token of a text."""
+    """(batch, tokens) attention mask -> bool. False for padding and for the first and last token of a text."""
     count = mask.cumsum(-1)
     return (mask > 0) & (count > 1) & (count < count[:, -1:])
 
 
 def draw_mix(key: tuple[Any, ...], rows: int, alpha: float, where: str, device: torch.device | str = "cpu") -> Mix:
-    """A random partner for each example, and one ratio for all: max(l, 1 - l), l drawn from Beta(alpha, alpha).
+    """Draws a random partner for each example, and one ratio for all: max(l, 1 - l), with l from Beta(alpha, alpha).
 
     Source: Zhang et al., "mixup", ICLR 2018; the maximum is that of Berthelot et al., "MixMatch", NeurIPS 2019.
     """

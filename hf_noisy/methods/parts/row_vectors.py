@@ -6,7 +6,7 @@ from collections.abc import Sized
 
 
 def check_row_vectors(vectors: Sized, rows: int) -> None:
-    """Refuse vectors of a user's own that are not one a training row.
+    """Raises ValueError unless there is one vector for each training row.
 
     >>> check_row_vectors([[0.0]], 2)
     Traceback (most recent call last):

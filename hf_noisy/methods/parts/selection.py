@@ -1,4 +1,4 @@
-"""Which examples to learn from, as pure functions: small losses, two-component mixtures, ramps."""
+"""Pure functions that select the examples to train on: small losses, two-component mixtures, ramps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def whole_epochs(epochs: float) -> int:
-    """Rounded up to whole epochs, whatever the precision of a share of them.
+    """Rounds up to whole epochs, ignoring floating-point errors.
 
     >>> whole_epochs(0.7 * 10), whole_epochs(1 / 3 * 3), whole_epochs(2.1)
     (7, 1, 3)
@@ -24,9 +24,9 @@ def small_loss(losses: Tensor, candidates: Tensor, forget_rate: float | Tensor) 
 
     Args:
         losses: (batch,)
-        candidates: (batch,) bool; the others are never kept.
-        forget_rate: share to drop, in [0, 1]. The number kept is rounded down, as in the paper's algorithm, but not
-            below one.
+        candidates: (batch,) bool. Other examples are never kept.
+        forget_rate: share to drop, in [0, 1]. The number kept is rounded down, as in the paper's algorithm, but is at
+            least one.
 
     Returns:
         (batch,) bool.
@@ -38,18 +38,18 @@ def small_loss(losses: Tensor, candidates: Tensor, forget_rate: float | Tensor) 
     """
     rank = _rank(losses.masked_fill(~candidates, torch.inf))
     count = candidates.sum()
-    kept = ((1 - forget_rate) * count + 1e-4).floor().clamp(min=1)  # 1e-4: 0.7 * 10 is 7, whatever the precision
+    kept = ((1 - forget_rate) * count + 1e-4).floor().clamp(min=1)  # 1e-4: 0.7 * 10 gives 7 despite rounding
     return (rank < kept) & candidates
 
 
 def small_loss_by_class(losses: Tensor, candidates: Tensor, forget_rates: Tensor, labels: Tensor) -> Tensor:
-    """Keeps in each class the examples with the smallest losses among the class's candidates of a batch.
+    """Keeps, for each class, the examples with the smallest losses among the class's candidates of a batch.
 
     Args:
         losses: (batch,)
         candidates: (batch,) bool.
-        forget_rates: (classes,) share to drop of each class. The number kept is rounded up: rounded down, a class with
-            two examples in a batch would lose one at any rate.
+        forget_rates: (classes,) share to drop in each class. The number kept is rounded up. Otherwise a class with two
+            examples in a batch would lose one at any rate above 0.
         labels: (batch,) class of each example.
 
     Returns:
@@ -66,7 +66,7 @@ def small_loss_by_class(losses: Tensor, candidates: Tensor, forget_rates: Tensor
 
 
 def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
-    """KL(p || q) + KL(q || p) of log-probabilities (..., classes) -> (...).
+    """Symmetric KL divergence, KL(p || q) + KL(q || p), of log-probabilities (..., classes) -> (...).
 
     >>> symmetric_kl(torch.tensor([0.5, 0.5]).log(), torch.tensor([0.5, 0.5]).log())
     tensor(0.)
@@ -75,7 +75,7 @@ def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
 
 
 def ramp(epoch: float, length: float) -> float:
-    """From 0 at the start to 1 after `length` epochs, and 1 from then on.
+    """Rises linearly from 0 at the start to 1 after `length` epochs, and stays at 1.
 
     >>> ramp(0.0, 2.0), ramp(1.0, 2.0), ramp(3.0, 2.0), ramp(0.0, 0.0)
     (0.0, 0.5, 1.0, 1.0)
@@ -85,23 +85,23 @@ def ramp(epoch: float, length: float) -> float:
 
 @dataclass(frozen=True)
 class LossMixture:
-    """Two normal distributions fitted to losses, the one of clean examples and the one of wrong labels."""
+    """A mixture of two Gaussians fitted to losses: one for clean labels, one for wrong labels."""
 
-    clean_probability: np.ndarray  # (rows,) that a loss comes from the component with the smaller mean
-    means: tuple[float, float]  # of the losses, scaled to [0, 1]: clean, noisy
-    noise_rate: float  # weight of the noisy component
+    clean_probability: np.ndarray  # (rows,) posterior of the component with the smaller mean
+    means: tuple[float, float]  # of the clean and the noisy component, with losses scaled to [0, 1]
+    noise_rate: float  # mixture weight of the noisy component
     converged: bool
 
 
 def fit_loss_mixture(losses: np.ndarray, seed: int = 0) -> LossMixture | None:
-    """Tells small losses from large ones by a mixture of two normals on losses scaled to [0, 1].
+    """Separates small losses from large ones by a mixture of two Gaussians on losses scaled to [0, 1].
 
     Args:
-        losses: (rows,) finite.
-        seed: of the start.
+        losses: (rows,) finite losses.
+        seed: of the initialisation.
 
     Returns:
-        None where there is nothing to tell apart: fewer than two rows, or equal losses.
+        The mixture, or None if the losses cannot be separated: fewer than two rows, or equal losses.
 
     Source: Arazo et al., ICML 2019, with the settings of Li et al., "DivideMix", ICLR 2020 (at most 10 iterations,
     tolerance 1e-2, regularisation 5e-4).
@@ -121,7 +121,7 @@ def fit_loss_mixture(losses: np.ndarray, seed: int = 0) -> LossMixture | None:
     scaled = ((losses - losses.min()) / spread).reshape(-1, 1)
     mixture = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` says it
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the result has `converged`
         mixture.fit(scaled)
     clean, noisy = np.argsort(mixture.means_[:, 0])
     return LossMixture(
@@ -133,6 +133,6 @@ def fit_loss_mixture(losses: np.ndarray, seed: int = 0) -> LossMixture | None:
 
 
 def _rank(values: Tensor) -> Tensor:
-    """(batch,) 0 for the smallest; of equals the earlier one is smaller."""
+    """(batch,) rank of each value, 0 for the smallest. Ties are ranked by position."""
     order = values.argsort(stable=True)
     return torch.empty_like(order).scatter_(0, order, torch.arange(len(values), device=values.device))

@@ -1,4 +1,4 @@
-"""What co-teaching and its kin share: how many examples to drop, and which have small losses."""
+"""Base class of co-teaching and its variants: how many examples to drop, and which have small losses."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ from hf_noisy.models.supervision import Supervision
 logger = logging.get_logger(__name__)
 
 ForgetRate = float | Sequence[float] | Literal["auto", "anchor_points", "dual_t"]
-_WORDS = ("auto", *IN_TRAINING)
-_RAMP = 10 / 200  # of the epochs, Han et al. 2018: 10 of 200
+_ESTIMATORS = ("auto", *IN_TRAINING)
+_RAMP = 10 / 200  # share of the epochs; Han et al. (2018) use 10 of 200
 
 
 class SmallLoss(NoiseCallback):
-    """Two networks, each taught the part of a batch that seems clean; the base of `CoTeaching`, `CoTeachingPlus`, `JoCoR`.
+    """Trains two networks, each on the examples of a batch with small losses, whose labels are likely to be correct.
 
-    The share dropped rises from 0 to `forget_rate` over the first `ramp_epochs`.
+    Base class of `CoTeaching`, `CoTeachingPlus` and `JoCoR`. The share of dropped examples rises from 0 to
+    `forget_rate` over the first `ramp_epochs`.
 
     Args:
-        forget_rate: the share of wrong labels: a number in [0, 1), one for each class (examples are then ranked within
-            their given class), or "auto": before each epoch from the second on, the weight of the upper one of two
-            normals fitted to the losses that training met last, which overestimates on clean labels, since the mixture
-            always finds an upper part; or "anchor_points" or "dual_t", before each epoch from the second on, the rate
-            that this estimator's matrix implies, at the price of a pass over the training set.
-        ramp_epochs: epochs until the full rate, may be fractional; None is a twentieth of the training, as the papers'
-            10 of 200.
+        forget_rate: the share of wrong labels. Either a number in [0, 1), or one number for each class (examples are
+            then ranked within their given class), or the name of an estimate that is made before each epoch from the
+            second on. "auto" fits a mixture of two Gaussians to the latest training loss of each example and uses the
+            weight of the upper component. It overestimates the rate on clean labels, since the mixture always finds an
+            upper component. "anchor_points" and "dual_t" use the rate that this estimator's transition matrix implies,
+            at the cost of a pass over the training set.
+        ramp_epochs: epochs until the full rate; may be fractional. None is a twentieth of the training, like the 10 of
+            200 epochs in the papers.
 
     Raises:
-        ValueError, TypeError: a rate outside [0, 1), an unknown word, a negative ramp; before the first step a list of
-            rates for another number of classes.
+        ValueError, TypeError: a rate outside [0, 1), an unknown string, a negative ramp. Before the first step: a list
+            of rates for another number of classes.
     """
 
     num_networks = 2
@@ -78,11 +80,11 @@ class SmallLoss(NoiseCallback):
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if not isinstance(self.forget_rate, str) or epoch == 0:
             return
-        rate = self._mixed_rate(epoch) if self.forget_rate == "auto" else self._implied_rate(survey())
+        rate = self._mixture_rate(epoch) if self.forget_rate == "auto" else self._matrix_rate(survey())
         if rate is not None:
             self.rates.fill_(min(rate, 0.99))
 
-    def _mixed_rate(self, epoch: int) -> float | None:
+    def _mixture_rate(self, epoch: int) -> float | None:
         losses = self.losses.values[~self.losses.values.isnan()].cpu().numpy().astype(np.float64)
         mixture = fit_loss_mixture(losses, self.seed)
         if mixture is None:
@@ -93,7 +95,7 @@ class SmallLoss(NoiseCallback):
         self.means = torch.tensor(mixture.means)
         return mixture.noise_rate
 
-    def _implied_rate(self, seen: Survey) -> float:
+    def _matrix_rate(self, seen: Survey) -> float:
         given = seen.given if self.trusted is None else seen.given * ~self.trusted.unsqueeze(-1)
         return float(np.mean([estimated_rate(str(self.forget_rate), p.exp(), given) for p in seen.log_probs]))
 
@@ -101,25 +103,32 @@ class SmallLoss(NoiseCallback):
         losses = self.criterion_used(predictions.clean_log_probs, supervision.targets.unsqueeze(1)).mean(1)
         candidates = (supervision.weights > 0).all(0)
         trusted = torch.zeros_like(candidates) if batch.trusted is None else batch.trusted
-        candidates = candidates & ~trusted  # which need no choice
+        candidates = candidates & ~trusted  # trusted examples need no selection
         self.losses.write(batch, torch.where(batch.covered & ~trusted, losses.mean(0), torch.nan))
         kept = self.select(losses, candidates, predictions, batch)  # (networks, batch)
-        scale = candidates.sum() / kept.sum(-1, keepdim=True).clamp_min(1)  # a mean over the kept, divided once
+        scale = candidates.sum() / kept.sum(-1, keepdim=True).clamp_min(1)  # keeps the total weight
         return supervision.weighted(torch.where(trusted, 1.0, kept * scale))
 
     def select(self, losses: Tensor, candidates: Tensor, predictions: Predictions, batch: Batch) -> Tensor:
-        """(networks, batch) whether each network learns from the example; `losses` likewise, `candidates` (batch,)."""
+        """(networks, batch) bool. Whether each network learns from the example.
+
+        Args:
+            losses: (networks, batch).
+            candidates: (batch,) bool.
+            predictions: of the batch.
+            batch: the rows.
+        """
         raise NotImplementedError
 
     def small(self, losses: Tensor, candidates: Tensor, batch: Batch) -> Tensor:
-        """(batch,) which of the candidates have small losses."""
+        """(batch,) bool. True for the candidates with small losses."""
         rates = self.rates * ramp(batch.epoch, self.ramp_length)
         if rates.ndim:
             return small_loss_by_class(losses, candidates, rates, batch.given.argmax(-1))
         return small_loss(losses, candidates, rates)
 
     def exchange(self, losses: Tensor, candidates: Tensor, batch: Batch) -> Tensor:
-        """(networks, batch) for each network what its peer finds easy; `losses` (networks, batch)."""
+        """(networks, batch) losses -> (networks, batch) bool. For each network, its peer's small-loss examples."""
         return torch.stack([self.small(peers, candidates, batch) for peers in losses.flip(0)])
 
     def metrics(self) -> dict[str, Tensor | float]:
@@ -141,10 +150,10 @@ class SmallLoss(NoiseCallback):
 
 def _checked_rate(forget_rate: ForgetRate) -> float | tuple[float, ...] | str:
     if isinstance(forget_rate, str):
-        if forget_rate not in _WORDS:
+        if forget_rate not in _ESTIMATORS:
             raise ValueError(
                 f"forget_rate={forget_rate!r}: expected a number in [0, 1), one for each class, or a word. "
-                f"{nearest(forget_rate, _WORDS)}"
+                f"{nearest(forget_rate, _ESTIMATORS)}"
             )
         return forget_rate
     if isinstance(forget_rate, Sequence):

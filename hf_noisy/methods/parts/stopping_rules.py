@@ -1,4 +1,4 @@
-"""Which of several evaluations to keep where no label can be trusted, as pure functions of what each of them showed."""
+"""Pure functions that choose one of several evaluations when no label can be trusted."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from statistics import fmean
 from hf_noisy.common.checks import check_choice
 
 RULES = ("accuracy", "label_wave", "both")
-_LOST = -1.0  # the score of an evaluation that cannot be chosen any more
+_EXCLUDED = -1.0  # score of an evaluation that can no longer be chosen
 
 
 def chosen_epoch(by: str, accuracies: Sequence[float], changes: Sequence[float], window: int = 1) -> int:
-    """Which evaluation a rule keeps, counted from 0: what `NoisyStopping(by, window=window)` chooses of the same.
+    """The number of the evaluation that a rule chooses, counted from 0, as `NoisyStopping(by, window=window)` does.
 
     Args:
         by: "accuracy", "label_wave" or "both".
-        accuracies: of each evaluation, on given labels; "label_wave" does not read them.
-        changes: of each evaluation, the share of training rows whose predicted class changed; NaN before there is one.
-            "accuracy" does not read them.
-        window: points over which the curve of changes is averaged.
+        accuracies: accuracy of each evaluation on given labels. "label_wave" does not use them.
+        changes: for each evaluation, the share of training rows whose predicted class changed; NaN while it is not
+            known. "accuracy" does not use them.
+        window: number of points over which the curve of changes is averaged.
 
     Raises:
         ValueError: an unknown rule, no evaluation, or for "both" lists of different lengths.
@@ -38,20 +38,20 @@ def chosen_epoch(by: str, accuracies: Sequence[float], changes: Sequence[float],
 
 
 def scores_by(by: str, accuracies: Sequence[float], changes: Sequence[float], window: int) -> list[float]:
-    """One an evaluation, from what was known by then; the first largest is the choice."""
+    """One score for each evaluation, from that evaluation and those before. The first largest score is the choice."""
     if by == "accuracy":
         return list(accuracies)
     curve = _curve(changes, window)
     if by == "both":
-        return [_LOST if rose else accuracy for accuracy, (_, rose) in zip(accuracies, curve, strict=True)]
+        return [_EXCLUDED if rose else accuracy for accuracy, (_, rose) in zip(accuracies, curve, strict=True)]
     return [
-        _LOST if rose else -1 / number if math.isnan(point) else 1 - point
+        _EXCLUDED if rose else -1 / number if math.isnan(point) else 1 - point
         for number, (point, rose) in enumerate(curve, start=1)
     ]
 
 
 def has_risen(changes: Sequence[float]) -> bool:
-    """Whether the curve of prediction changes has passed its first minimum: "label_wave" has chosen.
+    """Whether the curve of prediction changes has passed its first minimum, so that "label_wave" has chosen.
 
     >>> has_risen([float("nan"), 0.3, 0.2]), has_risen([0.3, 0.2, 0.25, 0.1])
     (False, True)
@@ -60,7 +60,7 @@ def has_risen(changes: Sequence[float]) -> bool:
 
 
 def _curve(changes: Sequence[float], window: int) -> list[tuple[float, bool]]:
-    """Each evaluation's point of the averaged curve, and whether the curve has risen by then."""
+    """For each evaluation, the point of the averaged curve, and whether the curve has risen so far."""
     points: list[float] = []
     curve: list[tuple[float, bool]] = []
     rose, last = False, math.inf
@@ -76,4 +76,5 @@ def _curve(changes: Sequence[float], window: int) -> list[tuple[float, bool]]:
 
 
 def first_best(scores: Sequence[float]) -> int:
+    """The position of the first largest score."""
     return max(range(len(scores)), key=lambda number: scores[number])

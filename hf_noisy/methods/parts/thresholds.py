@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_ODDS = 2  # by how much pseudo-labels may raise the odds of a class among the rows that are taught
-_COLLAPSED_ODDS = 9  # by how much among the pseudo-labels alone: 90 % of one class, where it has half of the labels
-_FEW = 20  # pseudo-labels that say nothing of their classes yet
-_EXPECTED = 10  # pseudo-labels of a class, at its share of the labelled rows, of which none is no accident
+_MAX_ODDS = 2  # factor by which pseudo-labels may raise a class's odds among the training rows
+_COLLAPSE_ODDS_RATIO = 9  # a larger factor is a collapse: 90 % of the pseudo-labels for a class with half of the labels
+_MIN_PSEUDO_LABELS = 20  # with fewer pseudo-labels, no collapse is reported
+_MIN_EXPECTED = 10  # pseudo-labels expected of a class by its share of the labelled rows; none is then a collapse
 
 
 def annealed_threshold(threshold: float, look: int, looks: int) -> float:
-    """Falls from 1 in equal steps: one step down at look 0, `threshold` at the last of `looks`.
+    """Lowers a threshold from 1 in equal steps: by one step at look 0, to `threshold` at the last of `looks`.
 
     >>> [round(annealed_threshold(0.7, look, 3), 2) for look in range(3)]
     [0.9, 0.8, 0.7]
@@ -22,10 +22,11 @@ def annealed_threshold(threshold: float, look: int, looks: int) -> float:
 
 
 def class_thresholds(probs: Tensor, threshold: float) -> Tensor:
-    """(rows, classes) predictions of unlabeled rows -> (classes,) the lower, the less of a class is predicted surely.
+    """(rows, classes) predictions of unlabeled rows -> (classes,) thresholds, lower for rarely confident classes.
 
-    With b the number of predictions of a class at `threshold` or above, over that of the class with most, it is
-    `threshold` b / (2 - b), but not below 1/K. If no prediction is that sure, all stay at `threshold`.
+    Let b be the number of predictions of a class at `threshold` or above, divided by that of the class with the most.
+    The threshold of the class is `threshold` b / (2 - b), but at least 1/K. If no prediction reaches `threshold`, all
+    classes keep it.
 
     Source: Zhang et al., "FlexMatch", NeurIPS 2021, with its convex mapping and without its warm-up.
 
@@ -44,14 +45,14 @@ def class_thresholds(probs: Tensor, threshold: float) -> Tensor:
 
 
 def balanced_counts(passing: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """(classes,) how many pseudo-labels each class may have, so that none takes over what is taught.
+    """(classes,) number of pseudo-labels that each class may have, so that no class dominates the training rows.
 
-    Among the rows taught, labelled or pseudo-labelled, the odds of a class are at most twice those among the labelled
-    ones. A class that no labelled row has gets none.
+    Among the training rows, labelled or pseudo-labelled, the odds of a class are at most twice its odds among the
+    labelled rows. A class without labelled rows gets no pseudo-labels.
 
     Args:
-        passing: (classes,) pseudo-labels at hand.
-        labelled: (classes,) rows that keep their label; shares of soft labels add up.
+        passing: (classes,) number of available pseudo-labels.
+        labelled: (classes,) number of rows that keep their label. Soft labels count by their shares.
 
     >>> balanced_counts(np.array([90, 4]), np.array([20.0, 20.0]))  # 20 + 28 of class 0, 20 + 4 of class 1
     array([28,  4])
@@ -61,16 +62,16 @@ def balanced_counts(passing: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     kept = passing.astype(np.int64)
     while True:
         rest = kept.sum() - kept
-        # (labelled + kept) / (others + rest) <= _ODDS x odds, solved for kept; 1e-6: whatever the precision
-        most = np.where(others > 0, _ODDS * np.where(others > 0, odds, 0) * (others + rest) - labelled, np.inf)
+        # (labelled + kept) / (others + rest) <= _MAX_ODDS x odds, solved for kept; 1e-6 against rounding errors
+        most = np.where(others > 0, _MAX_ODDS * np.where(others > 0, odds, 0) * (others + rest) - labelled, np.inf)
         fewer = np.minimum(kept, np.floor(np.clip(most + 1e-6, 0, len(kept) + passing.sum())).astype(np.int64))
         if (fewer == kept).all():
             return kept
-        kept = fewer  # where one class is cut, the odds of the others rise
+        kept = fewer  # cutting one class raises the odds of the others
 
 
 def most_confident(candidates: Tensor, guess: Tensor, confidence: Tensor, counts: np.ndarray) -> Tensor:
-    """(rows,) the candidates of each class that are most confident, `counts[k]` of class k; of equals the earlier row.
+    """(rows,) bool. True for the `counts[k]` most confident candidates of each class k. Ties go to the earlier row.
 
     >>> every, confidence = torch.ones(3, dtype=torch.bool), torch.tensor([0.8, 0.9, 0.7])
     >>> most_confident(every, torch.tensor([0, 0, 1]), confidence, np.array([1, 1]))
@@ -84,14 +85,14 @@ def most_confident(candidates: Tensor, guess: Tensor, confidence: Tensor, counts
 
 
 def collapse(pseudo: np.ndarray, labelled: np.ndarray) -> str | None:
-    """Says in numbers which class swallows the pseudo-labels, or gets none of them; None where all is well.
+    """Describes a collapse of the pseudo-labels in numbers. None if there is none, or fewer than 20 pseudo-labels.
 
-    A class swallows them if its odds among at least 20 are more than nine times those among the labelled rows. A class
-    gets none if at its share of the labelled rows it would have ten or more.
+    There are two kinds. One class takes over: its odds among the pseudo-labels are more than nine times its odds among
+    the labelled rows. Or a class gets none, although its share of the labelled rows would give it ten or more.
 
     Args:
-        pseudo: (classes,) pseudo-labels.
-        labelled: (classes,) rows that keep their label.
+        pseudo: (classes,) number of pseudo-labels.
+        labelled: (classes,) number of rows that keep their label.
 
     >>> collapse(np.array([95, 5]), np.array([50, 50]))
     'class 0 takes 95.0 % of 100 pseudo-labels and has 50.0 % of the labelled rows'
@@ -99,15 +100,15 @@ def collapse(pseudo: np.ndarray, labelled: np.ndarray) -> str | None:
     True
     """
     total, rows = int(pseudo.sum()), labelled.sum()
-    if total < _FEW or rows <= 0:
+    if total < _MIN_PSEUDO_LABELS or rows <= 0:
         return None
     most = int(pseudo.argmax())
     mine, given = pseudo[most] / total, labelled[most] / rows
-    if mine * (1 - given) > _COLLAPSED_ODDS * given * (1 - mine):
+    if mine * (1 - given) > _COLLAPSE_ODDS_RATIO * given * (1 - mine):
         return (
             f"class {most} takes {mine:.1%} of {total} pseudo-labels and has {given:.1%} of the labelled rows"
         ).replace("%", " %")
-    missing = np.flatnonzero((pseudo == 0) & (labelled / rows * total >= _EXPECTED))
+    missing = np.flatnonzero((pseudo == 0) & (labelled / rows * total >= _MIN_EXPECTED))
     if len(missing):
         share = f"{labelled[missing[0]] / rows:.1%}".replace("%", " %")
         return f"class {missing[0]} gets none of {total} pseudo-labels and has {share} of the labelled rows"

@@ -1,0 +1,279 @@
+"""What the hooks of `NoisyTrainer` hand to its parts: rows, networks, batches and the context of a training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
+
+from hf_noisy.data.columns import INDEX
+from hf_noisy.data.token_checks import check_tokens
+from hf_noisy.models.batch import Batch
+from hf_noisy.models.checks import check_head
+from hf_noisy.models.context import CleanRows, Context
+from hf_noisy.models.networks import channels_of, deployed_network, networks_of, side_by_side
+from hf_noisy.trainer import nonfinite
+from hf_noisy.trainer.arguments import nonfinite_mode
+from hf_noisy.trainer.evaluation import choose_deployed
+from hf_noisy.trainer.evaluation_sets import label_evaluation_sets
+from hf_noisy.trainer.fresh_start import all_rows_at_once
+from hf_noisy.trainer.parts import Parts
+from hf_noisy.trainer.progress import REAL
+from hf_noisy.trainer.sharding import check_placement, check_split
+from hf_noisy.trainer.step import Step
+from hf_noisy.trainer.survey import RowPass
+
+# ---- when the trainer is made, and before each training --------------------------------------------------------------
+
+
+def finish(trainer: Any, parts: Parts) -> None:
+    """Check the model and the datasets of a trainer that was just made, and make what its methods declare."""
+    check_split(trainer)
+    check_head(trainer.model)
+    _read_datasets(trainer, parts)
+    parts.methods.bind(trainer.callback_handler)
+    assemble(trainer, parts)
+
+
+def _read_datasets(trainer: Any, parts: Parts) -> None:
+    """Check the labels and votes of the datasets that were passed, and number the training rows."""
+
+    def check(dataset: Any, where: str) -> None:
+        if trainer.args.remove_unused_columns:  # else the collator may tokenize
+            check_tokens(dataset, trainer.model, trainer.data_collator, where=where)
+
+    parts.rows.check = check
+    _read_rows(trainer, parts)
+    trainer.eval_dataset = label_evaluation_sets(trainer.eval_dataset, trainer.model.config, check)
+
+
+def keep_row_numbers(trainer: Any) -> None:
+    """Let batches carry the numbers of their rows."""
+    if INDEX not in trainer._signature_columns:
+        trainer._signature_columns.append(INDEX)
+
+
+def assemble(trainer: Any, parts: Parts) -> None:
+    """Make what the methods declare: networks, channels, and clean rows among those that are trained on."""
+    trainer._set_signature_columns_if_needed()  # those of the model that was given
+    model = networks(trainer.model, trainer.args, parts)
+    if model is not trainer.model:
+        trainer.model = trainer.model_wrapped = trainer.callback_handler.model = model
+    _read_rows(trainer, parts)
+    if trainer.train_dataset is not None:
+        wanted = parts.methods.clean_epochs is not None
+        trainer.train_dataset = parts.rows.join_clean(wanted, trainer.model.config, trainer._signature_columns or ())
+
+
+def _read_rows(trainer: Any, parts: Parts) -> None:
+    """Read the training set, if it was not read or was replaced since."""
+    if parts.rows.is_replaced(trainer.train_dataset):
+        trainer.train_dataset = parts.rows.read(trainer.train_dataset, trainer.model.config)
+
+
+def networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
+    """`model`, and beside it as many others, and channels, as the methods declare; they are built anew for `args`."""
+    parts.rows.name_classes(model.config)
+    if not parts.methods.is_bound:  # the trainer is being made
+        return model
+    parts.methods.build(args)  # callbacks may have been added, or `args` changed, since they were built
+    check_placement(args, model, parts.methods.callbacks)
+    channels = parts.methods.make_channels(deployed_network(model))
+    return side_by_side(model, parts.methods.num_networks, channels, args.seed)
+
+
+def sampler(parts: Parts, args: TrainingArguments, stock: Callable[[], Any]) -> Any:
+    """The sampler of the training rows: clean ones first where a method asks for that, else the stock one."""
+    seed = args.data_seed if args.data_seed is not None else args.seed
+    own = parts.sampling.clean_first(parts.rows.trusted, parts.methods.clean_epochs, seed)
+    return own if own is not None else parts.sampling.stock(stock())
+
+
+@contextlib.contextmanager
+def dropping_last(args: TrainingArguments, *, only_if: bool) -> Iterator[None]:
+    """Inside, a last batch that is not full is dropped only if both `args` and `only_if` say so."""
+    asked = args.dataloader_drop_last
+    args.dataloader_drop_last = asked and only_if
+    try:
+        yield
+    finally:
+        args.dataloader_drop_last = asked
+
+
+# ---- a training and its steps ----------------------------------------------------------------------------------------
+
+
+def begin_training(
+    trainer: Any, parts: Parts, args: TrainingArguments, dataloader: DataLoader[Any], values: tuple[Any, ...]
+) -> None:
+    """Set up progress, context, methods and step, once the number of steps is known.
+
+    Args:
+        trainer: that trains.
+        parts: of it.
+        args: of the training.
+        dataloader: of the training set.
+        values: what the stock Trainer's `set_initial_training_values` gives.
+    """
+    whole_batch = trainer._train_batch_size * args.world_size
+    parts.progress.begin_training(
+        updates_per_epoch=values[1],
+        accumulated=args.gradient_accumulation_steps,
+        rows=len(parts.rows.labels),
+        drawn=len(dataloader) * whole_batch,
+        batch=whole_batch,
+    )
+    assemble(trainer, parts)  # a hyperparameter search has changed `args` by now
+    parts.context = context = _context(trainer, parts, args, epochs=values[-1] / values[1])
+    if parts.rows.clean is not None:
+        parts.methods.warn_of_unread_clean_rows()
+    parts.methods.setup(context, parts.gold, compiled=args.torch_compile)
+    parts.step = Step(
+        parts.methods.criterion,
+        parts.methods.callbacks,
+        rows=context.rows,
+        processes=args.world_size,
+        nonfinite_loss=nonfinite_mode(args),
+        count_skipped=parts.methods.dynamics.count_skipped,
+    )
+
+
+def _context(trainer: Any, parts: Parts, args: TrainingArguments, *, epochs: float) -> Context:
+    rows, mode = parts.rows, nonfinite_mode(args)
+    return Context(
+        rows=len(rows.labels),
+        classes=trainer.model.config.num_labels,
+        networks=len(networks_of(trainer.model)),
+        labels=torch.from_numpy(rows.labels),
+        votes=None if rows.votes is None else rows.votes.to(args.device),
+        criterion=parts.methods.criterion,
+        epochs=epochs,
+        seed=args.seed,
+        device=args.device,
+        clean=_clean_rows(trainer, parts, mode),
+        channels=channels_of(trainer.model),
+        trusted=None if rows.trusted is None else torch.from_numpy(rows.trusted).to(args.device),
+        model=trainer.model,
+        dataset=trainer.train_dataset,
+        eval_dataset=trainer.eval_dataset,
+        tokenizer=trainer.processing_class,
+        encode=lambda: nonfinite.checked_vectors(trainer.encode(), mode),
+    )
+
+
+def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
+    clean, config = parts.rows.clean, trainer.model.config
+    if clean is None:
+        return None
+    labelled = clean.labelled(config, parts.rows.check)
+    loader, rows = trainer.get_test_dataloader(labelled.dataset), len(labelled.labels)
+
+    def look() -> Tensor:
+        return nonfinite.settled_look(row_pass(trainer, parts).log_probs(loader, rows), mode, of="clean_dataset")
+
+    return clean.for_methods(config, trainer.args.device, look)
+
+
+def begin_epoch(trainer: Any, parts: Parts) -> None:
+    """Count the epoch, and let the methods look at all examples."""
+    args = trainer.args
+    epoch = parts.progress.begin_epoch(trainer.state.global_step, skips_batches=not args.ignore_data_skip)
+    parts.sampling.begin_epoch(epoch, args.data_seed or 0)
+    if not trainer.control.should_training_stop:  # a callback before this one may have said so
+        parts.methods.begin_epoch(epoch, trainer.survey, nonfinite_mode(args))
+
+
+def begin_step(
+    trainer: Any, parts: Parts, samples: list[Any], rows: Any, device: torch.device
+) -> tuple[list[Any], Any]:
+    """The batches of a step, and the number of distinct rows in it over all processes."""
+    first, args = parts.progress.begin_step(len(samples)), trainer.args
+    if args.world_size == 1:
+        return samples, rows
+    return samples, parts.progress.mark_repetitions(
+        samples,
+        first,
+        rank=args.process_index,
+        processes=args.world_size,
+        batch_size=trainer._train_batch_size,
+        gather=trainer.accelerator.gather,
+        device=device,
+    )
+
+
+def take_batch(trainer: Any, parts: Parts, inputs: dict[str, Any]) -> Batch:
+    """Takes labels and row numbers out of `inputs`, and says where training stands.
+
+    Raises:
+        ValueError: the data collator dropped the row numbers.
+    """
+    labels, index, real = inputs.pop("labels"), inputs.pop(INDEX, None), inputs.pop(REAL, None)
+    if index is None:
+        raise ValueError(
+            f"the batch has no '{INDEX}' ({', '.join(inputs)}): the data collator dropped it, so no example can be "
+            "told from another. Let the collator pass on every key that it does not know."
+        )
+    return parts.batch(
+        index,
+        labels,
+        real,
+        step=trainer.state.global_step,
+        steps=trainer.state.max_steps,
+        gather=gather_of(trainer),
+    )
+
+
+def evaluation_loss(trainer: Any, parts: Parts, model: nn.Module, inputs: dict[str, Any], return_outputs: bool) -> Any:
+    """Plain cross-entropy over the rows that have a label; no state of training is touched."""
+    labels, _, _ = inputs.pop("labels"), inputs.pop(INDEX, None), inputs.pop(REAL, None)
+    loss, logits = parts.evaluation.loss(model, inputs, labels, trainer.accelerator.gather_for_metrics)
+    return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
+
+
+def evaluate(
+    trainer: Any,
+    parts: Parts,
+    stock: Callable[..., EvalLoopOutput],
+    dataloader: DataLoader[Any],
+    description: str,
+    prediction_loss_only: bool | None = None,
+    ignore_keys: list[str] | None = None,
+    metric_key_prefix: str = "eval",
+) -> EvalLoopOutput:
+    """The stock evaluation loop, by the weights that users will get, with loss and accuracy over all rows with a label."""
+    parts.evaluation.begin(trainer.args.device)
+    with parts.methods.deployed(trainer.model):
+        output = stock(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+    right = parts.evaluation.end(output, metric_key_prefix)
+    choose_deployed(trainer.model, right, metric_key_prefix, trainer.eval_dataset)
+    return output
+
+
+# ---- passes over all rows --------------------------------------------------------------------------------------------
+
+
+def row_pass(trainer: Any, parts: Parts) -> RowPass:
+    """A pass over rows by the networks as users will get them."""
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        with parts.methods.deployed(trainer.model), all_rows_at_once(trainer.args):
+            yield
+
+    prepare, autocast = trainer._prepare_inputs, trainer.compute_loss_context_manager
+    return RowPass(trainer.model, prepare, gather_of(trainer), autocast, around)
+
+
+def gather_of(trainer: Any) -> Callable[[Tensor], Tensor]:
+    """(batch, ...) of this process -> (batch of all processes, ...)."""
+    return trainer.accelerator.gather if trainer.args.world_size > 1 else _as_it_is
+
+
+def _as_it_is(values: Tensor) -> Tensor:
+    return values

@@ -1,0 +1,92 @@
+"""Checks of what a trainer is given, before anything is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch.utils.data import DataLoader
+from transformers import TrainerCallback, TrainingArguments
+
+from hf_noisy.common.checks import check_not_negative
+from hf_noisy.models.checks import check_model
+from hf_noisy.trainer.sharding import check_processes
+
+
+def check_trainer(model: Any, args: TrainingArguments, callbacks: Any, others: dict[str, Any]) -> None:
+    """Refuse what would fail later with another message, or would be ignored.
+
+    Args:
+        model: None where `model_init` makes it.
+        args: of the training.
+        callbacks: that were passed.
+        others: the other arguments of `Trainer`.
+
+    Raises:
+        ValueError, TypeError: the message says the value, what was expected, and the fix.
+    """
+    if not isinstance(callbacks, Sequence | None):
+        raise TypeError(f"callbacks={callbacks!r}: expected a list of callbacks. Write callbacks=[...].")
+    check_arguments(args, {**others, "callbacks": callbacks or ()})
+    if model is not None:
+        check_model(model)
+    if args.data_seed is None:
+        args.data_seed = args.seed  # or a stray reseed would reorder the data
+
+
+def check_batches(args: TrainingArguments, dataloader: DataLoader[Any], rows: int) -> None:
+    """Refuse rows that fill no batch.
+
+    Raises:
+        ValueError: says what to change.
+    """
+    if len(dataloader) == 0:
+        raise ValueError(
+            f"dataloader_drop_last=True, per_device_train_batch_size={args.per_device_train_batch_size}: the "
+            f"{rows} rows fill no batch: expected at least one. Take smaller batches, or keep the last one."
+        )
+
+
+def check_precision(args: TrainingArguments) -> None:
+    """Refuse a precision that the stock Trainer would silently not train in.
+
+    Raises:
+        ValueError: says what to use.
+    """
+    if args.fp16 and args.device.type == "cpu":
+        raise ValueError(
+            "fp16=True: on a CPU the Trainer trains in 32 bits and does not say so. Use bf16=True, or a GPU."
+        )
+
+
+def check_arguments(args: TrainingArguments, trainer_arguments: dict[str, Any]) -> None:
+    if not isinstance(args, TrainingArguments):
+        raise TypeError(f"args={args!r}: expected TrainingArguments. Pass NoisyTrainingArguments(output_dir=...).")
+    for name in ("learning_rate", "num_train_epochs"):
+        check_not_negative(name, getattr(args, name))
+    if args.gradient_accumulation_steps < 1:
+        raise ValueError(f"gradient_accumulation_steps={args.gradient_accumulation_steps}: expected 1 or more.")
+    for callback in trainer_arguments.get("callbacks", ()):
+        if not isinstance(callback, TrainerCallback | type):
+            raise TypeError(
+                f"callbacks holds {callback!r}: expected callbacks. A method's name goes into noise_method."
+            )
+    tokenizer, collator = (trainer_arguments.get(name) for name in ("processing_class", "data_collator"))
+    if isinstance(tokenizer, str):
+        raise TypeError(
+            f"processing_class={tokenizer!r}: expected a tokenizer. Load it with AutoTokenizer.from_pretrained(...)."
+        )
+    if collator is not None and not callable(collator):
+        raise TypeError(f"data_collator={collator!r}: expected a function of a list of rows. Leave it out to pad.")
+    check_processes(args)
+    if "tokenizer" in trainer_arguments:
+        raise TypeError("tokenizer=...: expected processing_class=..., as for the Trainer of Transformers 5.")
+    if args.label_smoothing_factor:
+        raise ValueError(
+            f"label_smoothing_factor={args.label_smoothing_factor}: not used here. Name the method instead: "
+            f'noise_method="label_smoothing", noise_kwargs={{"epsilon": {args.label_smoothing_factor}}}.'
+        )
+    if args.label_names not in (None, ["labels"]):
+        raise ValueError(f"label_names={args.label_names}: expected the labels in the column 'labels'. Rename yours.")
+    if trainer_arguments.get("compute_loss_func") is not None:
+        raise ValueError("compute_loss_func: it sees neither the example nor its weight. Pass criterion=... instead.")

@@ -1,0 +1,91 @@
+"""Evaluation: plain cross-entropy and accuracy over all rows with a label, whatever the methods are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
+
+from hf_noisy.data.label_encoding import one_hot
+from hf_noisy.methods.parts.losses import CrossEntropy
+from hf_noisy.models.networks import Networks, network_logits
+
+_ACCURACY = "label_accuracy"
+
+
+class Evaluation:
+    """Adds up losses and hits over the batches of one evaluation loop; no state of training is touched."""
+
+    def __init__(self) -> None:
+        self._sums: Tensor | None = None  # losses; rows: with a label, right by the vote, and right by each network
+
+    def begin(self, device: torch.device) -> None:
+        """Before the batches of an evaluation."""
+        self._sums = torch.zeros((), device=device)
+
+    def loss(
+        self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, gather: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The mean cross-entropy of a batch's rows that have a label, and its logits (batch, classes).
+
+        Args:
+            model: gives `logits`, and `network_logits` if it is several networks.
+            inputs: of the batch, without labels.
+            labels: (batch,) ids, negative for none; or (batch, classes).
+            gather: (batch, columns) of this process -> of all processes, no row twice.
+        """
+        outputs = model(**inputs)
+        logits = outputs.logits
+        targets = one_hot(labels, logits.shape[-1])
+        losses = CrossEntropy()(logits.float().log_softmax(-1), targets)
+        covered = (targets.sum(-1) > 0).to(losses.dtype)
+        every = torch.cat([logits.unsqueeze(0), network_logits(outputs)])  # the vote's, then each network's
+        right = (every.argmax(-1) == targets.argmax(-1)) * covered  # (1 + networks, batch)
+        facts = torch.stack([losses, covered, *right], -1)  # (batch, 3 + networks)
+        if self._sums is not None:
+            self._sums = self._sums + gather(facts).sum(0)
+        total, rows = facts[:, :2].sum(0)
+        return total / rows.clamp_min(1), logits
+
+    def end(self, output: EvalLoopOutput, prefix: str) -> list[float]:
+        """Write the loss and the accuracy over all rows with a label into the metrics of `output`.
+
+        Returns:
+            how many rows each network had right; empty where there were no labels.
+        """
+        assert self._sums is not None
+        sums, self._sums = self._sums, None
+        loss, rows, right, *of_each = sums.tolist() if sums.ndim else (0.0, 0.0, 0.0)  # without labels: nothing added
+        if output.metrics is not None and f"{prefix}_loss" in output.metrics:
+            output.metrics[f"{prefix}_loss"] = loss / rows if rows else float("nan")
+            output.metrics[f"{prefix}_{_ACCURACY}"] = right / rows if rows else float("nan")
+        return of_each
+
+
+def choose_deployed(model: nn.Module, right: list[float], prefix: str, evaluation: Any) -> None:
+    """Let several networks deploy the one with most rows right on the evaluation set, of several sets on the first.
+
+    Args:
+        model: what is trained; one network is left as it is.
+        right: how many rows each network had right; empty where there were no labels.
+        prefix: of the evaluation's metrics.
+        evaluation: the trainer's evaluation set, or a dictionary of sets.
+    """
+    names = list(evaluation) if isinstance(evaluation, dict) else []
+    meant = f"eval_{names[0]}" if names else "eval"
+    if isinstance(model, Networks) and right and prefix == meant:
+        model.deployed = right.index(max(right))
+
+
+def predict(trainer: Any, model: nn.Module, inputs: dict[str, Any]) -> tuple[None, Tensor, None]:
+    """Loss, (batch, classes) logits and labels of a batch that has no labels."""
+    with torch.no_grad(), trainer.compute_loss_context_manager():
+        return None, model(**trainer._prepare_inputs(inputs)).logits.detach(), None
+
+
+def objective(metrics: dict[str, float]) -> float:
+    """That of Transformers, which would take `eval_label_accuracy` for a metric of the user's."""
+    return float(default_compute_objective({k: v for k, v in metrics.items() if not k.endswith(f"_{_ACCURACY}")}))

@@ -1,0 +1,61 @@
+"""What a trainer knows, as plain records: for the audit of a training, and for the model card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_noisy.models.adapters import is_adapted
+from hf_noisy.models.networks import deployed_network
+from hf_noisy.trainer.model_card import TrainingDescription
+from hf_noisy.trainer.parts import Parts
+
+if TYPE_CHECKING:
+    from hf_noisy.audit.training import TrainingRecord
+
+
+def training_record(trainer: Any, parts: Parts) -> TrainingRecord:
+    """What an audit reads of a training; clean rows that were trained on are left out.
+
+    Raises:
+        RuntimeError: nothing has been trained yet.
+        ValueError: there are no texts to be had.
+    """
+    from hf_noisy.audit.training import TrainingRecord, texts_of  # late: a training needs no page
+
+    seen, known, dataset, config = parts.example_report(), parts.rows, trainer.train_dataset, trainer.model.config
+    rows = len(seen) if known.trusted is None else int((~known.trusted).sum())
+    columns = dataset.column_names if hasattr(dataset, "column_names") else []
+    return TrainingRecord(
+        texts=texts_of(dataset, trainer.processing_class, rows),
+        labels=known.labels[:rows],
+        class_names=[config.id2label[k] for k in range(config.num_labels)],
+        votes=None if known.votes is None else known.votes[:rows].cpu().numpy(),
+        ids=[str(row) for row in dataset["id"][:rows]] if "id" in columns else None,
+        dynamics={name: np.array(seen[name][:rows]) for name in ("seen", "disagreements", "loss", "margin")},
+        log_history=trainer.state.log_history,
+        encoder=getattr(config, "_name_or_path", ""),
+        seed=trainer.args.seed,
+    )
+
+
+def describe(trainer: Any, parts: Parts) -> TrainingDescription:
+    """What the model card says of a training, as it stands."""
+    known, config, matrix = parts.rows, trainer.model.config, parts.methods.noise_matrix()
+    has_rows = trainer.train_dataset is not None
+    return TrainingDescription(
+        args=trainer.args,
+        start=config._name_or_path,
+        class_names=[config.id2label[k] for k in range(config.num_labels)],
+        adapted=is_adapted(deployed_network(trainer.model)),
+        criterion=parts.methods.criterion,
+        callbacks=parts.methods.callbacks,
+        passed_criterion=parts.methods.passed_criterion,
+        passed_callbacks=parts.methods.passed,
+        labels=known.labels if has_rows else None,
+        sources=None if known.votes is None else known.votes.shape[1],
+        trusted=None if known.trusted is None else int(known.trusted.sum()),
+        log_history=trainer.state.log_history,
+        noise_matrix=None if matrix is None else matrix.detach().double().cpu().numpy(),
+    )

@@ -1,0 +1,223 @@
+"""One training step: views -> one forward -> supervise -> loss."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.utils import logging
+
+from hf_noisy.methods.parts.base import NoiseCallback
+from hf_noisy.methods.parts.mixing import mixed_embeddings, mixed_inputs
+from hf_noisy.models.batch import Batch, concatenate_views
+from hf_noisy.models.channels import sentence_vectors
+from hf_noisy.models.criterion import Criterion
+from hf_noisy.models.networks import channels_of, network_logits, networks_of
+from hf_noisy.models.predictions import Mix, Predictions
+from hf_noisy.models.supervision import Supervision
+from hf_noisy.trainer import nonfinite
+
+logger = logging.get_logger(__name__)
+
+
+class Step:
+    """Asks the methods what each example is taught and how hard, and computes the loss of a batch.
+
+    Args:
+        criterion: per-example loss.
+        callbacks: the methods, in fold order.
+        rows: of the training set. Methods do not remember predictions that are not finite: such a row is written to
+            place `rows` of a `Memory`, which nobody reads. None remembers all.
+        processes: over which gradients are averaged.
+        nonfinite_loss: "raise" or "skip", as in `NoisyTrainingArguments`.
+        count_skipped: called with a batch, and with whether its loss is not finite, where that is "skip".
+
+    >>> from hf_noisy.methods.parts.losses import CrossEntropy
+    >>> from transformers.modeling_outputs import SequenceClassifierOutput
+    >>> model = nn.Linear(2, 2)
+    >>> model.forward = lambda x: SequenceClassifierOutput(logits=nn.functional.linear(x, model.weight, model.bias))
+    >>> batch = Batch.from_labels(torch.tensor([0, 1]), classes=2)
+    >>> loss, outputs = Step(CrossEntropy(), []).loss(model, {"x": torch.zeros(2, 2)}, batch)
+    >>> outputs.logits.shape
+    torch.Size([2, 2])
+    """
+
+    def __init__(
+        self,
+        criterion: Criterion,
+        callbacks: Sequence[NoiseCallback],
+        *,
+        rows: int | None = None,
+        processes: int = 1,
+        nonfinite_loss: str = nonfinite.RAISE,
+        count_skipped: Callable[[Batch, Tensor], None] | None = None,
+    ) -> None:
+        self.criterion, self.callbacks = criterion, callbacks
+        self.rows, self.processes = rows, processes
+        self.left_out = False  # whether the last batch was skipped, since its loss was not finite
+        self._skips, self._count_skipped = nonfinite_loss == nonfinite.SKIP, count_skipped
+        self._last: tuple[Tensor, Tensor] | None = None  # row numbers of the last batch, and whether each is finite
+
+    def loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        batch: Batch,
+        rows: Tensor | int | None = None,
+        forward: Callable[..., Any] | None = None,
+    ) -> tuple[Tensor, Any]:
+        """The weighted loss of the batch's rows, and what the forward gave.
+
+        Args:
+            model: one network, or several side by side (`Networks`).
+            inputs: of the model, (batch, ...) each.
+            batch: the rows, their labels and where training stands.
+            rows: distinct rows of the whole optimizer step, by which the sum is divided; by default those of this batch
+                on each process.
+            forward: what is called in the place of `model`, if something is wrapped around it.
+
+        Returns:
+            loss: (), with gradient: the weighted sum over rows, divided by `rows`, times the number of processes.
+            outputs: of the forward, over all views.
+
+        Raises:
+            ValueError: a method mixes embeddings without asking for a `peek`; logits or supervision of a wrong shape.
+        """
+        forward = model if forward is None else forward
+        supervision = None
+        if any(callback.peek(batch) for callback in self.callbacks):
+            supervision = self.supervise(self.peek(model, inputs, batch), batch)
+        views = self.views(inputs, batch)
+        mix = None if supervision is None else supervision.mix
+        predictions, outputs = self.forward(model, forward, views, batch, mix)
+        if supervision is None:
+            supervision = self.supervise(predictions.detached(), batch)
+            if supervision.mix is not None and supervision.mix.where == "embeddings":
+                raise ValueError("a method mixes embeddings after the forward: expected `peek` to ask for one before.")
+        if supervision.mix is not None and supervision.mix.where == "vectors":
+            predictions = predictions.mixed(supervision.mix)
+        loss = self.weighted_sum(predictions, supervision.mixed(), batch)
+        count = rows if rows is not None else len(batch.index) * self.processes
+        loss = loss / count * self.processes  # DDP averages over processes
+        return (self._without_nonfinite(loss, model, batch) if self._skips else loss), outputs
+
+    # ---- the parts of a step, in their order ----------------------------------------------------------------------
+
+    @torch.no_grad()
+    def peek(self, model: nn.Module, inputs: dict[str, Any], batch: Batch) -> Predictions:
+        """What the networks predict for the batch without dropout, before the forward that is learned from."""
+        views = self.views(inputs, replace(batch, peeking=True))
+        model.eval()
+        logits = network_logits(model(**concatenate_views(views)))
+        model.train()
+        return Predictions.from_logits(logits, len(views), len(batch.index))
+
+    def views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
+        """The inputs that one forward sees: each method may add views to those of the methods before it."""
+        views = [inputs]
+        for callback in self.callbacks:
+            views = [view for given in views for view in callback.views(given, batch)]
+        return views
+
+    def forward(
+        self,
+        model: nn.Module,
+        forward: Callable[..., Any],
+        views: list[dict[str, Any]],
+        batch: Batch,
+        mix: Mix | None = None,
+    ) -> tuple[Predictions, Any]:
+        """One forward over all views, of mixed embeddings if `mix` says so; with vectors if a method needs them."""
+        inputs = views[0] if len(views) == 1 else concatenate_views(views)
+        networks, found = networks_of(model), []
+        for channel in channels_of(model):
+            channel.present = None if batch.real is None else batch.real.repeat(len(views))
+        with contextlib.ExitStack() as stack:
+            if any(callback.needs_vectors for callback in self.callbacks):
+                mask = inputs.get("attention_mask")
+                found = [stack.enter_context(sentence_vectors(network, mask)) for network in networks]
+            if mix is not None and mix.where == "embeddings":
+                name: Any = model.main_input_name
+                stack.enter_context(mixed_embeddings(networks, inputs, mix, len(views), name))
+                inputs = concatenate_views([mixed_inputs(view, mix, name) for view in views])
+            outputs = forward(**inputs)
+        predictions = Predictions.from_outputs(outputs, len(views), len(batch.index))
+        if found:
+            vectors = torch.stack([seen[-1].float() for seen in found])
+            predictions = replace(predictions, vectors=vectors.unflatten(1, (len(views), len(batch.index))))
+        return predictions, outputs
+
+    @torch.no_grad()
+    def supervise(self, predictions: Predictions, batch: Batch) -> Supervision:
+        """The given labels with weight 1, changed by one method after the other."""
+        finite = nonfinite.finite_rows(predictions)
+        self._last = batch.index, finite
+        predictions, batch = nonfinite.settled(predictions, finite), self._remembering(batch, finite)
+        networks = len(predictions.clean_log_probs)
+        taught = batch.covered if batch.real is None else batch.covered & batch.real
+        supervision = Supervision(
+            targets=batch.given.expand(networks, -1, -1),
+            weights=taught.float().expand(networks, -1),
+            trusted=None if batch.trusted is None else batch.trusted.expand(networks, -1),
+        )
+        for callback in self.callbacks:
+            changed = callback.supervise(supervision, predictions, batch)
+            supervision = supervision.checked(changed, type(callback).__name__)
+        return supervision
+
+    def _remembering(self, batch: Batch, finite: Tensor) -> Batch:
+        """`batch`, of which methods remember only the `finite` rows that are no repetition."""
+        if self.rows is None:
+            return batch
+        own = batch.index if batch.real is None else torch.where(batch.real, batch.index, self.rows)
+        return replace(batch, everywhere=batch.gather(torch.where(finite, own, self.rows)))
+
+    def weighted_sum(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor:
+        """() the loss and the penalties of the batch's rows, summed over rows and networks, averaged over views."""
+        losses = supervision.losses(self.criterion, predictions)
+        present = torch.ones_like(batch.index) if batch.real is None else batch.real
+        total = (losses * supervision.weights * present).sum()
+        for callback in self.callbacks:
+            penalty = callback.penalty(predictions, supervision, batch)
+            if penalty is not None:
+                total = total + (penalty * present).sum()  # a scalar counts once a row
+        return total
+
+    # ---- losses that are not finite -------------------------------------------------------------------------------
+
+    def _without_nonfinite(self, loss: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        """`loss`, or zero with a zero gradient; each process decides for its own rows, and all count."""
+        not_finite = ~loss.detach().isfinite()
+        if self._count_skipped is not None:
+            self._count_skipped(batch, not_finite)
+        self.left_out = bool(not_finite)
+        if not self.left_out:
+            return loss
+        logger.warning(f"step {batch.key[1] + 1}: a batch is left out, since its loss is {loss.item()}.")
+        return nonfinite.no_gradient(model.parameters())
+
+    def checked(self, loss: Tensor, step: int) -> Tensor:
+        """The loss of a batch as the Trainer logs it: NaN for a skipped batch, which its mean then leaves out.
+
+        Args:
+            loss: (), after the backward pass.
+            step: number of the optimizer step, from 1.
+
+        Raises:
+            FloatingPointError: the loss is not finite, and `nonfinite_loss` is "raise"; no weight has been changed by it.
+        """
+        if self._skips:
+            return torch.full_like(loss, torch.nan) if self.left_out else loss
+        if not loss.isfinite():  # where the Trainer waits for the loss anyway
+            raise FloatingPointError(f"loss={loss.item()} at step {step}, {self._suspects()}")
+        return loss
+
+    def _suspects(self) -> str:
+        """The rows of the last batch whose predictions are not finite; if all are, the whole batch."""
+        assert self._last is not None
+        index, finite = self._last
+        return nonfinite.advice(~finite if not finite.all() else finite, index)

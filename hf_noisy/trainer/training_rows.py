@@ -1,0 +1,127 @@
+"""The rows of the training set: their numbers, labels and votes, which of them are trusted, and their gold classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PretrainedConfig
+
+from hf_noisy.data.class_names import class_count
+from hf_noisy.data.label_encoding import one_hot
+from hf_noisy.data.labels import label_dataset, read_gold
+from hf_noisy.data.vote_column import read_votes
+from hf_noisy.trainer.clean_rows import CleanDataset, JoinedRows, check_columns
+
+Check = Callable[[Any, str], None]
+_WHERE = "train_dataset"
+
+
+def _no_check(dataset: Any, where: str) -> None:
+    """Let any rows pass."""
+
+
+class TrainingRows:
+    """Reads a training set once, and again where it was replaced; clean rows follow it where a method trains on them.
+
+    Args:
+        gold_column: column with the true classes, for measuring only; None where there is none.
+        clean: rows with trusted labels; None where there are none.
+    """
+
+    def __init__(self, gold_column: str | None = None, clean: CleanDataset | None = None) -> None:
+        self.gold_column, self.clean = gold_column, clean
+        self.check: Check = _no_check  # called with rows and their name; refuses what is not tokenized for the model
+        self.labels = np.empty(0, dtype=np.int64)  # (rows,) -100 abstains; or (rows, classes), zero rows abstain
+        self.votes: Tensor | None = None  # (rows, sources) int16, -1 abstains
+        self.trusted: np.ndarray | None = None  # (rows,) bool, True for clean rows; None where none are trained on
+        self.class_names: list[str] | None = None  # where the labels brought names and the model had none
+        self.dataset: Any = None  # the rows that are trained on, with checked `labels` and the row number `index`
+        self._given_gold: np.ndarray | None = None  # (rows of the training set that was passed,)
+        self._as_passed: tuple[Any, np.ndarray, Tensor | None] | None = (
+            None  # dataset, labels, votes without clean rows
+        )
+
+    def read(self, dataset: Any, config: PretrainedConfig) -> Any:
+        """Check the labels, votes and gold classes of `dataset`, and number its rows; returns the rows to train on.
+
+        Raises:
+            ValueError, TypeError: as `hf_noisy.data.labels.label_dataset`, `read_votes` and `read_gold`.
+        """
+        self.check(dataset, _WHERE)
+        labelled = label_dataset(dataset, config, where=_WHERE, with_index=True)
+        labelled.check_covered(_WHERE)
+        self.votes = read_votes(dataset, class_count(config), where=_WHERE)
+        self.class_names, self.labels, self.dataset = labelled.class_names, labelled.labels, labelled.dataset
+        self.name_classes(config)
+        self._as_passed, self.trusted = (self.dataset, self.labels, self.votes), None
+        self._given_gold = None if self.gold_column is None else read_gold(self.dataset, self.gold_column, config)
+        return self.dataset
+
+    def is_replaced(self, dataset: Any) -> bool:
+        """Whether `dataset` is another training set than the one that was read."""
+        return dataset is not None and dataset is not self.dataset
+
+    def name_classes(self, config: PretrainedConfig) -> None:
+        """Give the model the class names that the labels brought."""
+        if self.class_names is not None:
+            config.id2label = dict(enumerate(self.class_names))
+            config.label2id = {name: k for k, name in enumerate(self.class_names)}
+
+    def join_clean(self, wanted: bool, config: PretrainedConfig, read_columns: Container[str]) -> Any:
+        """Let the clean rows follow the training set if a method trains on them (`wanted`), and only then.
+
+        Args:
+            wanted: whether a method trains on the clean rows.
+            config: of the model.
+            read_columns: the columns that the model is given.
+
+        Returns:
+            the rows to train on.
+        """
+        wanted = wanted and self.clean is not None
+        if self._as_passed is None or wanted == (self.trusted is not None):
+            return self.dataset
+        dataset, labels, votes = self._as_passed
+        self.trusted = None
+        if wanted:
+            assert self.clean is not None
+            clean, count = self.clean.labelled(config, self.check), len(labels)
+            labels, of_clean = _alike(labels, clean.labels, class_count(config))
+            labels = np.concatenate([labels, of_clean])
+            if votes is not None:
+                votes = torch.cat([votes, votes.new_full((len(of_clean), votes.shape[1]), -1)])
+            check_columns(dataset, clean.dataset, read_columns)
+            dataset = JoinedRows(dataset, clean.dataset, labels)
+            self.trusted = np.arange(len(labels)) >= count
+        self.dataset, self.labels, self.votes = dataset, labels, votes
+        return dataset
+
+    def is_numbered(self, dataset: Any) -> bool:
+        """Whether the rows of `dataset` carry the numbers that were given here: the training set or the clean rows."""
+        return dataset is self.dataset or (self.clean is not None and self.clean.is_numbered(dataset))
+
+    def one_hot(self, classes: int) -> Tensor:
+        """(rows, classes) float32 labels, zero rows where there is none."""
+        return one_hot(torch.from_numpy(self.labels), classes)
+
+    def gold(self, clean_labels: Tensor | None) -> np.ndarray | None:
+        """(rows,) true classes, negative where unknown; None without a gold column.
+
+        Args:
+            clean_labels: (clean rows, classes), whose largest class is the truth of the clean rows.
+        """
+        if self._given_gold is None or self.trusted is None or clean_labels is None:
+            return self._given_gold
+        return np.concatenate([self._given_gold, clean_labels.argmax(-1).cpu().numpy()])
+
+
+def _alike(labels: np.ndarray, clean: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both as they are, or both as soft labels if one of them is."""
+    if labels.ndim == clean.ndim:
+        return labels, clean
+    first, second = (one_hot(torch.from_numpy(part), classes).numpy() for part in (labels, clean))
+    return first, second
