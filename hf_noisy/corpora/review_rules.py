@@ -7,6 +7,7 @@ reviews of other seeds than those that README reports, so that the majority vote
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,17 @@ AGAIN = re.compile(r"\b(again|second one|times by now|times since|every|more for
 RETURN = re.compile(r"\b(back|stopped|left|came off|old one)\b", re.I)
 
 
+def _sentiment_lexicon() -> Callable[[str], float]:
+    """Text -> polarity in [-1, 1] by TextBlob's lexicon; `TextBlob(text).sentiment` would add two objects a text."""
+    try:
+        from textblob.en import polarity
+    except ImportError as error:
+        raise ImportError(
+            "the labeling functions of the embedded reviews need textblob: pip install hf_noisy[demo]"
+        ) from error
+    return polarity
+
+
 def labeling_functions() -> list[LabelingFunction]:
     """Vote on a review with the rules that a person would write in an hour: positive 1, negative 0, abstain -1.
 
@@ -53,7 +65,7 @@ def labeling_functions() -> list[LabelingFunction]:
     share one memoised preprocessor.
 
     Raises:
-        ImportError: snorkel or textblob is not installed.
+        ImportError: textblob is not installed.
 
     Example:
         >>> from types import SimpleNamespace
@@ -64,9 +76,8 @@ def labeling_functions() -> list[LabelingFunction]:
     """
     from snorkel.labeling import labeling_function
     from snorkel.preprocess import preprocessor
-    from textblob.en import (
-        polarity,  # of `TextBlob(text).sentiment`, which makes two classes for each text side_by_side
-    )
+
+    polarity = _sentiment_lexicon()
 
     @preprocessor(memoize=True, memoize_key=lambda x: x.text)
     def with_polarity(x: Any) -> SimpleNamespace:

@@ -22,7 +22,8 @@ from hf_noisy.evidence.matrices.neighbours import neighbours
 from hf_noisy.evidence.matrices.t_revision import t_revision
 from hf_noisy.evidence.matrices.volminnet import volminnet
 from hf_noisy.evidence.rates.kinds import KINDS
-from hf_noisy.evidence.rates.report import ESTIMATORS, NoiseReport, estimate_noise
+from hf_noisy.evidence.rates.noise_report import NoiseReport
+from hf_noisy.evidence.rates.report import ESTIMATORS, estimate_noise
 
 __all__ = [
     "ESTIMATORS",

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from hf_noisy.benchmark import gap
+from hf_noisy.benchmark.choice import chosen_elsewhere
 from hf_noisy.benchmark.figures import spread
-from hf_noisy.benchmark.gap import Section, chosen_elsewhere, gap_recovered, split_sections
+from hf_noisy.benchmark.gap import Section, gap_recovered, split_sections
 from hf_noisy.benchmark.report import render_report, write_report
 
 

@@ -53,7 +53,7 @@ LESSONS = [command for command in OTHERS if command.startswith("python examples/
 
 def test_the_two_commands_are_there_and_ci_runs_the_second():
     assert SETUP == [
-        "pip install -c constraints.txt -e . && accelerate launch recipes/sentiment.py",
+        'pip install -c constraints.txt -e ".[demo]" && accelerate launch recipes/sentiment.py',
         'pip install -c constraints.txt -e ".[test]" && pytest',
     ]
     script = (ROOT / ".ci" / "run").read_text()

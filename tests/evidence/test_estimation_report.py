@@ -29,7 +29,7 @@ from hf_noisy.evidence import (
     text_vectors,
 )
 from hf_noisy.evidence.rates.kinds import evenness
-from hf_noisy.evidence.rates.report import CAUTION
+from hf_noisy.evidence.rates.noise_report import CAUTION
 from hf_noisy.evidence.rates.structure import (
     family_rates,
     implied_accuracy,

@@ -10,7 +10,8 @@ import numpy as np
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
 from hf_noisy.evidence.features.text_features import text_features
 from hf_noisy.evidence.inference.infer_classes import infer_classes
-from hf_noisy.evidence.rates.report import NoiseReport, estimate_noise
+from hf_noisy.evidence.rates.noise_report import NoiseReport
+from hf_noisy.evidence.rates.report import estimate_noise
 from hf_noisy.weak.label_model import label_model_probabilities
 
 
