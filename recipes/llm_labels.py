@@ -40,7 +40,7 @@ from hf_noisy.common.script import run_script
 from hf_noisy.corpora.embedded import TOPIC_ROWS
 from hf_noisy.corpora.topic_labels import WORDINGS, simulated_answers
 from hf_noisy.corpora.topics import CLASS_NAMES, generate_topics
-from hf_noisy.data.splits import check_most, part_for_test, part_for_training
+from hf_noisy.data.splits import check_most, test_subset, training_subset
 from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments, setting
 from hf_noisy.recipe.base import say
@@ -101,9 +101,9 @@ class LanguageModelLabels(Recipe):
         if self.given.recorded:
             say(f"{corpus.name}: no --labeler and no --answers, so its own votes are taken as recorded")
             return corpus
-        corpus = replace(corpus, train=part_for_training(corpus.train, self.given.max_train_rows, seed))
+        corpus = replace(corpus, train=training_subset(corpus.train, self.given.max_train_rows, seed))
         if corpus.test is not None:
-            corpus = replace(corpus, test=part_for_test(corpus.test, self.given.max_test_rows))
+            corpus = replace(corpus, test=test_subset(corpus.test, self.given.max_test_rows))
         labelled = {
             name: self.labelled(rows, corpus.class_names, seed)
             for name in ("train", "valid", "test")

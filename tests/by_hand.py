@@ -32,7 +32,7 @@ def batch(labels, classes: int, *, index=None, epoch: float = 5.0) -> Batch:
         epoch=epoch,
         progress=0.5,
         key=(0, 0, 0),
-        everywhere=index,
+        gathered_index=index,
         gather=lambda values: values,
     )
 

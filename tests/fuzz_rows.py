@@ -81,7 +81,7 @@ class Place:
         parts = {
             name: None if value is None else value[order]
             for name, value in vars(self.batch).items()
-            if name in ("index", "given", "votes", "trusted", "real", "everywhere")
+            if name in ("index", "given", "votes", "trusted", "real", "gathered_index")
         }
         return replace(self, batch=replace(self.batch, **parts))
 
@@ -113,7 +113,7 @@ def walk(case: Case, rows: Rows) -> Iterator[Place]:
                 key=(case.seed, step, number % case.accumulation + 1),
                 trusted=None if rows.trusted is None else torch.from_numpy(rows.trusted)[index],
                 real=real,
-                everywhere=index if real is None else torch.where(real, index, count),
+                gathered_index=index if real is None else torch.where(real, index, count),
                 gather=lambda values: values,
             )
             ends = (number + 1) % case.accumulation == 0 or start == starts[-1]

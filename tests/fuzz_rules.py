@@ -116,7 +116,7 @@ def check_views(seen: Seen) -> None:
 def rows_left_alone(place: Place, rows: int) -> Tensor:
     """(rows,) True for those that are not in the batch."""
     alone = torch.ones(rows + 1, dtype=torch.bool)
-    alone[place.batch.everywhere] = False
+    alone[place.batch.gathered_index] = False
     return alone[:-1]
 
 

@@ -31,7 +31,7 @@ class HeatMap:
     names: list[tuple[str, str]]  # class names as drawn, and in full
     cells: list[Cell]
     numbered: bool
-    slips: list[tuple[str, str, str]]  # largest entries off the diagonal: true class, given label, share
+    confusions: list[tuple[str, str, str]]  # largest entries off the diagonal: true class, given label, share
 
 
 def heat_map(matrix: np.ndarray, class_names: Sequence[str], most: int = 6) -> HeatMap:
@@ -48,14 +48,16 @@ def heat_map(matrix: np.ndarray, class_names: Sequence[str], most: int = 6) -> H
         for i in classes
         for j in classes
     ]
-    slips = sorted((cell for cell in cells if cell.row != cell.column), key=lambda cell: -matrix[cell.row, cell.column])
+    confusions = sorted(
+        (cell for cell in cells if cell.row != cell.column), key=lambda cell: -matrix[cell.row, cell.column]
+    )
     return HeatMap(
         [(_short(name), name) for name in class_names],
         cells,
         len(class_names) <= _MAX_NUMBERED,
         [
             (class_names[cell.row], class_names[cell.column], cell.text)
-            for cell in slips[:most]
+            for cell in confusions[:most]
             if matrix[cell.row, cell.column] >= 0.005
         ],
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hf_noisy.audit.content import AuditContent, Curve, LossMixture, Noise, Reproduction
-from hf_noisy.audit.reasons import reasons_against
+from hf_noisy.audit.reasons import label_reasons
 from hf_noisy.audit.recommendation import recommend
 from hf_noisy.audit.rows import AuditedRows
 from hf_noisy.audit.scorers import SAID, Evidence, check_scorers, default_weights, known_scores, wrongness
@@ -116,7 +116,7 @@ def audit_labels(
         wrongness=wrongness(scores, weights, min(noise.rate, 0.99)),
         suggested_labels=class_probabilities.argmax(1),
         suggested_probabilities=class_probabilities.max(1),
-        reasons=reasons_against(found, class_names),
+        reasons=label_reasons(found, class_names),
         votes=None if found.votes is None else {name: found.votes[:, k] for k, name in enumerate(names)},
         losses=losses if trained else scores["held_out"],
     )

@@ -11,7 +11,7 @@ from hf_noisy.audit.scorers import Evidence, contradiction
 _UNLIKELY = 0.2  # a given label with a lower probability gets a reason
 
 
-def reasons_against(found: Evidence, class_names: Sequence[str]) -> list[list[str]]:
+def label_reasons(found: Evidence, class_names: Sequence[str]) -> list[list[str]]:
     """Returns the reasons of each row, phrases "what: detail". A row without evidence against its label has none."""
     labels, near = found.labels, found.near.rows
     other = (labels[near] != labels[:, None]).sum(1)

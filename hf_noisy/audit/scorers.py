@@ -15,7 +15,7 @@ from hf_noisy.evidence.features.neighbours import NearestRows, label_agreement
 DEFAULT = ("neighbours", "truth")  # default scorers; `default_weights` adds models of the labels for symmetric noise
 
 
-def disbelief(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def label_improbability(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Returns (rows,) 1 - P(given label | text) by a model that was not trained on the row: 1 minus self-confidence.
 
     >>> disbelief(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]))
@@ -84,12 +84,12 @@ def _disagreements(found: Evidence) -> np.ndarray:
 def _rule_folds(found: Evidence) -> np.ndarray:
     """Returns 1 - P(label) by a classifier not trained on rows of the same rules; a row not judged gets the median."""
     judged = _require("rule_folds", found.rule_folds, "votes of several sources")
-    score = disbelief(judged, found.labels)
+    score = label_improbability(judged, found.labels)
     return np.where(np.isfinite(score), score, np.nanmedian(score) if np.isfinite(score).any() else 0.0)
 
 
 def _reweighted(found: Evidence) -> np.ndarray:
-    return disbelief(_require("reweighted", found.reweighted, "a second regression"), found.labels)
+    return label_improbability(_require("reweighted", found.reweighted, "a second regression"), found.labels)
 
 
 def _sources(found: Evidence) -> np.ndarray:
@@ -115,10 +115,10 @@ def _require(name: str, value: Any, what: str) -> Any:
 
 SCORERS: Mapping[str, Callable[[Evidence], np.ndarray]] = MappingProxyType(
     {
-        "held_out": lambda found: disbelief(found.probabilities, found.labels),
+        "held_out": lambda found: label_improbability(found.probabilities, found.labels),
         "reweighted": _reweighted,
         "neighbours": lambda found: neighbour_disagreement(found.near, found.labels, found.classes),
-        "truth": lambda found: disbelief(found.truth, found.labels),
+        "truth": lambda found: label_improbability(found.truth, found.labels),
         "margin": _margin,
         "disagreements": _disagreements,
         "sources": _sources,
@@ -179,12 +179,12 @@ def default_weights(kind: str, found: Evidence) -> dict[str, float]:
     models = ["held_out" if found.reweighted is None else "reweighted"]
     if "margin" in found.dynamics and np.isfinite(found.dynamics["margin"]).any():
         models.append("margin")
-    near, model = (odds_of_hitting(shares, found.labels) for shares in (_shares_near(found), held_out))
+    near, model = (prediction_odds(shares, found.labels) for shares in (_shares_near(found), held_out))
     weights = {"neighbours": 2 * near / (near + model), "truth": 1.0}
     return weights | dict.fromkeys(models, 2 * model / (near + model) / len(models))
 
 
-def odds_of_hitting(shares: np.ndarray, labels: np.ndarray) -> float:
+def prediction_odds(shares: np.ndarray, labels: np.ndarray) -> float:
     """Returns the odds that the largest of (rows, classes) shares is the row's label, (hits + 1) / (misses + 1).
 
     >>> odds_of_hitting(np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]]), np.array([0, 1, 1]))

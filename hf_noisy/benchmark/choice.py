@@ -25,7 +25,7 @@ class Choice:
     recovered: Estimate | None  # None if the gap is too small to count
 
 
-def chosen_elsewhere(section: Section) -> list[Choice]:
+def leave_one_corpus_out(section: Section) -> list[Choice]:
     """Returns for each corpus the variant with the highest mean gap recovered on the other corpora, and its result.
 
     The best row of a table was selected on the numbers that the table shows, so these are optimistic. Here, a variant

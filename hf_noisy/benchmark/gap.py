@@ -211,7 +211,7 @@ def _redraw_rows(corpus: str, runs: Mapping[tuple[str, int], Line]) -> dict[tupl
     if not known:
         return {}
     rows, rng = sizes[0], _rng(corpus)
-    right = np.stack([right_rows(run) for run in known.values()], axis=1).astype(np.float32)  # (rows, runs)
+    right = np.stack([correct_rows(run) for run in known.values()], axis=1).astype(np.float32)  # (rows, runs)
     counts = (
         rng.multinomial(rows, np.full(rows, 1 / rows), size=_CHUNK).astype(np.float32)
         for _ in range(REPLICATES // _CHUNK)
@@ -220,7 +220,7 @@ def _redraw_rows(corpus: str, runs: Mapping[tuple[str, int], Line]) -> dict[tupl
     return {key: drawn[:, column].astype(np.int64) for column, key in enumerate(known)}
 
 
-def right_rows(run: Line) -> np.ndarray:
+def correct_rows(run: Line) -> np.ndarray:
     """Returns (test_rows,) whether each test row is correct at the chosen epoch, as 0 or 1.
 
     >>> right_rows({"test_rows": 3, "correct_chosen": "a0", "accuracy_chosen": 2 / 3})

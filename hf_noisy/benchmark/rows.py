@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_noisy.benchmark.data import Data
 from hf_noisy.benchmark.settings import FOLDS, Run, Settings
-from hf_noisy.benchmark.training import Bench, Fit, clocks
+from hf_noisy.benchmark.training import Fit, TrainingBench, clocks
 from hf_noisy.data.corpus import hold_out
 from hf_noisy.methods.parts.stopping_rules import RULES, chosen_epoch
 from hf_noisy.weak.label_model import label_model_probabilities
@@ -42,11 +42,11 @@ NOTHING = Outcome([], 0, 0.0, np.zeros(2), None, 0)
 
 def run_row(run: Run, settings: Settings, data: Data) -> Outcome:
     """Executes one run, with the learning rate that scores best on validation labels; ties go to the smallest rate."""
-    if run.method in BY_VOTE:
-        return BY_VOTE[run.method](data, run.seed)
+    if run.method in VOTE_ROWS:
+        return VOTE_ROWS[run.method](data, run.seed)
     if run.reads_gold and not _has_gold(run, data):
         return NOTHING
-    bench = Bench(settings, data, run.seed)
+    bench = TrainingBench(settings, data, run.seed)
     train = TRAINED.get(run.method, _method)
     tried = [replace(train(bench, run, rate), learning_rate=rate) for rate in sorted(settings.learning_rates)]
     return max(tried, key=lambda outcome: outcome.score)
@@ -98,7 +98,7 @@ def _vote(data: Data, probabilities: np.ndarray, seed: int, seconds: np.ndarray)
 # ---- rows that train -----------------------------------------------------------------------------------------------
 
 
-def _method(bench: Bench, run: Run, rate: float) -> Outcome:
+def _method(bench: TrainingBench, run: Run, rate: float) -> Outcome:
     """Trains a method on the given labels. Chooses the first of the epochs that are best on given validation labels.
 
     For a method that replaces labels, the last epoch is chosen: a model that learns better labels agrees less with the
@@ -125,7 +125,7 @@ def _trusted(data: Data) -> Dataset:
     return rows.add_column("given", data.clean.labels[data.clean.gold >= 0])
 
 
-def _gold(bench: Bench, run: Run, rate: float) -> Outcome:
+def _gold(bench: TrainingBench, run: Run, rate: float) -> Outcome:
     """Trains with cross-entropy on the gold labels of the same rows. Validates on gold labels if there are any."""
     data = bench.data
     known = np.where(data.train.labels >= 0, data.train.gold, -1)  # the rows that `ce` trains on
@@ -135,7 +135,7 @@ def _gold(bench: Bench, run: Run, rate: float) -> Outcome:
     return _outcome(fit, known, len(rows))
 
 
-def _clean_valid(bench: Bench, run: Run, rate: float) -> Outcome:
+def _clean_valid(bench: TrainingBench, run: Run, rate: float) -> Outcome:
     """Trains with cross-entropy on the gold labels of the validation rows, for as many steps as `ce`.
 
     Chooses the last epoch. Of several learning rates, the best one on a fifth of these rows is chosen, after training
@@ -154,7 +154,7 @@ def _clean_valid(bench: Bench, run: Run, rate: float) -> Outcome:
     return replace(_outcome(fit, data.clean.gold, len(rows)), score=score)
 
 
-def _cleanlab(bench: Bench, run: Run, rate: float) -> Outcome:
+def _cleanlab(bench: TrainingBench, run: Run, rate: float) -> Outcome:
     """Removes the issues that cleanlab finds with out-of-fold probabilities of the same encoder, trains on the rest."""
     with warnings.catch_warnings():  # importing cleanlab silences warnings in the whole process
         from cleanlab.filter import find_label_issues
@@ -187,8 +187,8 @@ def _outcome(fit: Fit, labels: np.ndarray, train_rows: int, *, keeps_last: bool 
     )
 
 
-BY_VOTE: dict[str, Callable[[Data, int], Outcome]] = {"majority_vote": _majority_vote, "label_model": _label_model}
-TRAINED: dict[str, Callable[[Bench, Run, float], Outcome]] = {
+VOTE_ROWS: dict[str, Callable[[Data, int], Outcome]] = {"majority_vote": _majority_vote, "label_model": _label_model}
+TRAINED: dict[str, Callable[[TrainingBench, Run, float], Outcome]] = {
     "gold": _gold,
     "clean_valid": _clean_valid,
     "cleanlab": _cleanlab,

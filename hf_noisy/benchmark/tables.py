@@ -17,7 +17,7 @@ from hf_noisy.benchmark.cells import (
     points_cell,
     share_cell,
 )
-from hf_noisy.benchmark.choice import Choice, chosen_elsewhere
+from hf_noisy.benchmark.choice import Choice, leave_one_corpus_out
 from hf_noisy.benchmark.gap import MIN_GAP, Estimate, Section, gap_recovered, mean
 from hf_noisy.methods.parts.stopping_rules import RULES
 
@@ -80,7 +80,7 @@ def gap_table(section: Section, order: Sequence[str]) -> list[str]:
 
 
 def choice_table(section: Section) -> list[str]:
-    title, choices = "### Chosen on the other corpora", chosen_elsewhere(section)
+    title, choices = "### Chosen on the other corpora", leave_one_corpus_out(section)
     if not choices:
         return [title, f"It takes three corpora with a gap; here there are {len(section.counted)}."]
     about = (

@@ -40,7 +40,7 @@ class Fit:
     examples: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class Bench:
+class TrainingBench:
     """The common start of all trainings of one corpus and seed: the same weights, tokens and order of rows."""
 
     def __init__(self, settings: Settings, data: Data, seed: int) -> None:

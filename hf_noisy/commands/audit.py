@@ -17,7 +17,7 @@ from hf_noisy.audit import audit_labels, write_report, write_scores
 from hf_noisy.commands.arguments import AuditArguments
 from hf_noisy.corpora.embedded import corpus_or_reviews
 from hf_noisy.corpora.review_rules import labeling_functions
-from hf_noisy.data.splits import part_for_training
+from hf_noisy.data.splits import training_subset
 from hf_noisy.evidence import text_vectors
 from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.weak.majority import hard_labels, majority_vote
@@ -38,7 +38,7 @@ def run(given: AuditArguments, command: str) -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     check_pretrained("model", given.model)
     corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
-    rows = part_for_training(corpus.train, given.max_rows, given.seed)
+    rows = training_subset(corpus.train, given.max_rows, given.seed)
     votes = votes_of(rows)
     labels = hard_labels(majority_vote(votes, corpus.num_classes), seed=given.seed)
     texts = rows["text"][:]

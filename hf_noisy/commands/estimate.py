@@ -17,7 +17,7 @@ import numpy as np
 from hf_noisy.commands.arguments import EstimateArguments
 from hf_noisy.common.drawing import new_figure
 from hf_noisy.corpora.embedded import corpus_or_reviews
-from hf_noisy.data.splits import part_for_training
+from hf_noisy.data.splits import training_subset
 from hf_noisy.evidence import draw_matrices, text_vectors
 from hf_noisy.evidence.matrices.matrices import row_shares
 from hf_noisy.evidence.rates.text_rates import estimate_texts
@@ -44,7 +44,7 @@ def run(given: EstimateArguments) -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     check_pretrained("model", given.model)
     corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
-    rows = part_for_training(corpus.train, given.max_rows, given.seed)
+    rows = training_subset(corpus.train, given.max_rows, given.seed)
     classes, votes, texts = corpus.num_classes, votes_of(rows), rows["text"][:]
     labels = hard_labels(majority_vote(votes, classes), seed=given.seed)
     vectors = text_vectors(texts, given.model, max_length=given.max_length, seed=given.seed)

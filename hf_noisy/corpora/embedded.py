@@ -9,7 +9,7 @@ from hf_noisy.corpora import topics
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.corpora.reviews import CLASS_NAMES, generate_reviews
 from hf_noisy.data.corpus import Corpus, load_corpus
-from hf_noisy.data.splits import check_most, part_for_test, part_for_training
+from hf_noisy.data.splits import check_most, test_subset, training_subset
 from hf_noisy.weak.labeling_functions import apply_labeling_functions
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def _apply_to_splits(
     check_most(max_train_rows, max_test_rows)
     chosen = {
         **texts,
-        "train": part_for_training(texts["train"], max_train_rows, seed),
-        "test": part_for_test(texts["test"], max_test_rows),
+        "train": training_subset(texts["train"], max_train_rows, seed),
+        "test": test_subset(texts["test"], max_test_rows),
     }
     return {name: apply_labeling_functions(rows, functions) for name, rows in chosen.items()}
 
@@ -95,7 +95,7 @@ def corpus_or_reviews(
         source: as for `load_corpus`, or None.
         seed: seed of the reviews.
         columns: the column arguments of `load_corpus`.
-        max_train_rows: keep only the reviews that `part_for_training` would choose, so that the labeling functions do
+        max_train_rows: keep only the reviews that `training_subset` would choose, so that the labeling functions do
             not run on the others.
 
     Raises:

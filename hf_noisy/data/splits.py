@@ -47,7 +47,7 @@ def split_corpus(
         train, test = hold_out(train, 0.2, seed)
     if valid is None or not validates:
         train, valid = hold_out(train, 0.1, seed)
-    return part_for_training(train, max_train_rows, seed), valid, part_for_test(test, max_test_rows)
+    return training_subset(train, max_train_rows, seed), valid, test_subset(test, max_test_rows)
 
 
 def check_most(max_train_rows: int | None, max_test_rows: int | None) -> None:
@@ -61,14 +61,14 @@ def check_most(max_train_rows: int | None, max_test_rows: int | None) -> None:
             raise ValueError(f"{name}={rows}: expected at least 1, or None for all.")
 
 
-def part_for_training(rows: Dataset, most: int | None, seed: int) -> Dataset:
+def training_subset(rows: Dataset, most: int | None, seed: int) -> Dataset:
     """Return a random subset of `most` rows, drawn with `seed`, or all rows if there are not more."""
     return rows if most is None or len(rows) <= most else hold_out(rows, most / len(rows), seed)[1]
 
 
-def part_for_test(rows: Dataset, most: int | None) -> Dataset:
+def test_subset(rows: Dataset, most: int | None) -> Dataset:
     """Return a random subset of `most` rows, the same for every seed, or all rows if there are not more."""
-    return part_for_training(rows, most, 0)
+    return training_subset(rows, most, 0)
 
 
 def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:

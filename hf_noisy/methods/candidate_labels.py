@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.common.checks import check_choice, check_fraction, check_not_negative
-from hf_noisy.methods.parts.base import AUTHOR, NoiseCallback
+from hf_noisy.methods.parts.base import LABEL_TARGETS, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.selection import whole_epochs
 from hf_noisy.models.batch import Batch
@@ -65,7 +65,7 @@ class CandidateLabels(NoiseCallback):
     True
     """
 
-    roles = (AUTHOR,)
+    roles = (LABEL_TARGETS,)
     skips_channel = True  # the target estimates the true class
     logged = MappingProxyType(
         {

@@ -16,7 +16,7 @@ from transformers.utils import logging
 from hf_noisy.common.checks import check_choice, check_flag, check_fraction, check_not_negative
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.methods.parts.augmentation import Vocabulary, token_masking, word_dropout
-from hf_noisy.methods.parts.base import VIEWER, NoiseCallback
+from hf_noisy.methods.parts.base import SECOND_VIEW, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.selection import symmetric_kl
 from hf_noisy.methods.parts.thresholds import balanced_counts, collapse
@@ -81,7 +81,7 @@ class ConsistencyRegularization(NoiseCallback):
     'word_dropout'
     """
 
-    roles = (VIEWER,)
+    roles = (SECOND_VIEW,)
     logged = MappingProxyType(
         {
             "consistency": "mean over the last forward of the term that holds two views together",
@@ -181,7 +181,7 @@ class ConsistencyRegularization(NoiseCallback):
             return supervision
         confidence, guess = predictions.clean_log_probs[:, 0].detach().exp().max(-1)  # (networks, batch)
         self.guesses.write(batch, torch.where(confidence >= self.threshold, guess, -1).T)
-        return replace(supervision, taught_views=1)
+        return replace(supervision, trained_views=1)
 
     def penalty(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor:
         first, second = predictions.clean_log_probs[:, 0], predictions.clean_log_probs[:, 1]

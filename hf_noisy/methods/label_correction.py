@@ -12,7 +12,7 @@ from transformers.utils import logging
 
 from hf_noisy.common.checks import check_choice, check_fraction, check_whole
 from hf_noisy.data.label_encoding import has_label, one_hot
-from hf_noisy.methods.parts.base import AUTHOR, NoiseCallback
+from hf_noisy.methods.parts.base import LABEL_TARGETS, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.selection import whole_epochs
 from hf_noisy.models.batch import Batch
@@ -67,7 +67,7 @@ class LabelCorrection(NoiseCallback):
     'soft'
     """
 
-    roles = (AUTHOR,)
+    roles = (LABEL_TARGETS,)
     skips_channel = True  # the target moves towards the true class
     logged = MappingProxyType(
         {

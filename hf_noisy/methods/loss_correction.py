@@ -59,12 +59,12 @@ class LossCorrection(LabelChannel):
             return known_matrix(self.source, self.classes).expand(self.networks, -1, -1)
         seen = survey()
         estimates = [estimated_matrix(self.source, log_probs.exp(), seen.given) for log_probs in seen.log_probs]
-        return torch.stack([self.mended(torch.from_numpy(matrix).float()) for matrix in estimates])
+        return torch.stack([self.adjusted_matrix(torch.from_numpy(matrix).float()) for matrix in estimates])
 
     def check(self, matrix: Tensor) -> None:
         """Raises if the correction cannot use a given matrix."""
 
-    def mended(self, matrix: Tensor) -> Tensor:
+    def adjusted_matrix(self, matrix: Tensor) -> Tensor:
         """Returns the matrix that the correction uses in place of an estimated one."""
         return matrix
 
@@ -150,7 +150,7 @@ class BackwardCorrection(LossCorrection):
     def check(self, matrix: Tensor) -> None:
         check_invertible(matrix.numpy(), self.max_condition)
 
-    def mended(self, matrix: Tensor) -> Tensor:
+    def adjusted_matrix(self, matrix: Tensor) -> Tensor:
         identity = torch.eye(len(matrix))
         for share in torch.linspace(0, 1, 101):
             mixed = torch.lerp(matrix, identity, share)
@@ -172,7 +172,7 @@ class BackwardCorrection(LossCorrection):
             counted = supervision.weights if trusted is None else supervision.weights * ~trusted
             parts = targets * losses * counted.unsqueeze(-1)
             everywhere = batch.gather(parts.transpose(0, 1).contiguous())  # (batch of all processes, ...)
-            real = (batch.everywhere < self.rows).view(-1, 1, 1)
+            real = (batch.gathered_index < self.rows).view(-1, 1, 1)
             negative = (everywhere * real).sum(0).unsqueeze(1) < 0  # (networks, 1, classes)
             targets = targets.masked_fill(negative, 0)
         if trusted is not None:

@@ -167,7 +167,9 @@ class MentorNet(NoiseCallback):
         self._update_percentile(torch.where(taught, losses, torch.nan), batch)
         weights = self.mentor.weigh(self._features(losses, batch)) * self._kept(batch)
         self.weights.write(batch, torch.where(taught, weights, torch.nan))
-        self.mean_weight = self.weights.read(batch.everywhere).masked_fill(self._repeated(batch), torch.nan).nanmean()
+        self.mean_weight = (
+            self.weights.read(batch.gathered_index).masked_fill(self._repeated(batch), torch.nan).nanmean()
+        )
         return supervision.weighted(weights)
 
     def _update_percentile(self, losses: Tensor, batch: Batch) -> None:
@@ -188,9 +190,9 @@ class MentorNet(NoiseCallback):
     def _kept(self, batch: Batch) -> Tensor:
         """(batch,) False for examples dropped in this step; one draw per row of all processes, each uses its own."""
         draws = torch.rand(
-            len(batch.everywhere), generator=batch.generator("example dropout"), device=batch.index.device
+            len(batch.gathered_index), generator=batch.generator("example dropout"), device=batch.index.device
         )
-        mine = (batch.everywhere == batch.index.unsqueeze(-1)).int().argmax(-1)
+        mine = (batch.gathered_index == batch.index.unsqueeze(-1)).int().argmax(-1)
         return draws[mine] >= self._dropout_rate(batch.progress)
 
     def _dropout_rate(self, progress: float) -> float:
@@ -203,7 +205,7 @@ class MentorNet(NoiseCallback):
 
     def _repeated(self, batch: Batch) -> Tensor:
         """(batch of all processes,) True where a sampler repeats a row."""
-        return batch.everywhere >= self._context.rows
+        return batch.gathered_index >= self._context.rows
 
     # ---- logging and checkpoints --------------------------------------------------------------------------------
 

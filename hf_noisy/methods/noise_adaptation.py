@@ -135,7 +135,7 @@ class NoiseAdaptation(LabelChannel):
         if self.given_matrix is not None:
             return known_matrix(self.given_matrix, self.classes).expand(self.networks, -1, -1)
         if self.rate is not None:
-            return uniform_flips(self.rate, self.classes).expand(self.networks, -1, -1)
+            return uniform_noise_matrix(self.rate, self.classes).expand(self.networks, -1, -1)
         seen = survey()
         return torch.stack([confusion(log_probs, seen.given) for log_probs in seen.log_probs])
 
@@ -160,7 +160,7 @@ class NoiseAdaptation(LabelChannel):
         self.average.copy_(state["average"])
 
 
-def uniform_flips(rate: float, classes: int) -> Tensor:
+def uniform_noise_matrix(rate: float, classes: int) -> Tensor:
     """(classes, classes) matrix that keeps a label with probability 1 - rate, else gives any other class alike.
 
     >>> uniform_flips(0.3, 3)

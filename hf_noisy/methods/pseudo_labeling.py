@@ -14,7 +14,7 @@ from transformers.utils import logging
 
 from hf_noisy.common.checks import check_choice, check_flag, check_fraction, check_not_negative
 from hf_noisy.data.label_encoding import has_label, one_hot
-from hf_noisy.methods.parts.base import GUESSER, NoiseCallback
+from hf_noisy.methods.parts.base import PSEUDO_LABELS, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.selection import whole_epochs
 from hf_noisy.methods.parts.thresholds import (
@@ -89,7 +89,7 @@ class PseudoLabeling(NoiseCallback):
     0.9
     """
 
-    roles = (GUESSER,)
+    roles = (PSEUDO_LABELS,)
     logged = MappingProxyType(
         {
             "pseudo_labeled_share": "of all examples, those with a guessed label",

@@ -17,7 +17,7 @@ from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.evidence.features.tokens import token_ids
 from hf_noisy.evidence.rules.associations import associated_tokens
 from hf_noisy.evidence.rules.folds import rule_held_out_probabilities
-from hf_noisy.methods.parts.base import AUTHOR, NoiseCallback
+from hf_noisy.methods.parts.base import LABEL_TARGETS, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.models.batch import Batch
 from hf_noisy.models.context import Context, Survey
@@ -112,7 +112,7 @@ class RuleMasking(NoiseCallback):
         self.tokens = None if tokens is None else [_checked_row(row, marks) for row, marks in enumerate(tokens)]
         self.how, self.min_count, self.folds = how, check_whole("min_count", min_count), folds
         if folds == "correct":
-            self.roles = (_ROLE, AUTHOR)
+            self.roles = (_ROLE, LABEL_TARGETS)
 
     def setup(self, context: Context) -> None:
         self.context = context

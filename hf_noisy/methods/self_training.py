@@ -15,7 +15,7 @@ from transformers.utils import logging
 from hf_noisy.common.checks import check_flag, check_fraction, check_not_negative, check_whole
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.evidence.inference.sharpening import frequency_normalised
-from hf_noisy.methods.parts.base import AUTHOR, GUESSER, NoiseCallback
+from hf_noisy.methods.parts.base import LABEL_TARGETS, PSEUDO_LABELS, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.prediction_changes import PredictionChanges
 from hf_noisy.methods.parts.selection import whole_epochs
@@ -93,7 +93,7 @@ class SelfTraining(NoiseCallback):
     0.6
     """
 
-    roles = (AUTHOR, GUESSER)
+    roles = (LABEL_TARGETS, PSEUDO_LABELS)
     skips_channel = True  # all targets of the second stage estimate the true class
     needs_vectors = True
     histories = ("changes",)
@@ -213,7 +213,9 @@ class SelfTraining(NoiseCallback):
         targets, _, sure = self._read(batch)
         chosen = (sure & (supervision.weights > 0)).unsqueeze(1)  # (networks, 1, batch); a later method may drop some
         apart = contrastive(predictions.vectors, targets.argmax(-1), chosen, self.gamma)  # (networks, views, batch)
-        return ((self.contrast * apart + self.lam * from_uniform(predictions.clean_log_probs)) * chosen).mean(1).sum(0)
+        return (
+            ((self.contrast * apart + self.lam * kl_from_uniform(predictions.clean_log_probs)) * chosen).mean(1).sum(0)
+        )
 
     def metrics(self) -> dict[str, Tensor | float]:
         logs: dict[str, Tensor | float] = {"pseudo_label_collapses": self.facts[_COLLAPSES]}
@@ -251,7 +253,7 @@ def certainty(targets: Tensor) -> Tensor:
     return (1 - torch.special.entr(targets).sum(-1) / math.log(targets.shape[-1])).clamp(0, 1)
 
 
-def from_uniform(log_probs: Tensor) -> Tensor:
+def kl_from_uniform(log_probs: Tensor) -> Tensor:
     """(..., classes) -> (...) KL(uniform || p)."""
     return -log_probs.mean(-1) - math.log(log_probs.shape[-1])
 

@@ -21,7 +21,7 @@ from hf_noisy.evidence.features.tokens import word_vectors
 from hf_noisy.evidence.features.views import features_of
 from hf_noisy.evidence.inference.infer_truth import infer_truth
 from hf_noisy.evidence.inference.sources import Source, posterior, source_from_labels, sources_from_votes
-from hf_noisy.methods.parts.base import AUTHOR, GUESSER, NoiseCallback
+from hf_noisy.methods.parts.base import LABEL_TARGETS, PSEUDO_LABELS, NoiseCallback
 from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.row_vectors import check_row_vectors
 from hf_noisy.methods.parts.thresholds import collapse
@@ -104,7 +104,7 @@ class TruthInference(NoiseCallback):
     1.0
     """
 
-    roles = (AUTHOR, GUESSER)
+    roles = (LABEL_TARGETS, PSEUDO_LABELS)
     skips_channel = True  # all its targets estimate the true class
     logged = MappingProxyType({"estimated_noise_rate": "the share of labels that seem wrong"})
 

@@ -54,7 +54,7 @@ def used_modules(module: nn.Module) -> list[nn.Module]:
     return [part for part in module.modules() if part not in unused]
 
 
-def copied(model: Model) -> Model:
+def copy_model(model: Model) -> Model:
     """Copy a model so that the copy can be trained independently.
 
     The frozen weights of an adapted model are shared, not copied: both models use one base.
@@ -63,7 +63,7 @@ def copied(model: Model) -> Model:
     return copy.deepcopy(model, shared)
 
 
-def draw_adapters(model: nn.Module) -> None:
+def reset_untrained_adapters(model: nn.Module) -> None:
     """Initialise again the LoRA adapters that do not change the output yet, with new random weights.
 
     Adapters that were trained, or initialised from the base's weights, are kept.
@@ -90,7 +90,7 @@ def _is_untrained(layer: Any, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def own_card(folder: str) -> Iterator[None]:
+def keep_readme(folder: str) -> Iterator[None]:
     """Context in which an adapted model is saved to `folder`.
 
     On exit, the README that PEFT created or changed there is as it was before.
@@ -140,7 +140,7 @@ def _check_shapes(model: Any, name: str, place: str, found: dict[str, tuple[int,
         )
 
 
-def check_kind(model: Any, folder: str) -> None:
+def check_adapter_checkpoint(model: Any, folder: str) -> None:
     """Reject an adapter checkpoint if the model was not made by `peft.get_peft_model`.
 
     Raises:

@@ -26,8 +26,10 @@ class Batch:
     trusted: Tensor | None = field(default=None, kw_only=True)  # (batch,) True for clean rows; None if there are none
     real: Tensor | None = field(default=None, kw_only=True)  # (batch,) bool. False where a sampler repeats a row
     peeking: bool = field(default=False, kw_only=True)  # True in the forward of `NoiseCallback.peek`
-    everywhere: Tensor  # (batch of all processes,) row numbers; a repeated row has a number past the end
-    gather: Callable[[Tensor], Tensor]  # (batch, ...) -> (batch of all processes, ...), in the order of `everywhere`
+    gathered_index: Tensor  # (batch of all processes,) row numbers; a repeated row has a number past the end
+    gather: Callable[
+        [Tensor], Tensor
+    ]  # (batch, ...) -> (batch of all processes, ...), in the order of `gathered_index`
 
     @classmethod
     def from_labels(cls, labels: Tensor, classes: int, **fields: Any) -> Batch:
@@ -47,7 +49,7 @@ class Batch:
             "epoch": 0.0,
             "progress": 0.0,
             "key": (0, 0, 1),
-            "everywhere": index,
+            "gathered_index": index,
             "gather": _as_it_is,
         }
         return cls(index=index, given=one_hot(labels, classes), **{**start, **fields})

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from hf_noisy.common.randomness import keyed_generator
-from hf_noisy.models.adapters import classifier, copied, draw_adapters, is_adapted, used_modules
+from hf_noisy.models.adapters import classifier, copy_model, is_adapted, reset_untrained_adapters, used_modules
 from hf_noisy.models.channels import Channel, logits_and_vectors
 
 CHANNEL_NAME = "channel.safetensors"  # file next to the weights of a checkpoint
@@ -55,7 +55,7 @@ class Networks(nn.Module):
 
     def __init__(self, model: PreTrainedModel, count: int, seed: int, channels: Sequence[Channel] = ()) -> None:
         super().__init__()
-        others = [_with_new_head(copied(model), seed, number) for number in range(1, count)]
+        others = [_with_new_head(copy_model(model), seed, number) for number in range(1, count)]
         self.networks = nn.ModuleList([model, *others])
         self.channels = nn.ModuleList(channels).to(model.device)
         self.deployed = 0  # the network that a user gets: the best on validation labels so far
@@ -244,5 +244,5 @@ def _with_new_head(model: PreTrainedModel, seed: int, number: int) -> PreTrained
             for parameter in own:
                 parameter._is_hf_initialized = False  # type: ignore[attr-defined]  # else `_init_weights` skips it
             classifier(model)._init_weights(module)
-        draw_adapters(model)
+        reset_untrained_adapters(model)
     return model

@@ -21,7 +21,7 @@ class Supervision:
     trusted: Tensor | None = (
         None  # (networks, batch) bool. True where the target refers to the true class and skips the channel
     )
-    taught_views: int | None = None  # the criterion uses only the first ones, penalties use all; None for all
+    trained_views: int | None = None  # the criterion uses only the first ones, penalties use all; None for all
 
     def trusting(self, rows: Tensor) -> Supervision:
         """A copy in which the targets of `rows`, bool (batch,) or (networks, batch), refer to the true class."""
@@ -34,7 +34,7 @@ class Supervision:
 
     def losses(self, criterion: Criterion, predictions: Predictions) -> Tensor:
         """(networks, batch) loss of each example, mean over views. Trusted targets skip the channel."""
-        targets, taught = self.targets.unsqueeze(1), slice(self.taught_views)
+        targets, taught = self.targets.unsqueeze(1), slice(self.trained_views)
         losses = criterion(predictions.noisy_log_probs[:, taught], targets).mean(1)
         if predictions.channelled is None or self.trusted is None:
             return losses

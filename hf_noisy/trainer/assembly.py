@@ -175,7 +175,7 @@ def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
     loader, rows = trainer.get_test_dataloader(labelled.dataset), len(labelled.labels)
 
     def look() -> Tensor:
-        return nonfinite.settled_look(row_pass(trainer, parts).log_probs(loader, rows), mode, of="clean_dataset")
+        return nonfinite.checked_log_probs(row_pass(trainer, parts).log_probs(loader, rows), mode, of="clean_dataset")
 
     return clean.for_methods(config, trainer.args.device, look)
 

@@ -150,7 +150,7 @@ class MethodSet:
         def shared() -> Survey:
             if not surveys:
                 seen = survey()
-                surveys.append(replace(seen, log_probs=nonfinite.settled_look(seen.log_probs, mode)))
+                surveys.append(replace(seen, log_probs=nonfinite.checked_log_probs(seen.log_probs, mode)))
             return surveys[0]
 
         for callback in self.callbacks:

@@ -66,7 +66,7 @@ def is_read_here(model: nn.Module, *, split: bool) -> bool:
 
 def _save_one(network: nn.Module, folder: str, state: dict[str, Any] | None, save_one: Save, writes: bool) -> None:
     adapted = writes and adapters.is_adapted(network)
-    with adapters.own_card(folder) if adapted else contextlib.nullcontext():
+    with adapters.keep_readme(folder) if adapted else contextlib.nullcontext():
         save_one(folder, state)
 
 
@@ -75,7 +75,7 @@ def _load_one(network: nn.Module, folder: str, load_one: Load, split: bool, into
         # the stock Trainer would take the folder network-1 for one more adapter, and let one of other layers pass
         adapters.load_adapters(network, folder)
     else:
-        adapters.check_kind(network, folder)
+        adapters.check_adapter_checkpoint(network, folder)
         load_one(folder, into)
 
 

@@ -22,7 +22,7 @@ def finite_rows(predictions: Predictions) -> Tensor:
     return predictions.clean_log_probs.isfinite().all(-1).all(1).all(0)
 
 
-def settled(predictions: Predictions, finite: Tensor) -> Predictions:
+def uniform_where_not_finite(predictions: Predictions, finite: Tensor) -> Predictions:
     """`predictions`, uniform where they are not `finite`, (batch,), so that no average over a batch takes such a row."""
 
     channelled, vectors = predictions.channelled, predictions.vectors
@@ -39,7 +39,7 @@ def _even(log_probs: Tensor, finite: Tensor) -> Tensor:
     return torch.where(finite.unsqueeze(-1), log_probs, uniform)
 
 
-def settled_look(log_probs: Tensor, mode: str, of: str = "the training set") -> Tensor:
+def checked_log_probs(log_probs: Tensor, mode: str, of: str = "the training set") -> Tensor:
     """(networks, rows, classes) of a pass over rows; uniform where they are not finite, if `mode` is "skip".
 
     Raises:
@@ -57,7 +57,7 @@ def settled_look(log_probs: Tensor, mode: str, of: str = "the training set") -> 
 
 
 def checked_vectors(vectors: Tensor, mode: str) -> Tensor:
-    """(rows, width) of an encoder; zero where not finite if `mode` is "skip", else raises as `settled_look`."""
+    """(rows, width) of an encoder; zero where not finite if `mode` is "skip", else raises as `checked_log_probs`."""
     finite = vectors.isfinite().all(-1)
     if finite.all():
         return vectors

@@ -87,7 +87,7 @@ class Parts:
             key=(context.seed, step, progress.micro_step),
             trusted=None if context.trusted is None else context.trusted[index],
             real=real,
-            everywhere=index if real is None else gather(torch.where(real, index, context.rows)),
+            gathered_index=index if real is None else gather(torch.where(real, index, context.rows)),
             gather=gather,
         )
 

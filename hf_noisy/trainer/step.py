@@ -156,7 +156,7 @@ class Step:
         """The given labels with weight 1, changed by one method after the other."""
         finite = nonfinite.finite_rows(predictions)
         self._last = batch.index, finite
-        predictions, batch = nonfinite.settled(predictions, finite), self._remembering(batch, finite)
+        predictions, batch = nonfinite.uniform_where_not_finite(predictions, finite), self._remembering(batch, finite)
         networks = len(predictions.clean_log_probs)
         taught = batch.covered if batch.real is None else batch.covered & batch.real
         supervision = Supervision(
@@ -174,7 +174,7 @@ class Step:
         if self.rows is None:
             return batch
         own = batch.index if batch.real is None else torch.where(batch.real, batch.index, self.rows)
-        return replace(batch, everywhere=batch.gather(torch.where(finite, own, self.rows)))
+        return replace(batch, gathered_index=batch.gather(torch.where(finite, own, self.rows)))
 
     def weighted_sum(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor:
         """() the loss and the penalties of the batch's rows, summed over rows and networks, averaged over views."""

@@ -25,7 +25,7 @@ from hf_noisy.audit.scorers import (
     Evidence,
     contradiction,
     default_weights,
-    disbelief,
+    label_improbability,
     neighbour_disagreement,
     wrongness,
 )
@@ -106,7 +106,7 @@ def test_where_labels_follow_rules_no_model_of_them_decides_and_the_sources_are_
     truth = infer_classes(points, labels, votes, 2)[known]
     scores = {
         "near": neighbour_disagreement(nearest_rows(points[known], 20), labels[known], 2),
-        "truth": disbelief(truth, labels[known]),
+        "truth": label_improbability(truth, labels[known]),
     }
     expected = wrongness(scores, dict.fromkeys(scores, 1.0), content.noise.rate)
     np.testing.assert_allclose(content.rows.wrongness, expected)

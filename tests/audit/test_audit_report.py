@@ -246,8 +246,8 @@ def test_the_heat_map_has_true_classes_as_rows():
     cell = next(cell for cell in drawn.cells if (cell.row, cell.column) == (2, 0))
     assert cell.probability == 0.4
     assert cell.title == "true class unsure, given label ham: 40 of 100"
-    assert drawn.slips[0] == ("unsure", "ham", "40")
-    assert len(drawn.slips) == 5
+    assert drawn.confusions[0] == ("unsure", "ham", "40")
+    assert len(drawn.confusions) == 5
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from hf_noisy.benchmark.report import write_report
 from hf_noisy.benchmark.results import KEYS, OPTIONAL, to_line
 from hf_noisy.benchmark.settings import FIXED, parse_method, plan
 from hf_noisy.benchmark.speed import FLOOR, measure_speed, render_speed
-from hf_noisy.benchmark.training import Bench, EpochScores, Fit
+from hf_noisy.benchmark.training import EpochScores, Fit, TrainingBench
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = Settings(epochs=2, max_length=12, batch_size=16, learning_rates=(1e-2,))
@@ -458,7 +458,7 @@ def test_rows_that_the_corpus_cannot_give_are_written_without_figures(tmp_path):
         assert line["reads_gold"]
 
 
-class Recorder(Bench):
+class Recorder(TrainingBench):
     """Notes what each training was asked for, and scores learning rates as told."""
 
     def __init__(self, settings, data, seed):
@@ -500,7 +500,7 @@ def test_an_outcome_holds_the_epoch_of_each_rule():
 @pytest.mark.slow
 @pytest.mark.parametrize("passes", [1, 3])
 def test_changes_are_of_the_end_of_each_epoch_that_is_looked_at(corpus, passes):
-    bench = Bench(SMALL, prepare(Run(corpus, "ce", 0), SMALL, {}), 0)
+    bench = TrainingBench(SMALL, prepare(Run(corpus, "ce", 0), SMALL, {}), 0)
     train, test = bench.data.train, bench.data.test.dataset
     few = train.labelled(train.labels)
     fit = bench.fit(few, learning_rate=1e-2, test=test, passes=passes)

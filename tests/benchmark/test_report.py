@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hf_noisy.benchmark import gap
-from hf_noisy.benchmark.choice import chosen_elsewhere
+from hf_noisy.benchmark.choice import leave_one_corpus_out
 from hf_noisy.benchmark.figures import spread
 from hf_noisy.benchmark.gap import Section, gap_recovered, split_sections
 from hf_noisy.benchmark.report import render_report, write_report
@@ -130,7 +130,7 @@ def test_a_mean_is_over_all_counted_corpora_or_there_is_none():
 
 def naive_bootstrap(lines, formula, replicates=1500):
     """Draws seeds and rows one replicate at a time; `formula` of a dict of the methods' accuracies."""
-    right = {(run["method"], run["seed"]): gap.right_rows(run) for run in lines}
+    right = {(run["method"], run["seed"]): gap.correct_rows(run) for run in lines}
     methods, seeds = sorted({method for method, _ in right}), sorted({seed for _, seed in right})
     generator = np.random.default_rng(1)
     found = []
@@ -252,7 +252,7 @@ THREE = {
 
 
 def test_each_corpus_gets_the_method_that_is_best_on_the_others():
-    choices = {choice.corpus: choice for choice in chosen_elsewhere(section_of(table(THREE)))}
+    choices = {choice.corpus: choice for choice in leave_one_corpus_out(section_of(table(THREE)))}
     # on b and c gce recovers 0.7 and -0.4, mae 0.3 and 0.5; on a and b gce recovers 0.8 and 0.7
     assert {corpus: choice.variant for corpus, choice in choices.items()} == {"a": "mae", "b": "mae", "c": "gce"}
     assert choices["c"].accuracy.value == pytest.approx(0.66)
@@ -263,7 +263,7 @@ def test_each_corpus_gets_the_method_that_is_best_on_the_others():
 @pytest.mark.parametrize("corpus", THREE)
 def test_the_choice_never_looks_at_the_corpus_that_it_is_reported_on(corpus):
     def choice(found):
-        return next(c.variant for c in chosen_elsewhere(section_of(table(found))) if c.corpus == corpus)
+        return next(c.variant for c in leave_one_corpus_out(section_of(table(found))) if c.corpus == corpus)
 
     before = choice(THREE)
     for method in ("gce", "mae"):
@@ -276,12 +276,12 @@ def test_the_choice_never_looks_at_the_corpus_that_it_is_reported_on(corpus):
 
 def test_ce_is_chosen_where_nothing_beats_it():
     worse = {corpus: {"ce": 0.7, "gold": 0.8, "gce": 0.7 - 0.01 * (corpus == "a")} for corpus in "abc"}
-    assert [choice.variant for choice in chosen_elsewhere(section_of(table(worse)))] == ["ce"] * 3
+    assert [choice.variant for choice in leave_one_corpus_out(section_of(table(worse)))] == ["ce"] * 3
 
 
 def test_a_corpus_with_little_to_win_takes_part_only_as_one_to_report_on():
     found = {**THREE, "d": {"ce": 0.90, "gold": 0.91, "gce": 0.99, "mae": 0.80}}
-    choices = {choice.corpus: choice for choice in chosen_elsewhere(section_of(table(found)))}
+    choices = {choice.corpus: choice for choice in leave_one_corpus_out(section_of(table(found)))}
     assert choices["a"].variant == "mae"
     assert choices["d"].variant == "gce"  # 0.8, 0.7 and -0.4 against 0.2, 0.3 and 0.5
     assert choices["d"].recovered is None
@@ -289,7 +289,7 @@ def test_a_corpus_with_little_to_win_takes_part_only_as_one_to_report_on():
 
 def test_choosing_takes_three_corpora():
     lines = table({corpus: THREE[corpus] for corpus in "ab"})
-    assert chosen_elsewhere(section_of(lines)) == []
+    assert leave_one_corpus_out(section_of(lines)) == []
     assert "It takes three corpora with a gap; here there are 2." in render_report(lines)
 
 

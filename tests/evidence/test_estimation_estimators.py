@@ -24,7 +24,7 @@ from hf_noisy.evidence import (
     total_variation,
     volminnet,
 )
-from hf_noisy.evidence.inference.heads import fit_jointly, log_given, most_probable, principal
+from hf_noisy.evidence.inference.heads import fit_jointly, log_label_probability, most_probable, principal
 from hf_noisy.evidence.matrices.neighbours import consensus, label_triples, triple_shares
 from hf_noisy.evidence.matrices.t_revision import on_simplex
 
@@ -207,7 +207,7 @@ def test_the_joint_fit_presses_the_volume_of_the_matrix():
     x, y, predicted = principal(points), torch.as_tensor(labels), most_probable(probs)
     fits = [fit_jointly(x, y, predicted, 1.0, volume_weight=weight) for weight in (0.0, 0.2)]
     volumes = [float(torch.linalg.det(matrix)) for _, matrix in fits]
-    likelihoods = [float(log_given(head, matrix, x, y).sum()) for head, matrix in fits]
+    likelihoods = [float(log_label_probability(head, matrix, x, y).sum()) for head, matrix in fits]
     assert volumes[1] < volumes[0]
     assert likelihoods[1] < likelihoods[0]
     assert all((matrix.argmax(1) == torch.arange(3)).all() for _, matrix in fits)

@@ -33,7 +33,7 @@ from hf_noisy.evidence.rates.noise_report import CAUTION
 from hf_noisy.evidence.rates.structure import (
     family_rates,
     implied_accuracy,
-    share_followed,
+    share_from_sources,
     vote_auroc,
     vote_consistency,
 )
@@ -129,9 +129,9 @@ def test_sources_that_vote_where_the_text_says_so_are_a_sign_of_rules_and_people
 
 def test_labels_follow_votes_where_a_source_of_the_row_says_the_same():
     votes = np.array([[0, 1], [0, -1], [-1, -1]])
-    assert share_followed(np.array([1, 0, 1]), votes) == 1
-    assert share_followed(np.array([-1, 1, 1]), votes) == 0
-    assert share_followed(np.array([0, 0, 0]), np.full((3, 2), -1)) == 0
+    assert share_from_sources(np.array([1, 0, 1]), votes) == 1
+    assert share_from_sources(np.array([-1, 1, 1]), votes) == 0
+    assert share_from_sources(np.array([0, 0, 0]), np.full((3, 2), -1)) == 0
 
 
 def test_right_labels_of_texts_that_are_hard_to_tell_may_all_be_right():

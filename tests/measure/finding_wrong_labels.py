@@ -40,7 +40,7 @@ from hf_noisy.audit.scorers import DEFAULT, wrongness
 from hf_noisy.benchmark import Settings
 from hf_noisy.benchmark.data import Data, prepare
 from hf_noisy.benchmark.settings import FOLDS, Run
-from hf_noisy.benchmark.training import Bench
+from hf_noisy.benchmark.training import TrainingBench
 from hf_noisy.evidence import mean_vectors
 
 OURS, BEFORE = "audit", "audit, no training"
@@ -101,7 +101,7 @@ class Trainings:
     def __init__(self, run: Run, settings: Settings, folder: Path | None) -> None:
         self.data, self.settings, self.folder = prepare(run, settings, {}), settings, folder
         self.name = f"{run.dataset}-{settings.noise or 'given'}-{run.seed}"
-        self.bench = Bench(settings, self.data, run.seed)
+        self.bench = TrainingBench(settings, self.data, run.seed)
 
     def fit(self, name: str, rows: Dataset, test: Dataset) -> dict[str, np.ndarray]:
         """`predictions` of the last epoch and `probabilities` of `test`, `seconds` of the processor, and what was shown of each
@@ -180,7 +180,7 @@ def measure(trainings: Trainings, seed: int) -> dict[str, Any]:
     }
 
 
-def encode(data: Data, bench: Bench, settings: Settings) -> np.ndarray:
+def encode(data: Data, bench: TrainingBench, settings: Settings) -> np.ndarray:
     """(rows, width) by the encoder as it was; without one by the small one, untrained, of this bench."""
     bench.model.load_state_dict(bench.start)
     encoder = bench.model.base_model if settings.model is None else AutoModel.from_pretrained(settings.model)

@@ -56,7 +56,7 @@ def main() -> int:
     print(f"| | {' | '.join(corpora)} | mean |\n|{'---|' * (len(corpora) + 2)}")
     for name, found in table.items():
         print(row(name, [float(np.mean(found[corpus])) for corpus in corpora]))
-    left_out = [chosen_elsewhere(table, corpora, corpus) for corpus in corpora]
+    left_out = [leave_one_corpus_out(table, corpora, corpus) for corpus in corpora]
     print(row("penalty chosen on the others", [share for _, share in left_out]))
     print(f"| which is | {' | '.join(f'{penalty:g}' for penalty, _ in left_out)} | |")
     return 0
@@ -93,7 +93,9 @@ def variants(
     }
 
 
-def chosen_elsewhere(table: dict[str, dict[str, list[float]]], corpora: list[str], corpus: str) -> tuple[float, float]:
+def leave_one_corpus_out(
+    table: dict[str, dict[str, list[float]]], corpora: list[str], corpus: str
+) -> tuple[float, float]:
     """The penalty that is best on the other corpora, and what it gives on this one."""
     others = [other for other in corpora if other != corpus] or corpora
     best = max(PENALTIES, key=lambda p: sum(np.mean(table[penalty_name(p)][other]) for other in others))

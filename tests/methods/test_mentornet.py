@@ -271,7 +271,7 @@ def test_every_process_finds_one_percentile_and_rows_that_a_sampler_repeats_do_n
     kept = []
     for mine in (slice(0, 2), slice(2, 4)):
         rows = batch([0, 0], 2, index=[0, 1] if mine.start == 0 else [2, 0])
-        rows = replace(rows, everywhere=everywhere, gather=lambda values: losses)
+        rows = replace(rows, gathered_index=everywhere, gather=lambda values: losses)
         method = set_up(MentorNet(loss_percentile=0.5, example_dropout=0.5), rows=3)
         kept.append(method._kept(rows))
         supervise(method, predictions(of_label(*losses[mine].tolist())), rows)

@@ -17,7 +17,7 @@ from hf_noisy import CoTeaching, Predictions, Supervision, Survey
 from hf_noisy.evidence.inference.sharpening import frequency_normalised
 from hf_noisy.methods import self_training as module
 from hf_noisy.methods.pseudo_labeling import PseudoLabeling
-from hf_noisy.methods.self_training import SelfTraining, certainty, contrastive, from_uniform
+from hf_noisy.methods.self_training import SelfTraining, certainty, contrastive, kl_from_uniform
 
 
 def random_probs(rows: int, classes: int, seed: int = 0, sharpness: float = 2.0) -> torch.Tensor:
@@ -137,8 +137,8 @@ def test_equal_vectors_have_a_finite_gradient():
 def test_the_confidence_regulariser_is_the_divergence_of_the_uniform_distribution():
     probs = random_probs(5, 3)
     expected = [sum((1 / 3) * math.log((1 / 3) / p) for p in row) for row in probs.tolist()]
-    assert np.allclose(from_uniform(probs.log()), expected, atol=1e-6)
-    assert from_uniform(torch.full((4,), 0.25).log()).item() == pytest.approx(0, abs=1e-6)
+    assert np.allclose(kl_from_uniform(probs.log()), expected, atol=1e-6)
+    assert kl_from_uniform(torch.full((4,), 0.25).log()).item() == pytest.approx(0, abs=1e-6)
 
 
 # ---- one step -----------------------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_two_networks_have_one_teacher_and_regularisers_of_their_own():
     for n in range(2):
         distance = (vectors[n, 0, 0] - vectors[n, 0, 1]).square().mean()
         apart = (1 - distance).clamp_min(0) ** 2
-        each.append(0.5 * apart + 0.3 * from_uniform(logits[n, 0].log_softmax(-1)))
+        each.append(0.5 * apart + 0.3 * kl_from_uniform(logits[n, 0].log_softmax(-1)))
     assert torch.allclose(method.penalty(now, found, rows), sum(each))
 
 

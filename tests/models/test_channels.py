@@ -26,7 +26,7 @@ from hf_noisy import (
 )
 from hf_noisy.evidence.matrices.in_training import estimated_matrix, estimated_rate
 from hf_noisy.methods.gold_loss_correction import trusted_confusions
-from hf_noisy.methods.noise_adaptation import NoiseAdaptation, confusion, uniform_flips
+from hf_noisy.methods.noise_adaptation import NoiseAdaptation, confusion, uniform_noise_matrix
 from hf_noisy.models.channels import ComplexChannel, FixedChannel, SimpleChannel, last_layer, sentence_vectors
 from hf_noisy.models.context import CleanRows
 from hf_noisy.models.networks import CHANNEL_NAME, Networks
@@ -259,7 +259,7 @@ def test_gradients_reach_the_layer_under_accumulation(tmp_path, method):
         trainer.train()
         found.append(flat_weights(trainer.model.channels))
     start = torch.zeros_like(found[0])
-    start[:9] = (uniform_flips(0.2, 3) + 1e-8).log().flatten()
+    start[:9] = (uniform_noise_matrix(0.2, 3) + 1e-8).log().flatten()
     assert (found[0] - start).abs().max() > 1e-3
     torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-4)
 
@@ -649,14 +649,14 @@ def test_a_warm_up_as_long_as_the_training_is_said(tmp_path, caplog):
 
 def test_a_flat_estimate_is_mended_before_it_is_inverted(caplog):
     method = BackwardCorrection(max_condition=10.0)
-    mended = method.mended(torch.full((2, 2), 0.5))
-    assert torch.linalg.cond(mended) == pytest.approx(10)
-    torch.testing.assert_close(mended.sum(-1), torch.ones(2))
+    adjusted_matrix = method.adjusted_matrix(torch.full((2, 2), 0.5))
+    assert torch.linalg.cond(adjusted_matrix) == pytest.approx(10)
+    torch.testing.assert_close(adjusted_matrix.sum(-1), torch.ones(2))
     assert "it is mixed with" in caplog.text
 
 
 def test_a_rate_is_spread_over_the_other_classes():
-    matrix = uniform_flips(0.3, 4)
+    matrix = uniform_noise_matrix(0.3, 4)
     torch.testing.assert_close(matrix.sum(-1), torch.ones(4))
     assert matrix[0].tolist() == pytest.approx([0.7, 0.1, 0.1, 0.1])
     assert NoiseAdaptation(rate=0.3).known

@@ -241,7 +241,7 @@ def test_a_networks_gradient_reaches_its_own_adapter_and_no_other():
 
 def test_one_base_trains_as_two_bases_do(tmp_path, monkeypatch):
     shared = train(tmp_path / "shared", "co_teaching", model=lora_model())
-    monkeypatch.setattr("hf_noisy.models.networks.copied", copy.deepcopy)
+    monkeypatch.setattr("hf_noisy.models.networks.copy_model", copy.deepcopy)
     apart = train(tmp_path / "apart", "co_teaching", model=lora_model())
     sizes = [sum(weight.numel() for weight in trainer.model.parameters()) for trainer in (shared, apart)]
     assert sizes[0] < 0.6 * sizes[1]

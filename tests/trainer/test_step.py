@@ -109,7 +109,7 @@ def test_one_batch_passes_through_every_part_with_the_shapes_that_are_promised()
     batch = parts.batch(index, labels, None, step=2, steps=9, gather=lambda value: value)
     assert batch.given.shape == (2, classes)
     assert batch.epoch == 2 / 3
-    assert batch.everywhere.tolist() == [8, 9]
+    assert batch.gathered_index.tolist() == [8, 9]
 
     # step: views -> forward -> supervise -> loss
     model.train()

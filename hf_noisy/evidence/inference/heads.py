@@ -107,7 +107,7 @@ def fit_jointly(
 
     def loss() -> Tensor:
         matrix = dominant(raw)
-        fit = (head.cost() - log_given(head, matrix, inputs, labels).sum()) / len(inputs)
+        fit = (head.cost() - log_label_probability(head, matrix, inputs, labels).sum()) / len(inputs)
         return fit + volume_weight * torch.linalg.slogdet(matrix).logabsdet.clamp_min(smallest)
 
     minimise(loss, (head.weight, head.bias, raw), _JOINT_STEPS)
@@ -139,7 +139,7 @@ def dominant(raw: Tensor) -> Tensor:
     return shares / shares.sum(1, keepdim=True)
 
 
-def log_given(head: Head, matrix: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
+def log_label_probability(head: Head, matrix: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
     """Computes log (p T)_label of each row, (rows,), from the head's p and the given labels."""
     given = (head.log_probs(inputs).exp() @ matrix).gather(1, labels[:, None])[:, 0]
     return given.clamp_min(1e-300).log()

@@ -13,7 +13,7 @@ from hf_noisy.evidence.inference.heads import (
     Head,
     counted,
     fit_head,
-    log_given,
+    log_label_probability,
     minimise,
     most_probable,
     principal,
@@ -135,4 +135,4 @@ def _update_head(head: Head, inputs: Tensor, posteriors: Tensor) -> None:
 
 def _objective(head: Head, matrix: Tensor, inputs: Tensor, labels: Tensor) -> float:
     with torch.no_grad():
-        return float(log_given(head, matrix, inputs, labels).sum() - head.cost())
+        return float(log_label_probability(head, matrix, inputs, labels).sum() - head.cost())

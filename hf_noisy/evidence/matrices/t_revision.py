@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from hf_noisy.common.checks import check_not_negative
-from hf_noisy.evidence.inference.heads import PENALTY, Head, log_given, minimise, new_head, principal
+from hf_noisy.evidence.inference.heads import PENALTY, Head, log_label_probability, minimise, new_head, principal
 from hf_noisy.evidence.matrices.anchors import PERCENTILE, anchor_matrix, check_percentile
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, with_interval
 from hf_noisy.evidence.matrices.inputs import head_inputs
@@ -92,7 +92,9 @@ def _revise(inputs: Tensor, labels: Tensor, start: Tensor, penalty: float) -> tu
     head, matrix = new_head(classes, inputs.shape[1], penalty), start.clone().requires_grad_()
     x, y = inputs[~held], labels[~held]
     minimise(
-        lambda: (-log_given(head, start, x, y).sum() + head.cost()) / len(x), (head.weight, head.bias), _FORWARD_STEPS
+        lambda: (-log_label_probability(head, start, x, y).sum() + head.cost()) / len(x),
+        (head.weight, head.bias),
+        _FORWARD_STEPS,
     )
     optimizer = torch.optim.Adam([head.weight, head.bias, matrix], lr=_LEARNING_RATE)
     best, chosen = -torch.inf, (start, head.log_probs(inputs).detach())
@@ -100,7 +102,7 @@ def _revise(inputs: Tensor, labels: Tensor, start: Tensor, penalty: float) -> tu
         with torch.no_grad():
             if step:
                 matrix.copy_(on_simplex(matrix))
-            score = float(log_given(head, matrix, inputs[held], labels[held]).mean())
+            score = float(log_label_probability(head, matrix, inputs[held], labels[held]).mean())
             if score > best:
                 best, chosen = score, (matrix.detach().clone(), head.log_probs(inputs))
         optimizer.zero_grad()

@@ -24,13 +24,13 @@ from hf_noisy.evidence.matrices.volminnet import volminnet
 from hf_noisy.evidence.rates.kinds import kind_of_noise, misses
 from hf_noisy.evidence.rates.noise_report import BEST, NoiseReport
 from hf_noisy.evidence.rates.structure import (
-    DISAGREEMENT,
-    EXCESS,
-    FOLLOWED,
+    MIN_DISAGREEMENT,
+    MIN_EXCESS,
+    MIN_SHARE_FROM_SOURCES,
     MIN_VOTE_AUROC,
     Consistency,
     family_rates,
-    share_followed,
+    share_from_sources,
     vote_auroc,
     vote_consistency,
 )
@@ -228,7 +228,7 @@ def _rules(given: _Inputs, seed: int) -> str:
     """Returns the sentence that the labels are those of several sources that vote by the text, or an empty string."""
     if given.votes is None or given.features is None or count_voting_sources(given.votes) < 2:
         return ""
-    if share_followed(given.labels, given.votes) < FOLLOWED:
+    if share_from_sources(given.labels, given.votes) < MIN_SHARE_FROM_SOURCES:
         return ""
     told = vote_auroc(np.asarray(given.features, dtype=np.float64), given.votes, seed)
     if told is None or told < MIN_VOTE_AUROC:
@@ -246,12 +246,12 @@ def _signs(estimates: Mapping[str, NoiseEstimate], consistency: Consistency | No
     rates = {name: estimate.rate for name, estimate in estimates.items()}
     families = family_rates(rates, by_votes=(BEST,) if several else ())
     classifiers, votes = families.get("classifiers"), families.get("votes")
-    if classifiers is not None and votes is not None and votes - classifiers > DISAGREEMENT:
+    if classifiers is not None and votes is not None and votes - classifiers > MIN_DISAGREEMENT:
         signs.append(
             f"Estimators disagree: by their medians, votes say {votes:.2f} and classifiers {classifiers:.2f}, more than "
-            f"{DISAGREEMENT} less."
+            f"{MIN_DISAGREEMENT} less."
         )
-    if consistency is not None and consistency.excess > max(EXCESS, 2 * consistency.error):
+    if consistency is not None and consistency.excess > max(MIN_EXCESS, 2 * consistency.error):
         signs.append(
             f"Votes are self-consistent: {consistency.predicted:.0%} of them are predicted from the text, but their "
             f"agreement ({consistency.agreement:.0%} of pairs) implies that at most {consistency.implied_accuracy:.0%} "

@@ -9,8 +9,8 @@ import numpy as np
 
 from hf_noisy.evidence.matrices.inputs import standardized
 
-DISAGREEMENT = 0.1  # minimum difference between the median rates of two families
-EXCESS = 0.1  # minimum difference between the shares of predicted and of correct votes
+MIN_DISAGREEMENT = 0.1  # minimum difference between the median rates of two families
+MIN_EXCESS = 0.1  # minimum difference between the shares of predicted and of correct votes
 FAMILIES = {
     "classifiers": (
         "anchor_points",
@@ -24,7 +24,7 @@ FAMILIES = {
     "votes": ("dawid_skene", "label_model"),
 }
 MIN_VOTE_AUROC = 0.7  # from here on the text predicts whether a source votes; "acceptable" by Hosmer and Lemeshow
-FOLLOWED = 0.98  # share of labels among their row's votes from which labels are those of the sources
+MIN_SHARE_FROM_SOURCES = 0.98  # share of labels among their row's votes from which labels are those of the sources
 _MIN_PAIRS = 50  # minimum number of pairs of votes on one row
 _MIN_VOTES = 20  # minimum number of votes, and of abstentions, of a source
 
@@ -106,7 +106,7 @@ def vote_consistency(votes: np.ndarray, predicted: np.ndarray, classes: int) -> 
     return Consistency(agreement, implied, prediction, float(np.hypot(slope, rows_hit.std() / np.sqrt(len(rows_hit)))))
 
 
-def share_followed(labels: np.ndarray, votes: np.ndarray) -> float:
+def share_from_sources(labels: np.ndarray, votes: np.ndarray) -> float:
     """Computes the share of labels that equal a vote on their row, among rows with a vote; 0 if there are none.
 
     >>> share_followed(np.array([0, 1, 1, -1]), np.array([[0, 1], [0, -1], [-1, -1], [0, 0]]))

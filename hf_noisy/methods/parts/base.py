@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-AUTHOR = "author of the targets of labelled examples"
-GUESSER = "guesser of missing labels"
-VIEWER = "maker of second views"
+LABEL_TARGETS = "author of the targets of labelled examples"
+PSEUDO_LABELS = "guesser of missing labels"
+SECOND_VIEW = "maker of second views"
 
 
 class NoiseCallback(TrainerCallback):

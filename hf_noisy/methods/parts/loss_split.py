@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.common.checks import check_fraction, check_whole
-from hf_noisy.methods.parts.base import AUTHOR, GUESSER, VIEWER, NoiseCallback
+from hf_noisy.methods.parts.base import LABEL_TARGETS, PSEUDO_LABELS, SECOND_VIEW, NoiseCallback
 from hf_noisy.methods.parts.losses import CrossEntropy
 from hf_noisy.methods.parts.losses_figure import losses_figure
 from hf_noisy.methods.parts.memory import Memory
@@ -44,7 +44,7 @@ class LossSplit(NoiseCallback):
         alpha: parameter of the Beta(alpha, alpha) distribution of mixing ratios, above 0.
     """
 
-    roles = ("split of the examples by their losses", AUTHOR, GUESSER, VIEWER)
+    roles = ("split of the examples by their losses", LABEL_TARGETS, PSEUDO_LABELS, SECOND_VIEW)
     skips_channel = True  # refined and guessed targets refer to the true class
     logged = MappingProxyType(
         {

@@ -49,7 +49,7 @@ class Memory:
 
     def write(self, batch: Batch, values: Tensor) -> None:
         """Stores (batch, *shape) `values` for the rows of `batch`. Each process also stores those of the others."""
-        self._table[batch.everywhere] = batch.gather(values).to(self._table.dtype)
+        self._table[batch.gathered_index] = batch.gather(values).to(self._table.dtype)
 
     def state(self) -> Tensor:
         """(rows, *shape) copy of the values for a checkpoint."""
