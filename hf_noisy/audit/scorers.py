@@ -18,7 +18,7 @@ DEFAULT = ("neighbours", "truth")  # default scorers; `default_weights` adds mod
 def label_improbability(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Returns (rows,) 1 - P(given label | text) by a model that was not trained on the row: 1 minus self-confidence.
 
-    >>> disbelief(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]))
+    >>> label_improbability(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]))
     array([0.1, 0.8])
     """
     return 1 - probabilities[np.arange(len(labels)), labels]
@@ -187,7 +187,7 @@ def default_weights(kind: str, found: Evidence) -> dict[str, float]:
 def prediction_odds(shares: np.ndarray, labels: np.ndarray) -> float:
     """Returns the odds that the largest of (rows, classes) shares is the row's label, (hits + 1) / (misses + 1).
 
-    >>> odds_of_hitting(np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]]), np.array([0, 1, 1]))
+    >>> prediction_odds(np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]]), np.array([0, 1, 1]))
     1.5
     """
     hits = int((shares.argmax(1) == labels).sum())

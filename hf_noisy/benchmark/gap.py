@@ -223,7 +223,7 @@ def _redraw_rows(corpus: str, runs: Mapping[tuple[str, int], Line]) -> dict[tupl
 def correct_rows(run: Line) -> np.ndarray:
     """Returns (test_rows,) whether each test row is correct at the chosen epoch, as 0 or 1.
 
-    >>> right_rows({"test_rows": 3, "correct_chosen": "a0", "accuracy_chosen": 2 / 3})
+    >>> correct_rows({"test_rows": 3, "correct_chosen": "a0", "accuracy_chosen": 2 / 3})
     array([1, 0, 1], dtype=uint8)
 
     Raises:

@@ -163,7 +163,7 @@ class NoiseAdaptation(LabelChannel):
 def uniform_noise_matrix(rate: float, classes: int) -> Tensor:
     """(classes, classes) matrix that keeps a label with probability 1 - rate, else gives any other class alike.
 
-    >>> uniform_flips(0.3, 3)
+    >>> uniform_noise_matrix(0.3, 3)
     tensor([[0.7000, 0.1500, 0.1500],
             [0.1500, 0.7000, 0.1500],
             [0.1500, 0.1500, 0.7000]])

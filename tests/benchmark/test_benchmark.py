@@ -279,7 +279,7 @@ def test_a_run_whose_process_dies_is_named_and_the_others_go_on(corpus, tmp_path
         "if 'forkserver' in ' '.join(sys.orig_argv):\n"
         "    import hf_noisy.benchmark.rows as rows\n"
         f"    def die(*args): exec({code!r})\n"
-        "    rows.BY_VOTE['label_model'] = die\n"
+        "    rows.VOTE_ROWS['label_model'] = die\n"
     )
     output = tmp_path / "results.jsonl"
     words = [
@@ -479,7 +479,7 @@ RECORDED: list = []
 @pytest.fixture
 def recorded(monkeypatch):
     RECORDED.clear()
-    monkeypatch.setattr(rows, "Bench", Recorder)
+    monkeypatch.setattr(rows, "TrainingBench", Recorder)
     return RECORDED
 
 

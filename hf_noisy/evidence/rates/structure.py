@@ -109,7 +109,7 @@ def vote_consistency(votes: np.ndarray, predicted: np.ndarray, classes: int) -> 
 def share_from_sources(labels: np.ndarray, votes: np.ndarray) -> float:
     """Computes the share of labels that equal a vote on their row, among rows with a vote; 0 if there are none.
 
-    >>> share_followed(np.array([0, 1, 1, -1]), np.array([[0, 1], [0, -1], [-1, -1], [0, 0]]))
+    >>> share_from_sources(np.array([0, 1, 1, -1]), np.array([[0, 1], [0, -1], [-1, -1], [0, 0]]))
     0.5
     """
     asked = (labels >= 0) & (votes >= 0).any(1)
