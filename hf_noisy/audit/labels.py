@@ -22,7 +22,7 @@ from hf_noisy.evidence.features.neighbours import nearest_rows
 from hf_noisy.evidence.features.scores import cv_gain_z
 from hf_noisy.evidence.features.text_features import NEIGHBOURS, TextFeatures, text_features
 from hf_noisy.evidence.inference.infer_classes import infer_classes
-from hf_noisy.evidence.matrices.inputs import check_features, check_labels
+from hf_noisy.evidence.inputs import check_features, check_labels
 from hf_noisy.evidence.rates.noise_report import BEST
 from hf_noisy.evidence.rates.text_rates import estimate_labels
 from hf_noisy.evidence.rules.folds import rule_held_out_probabilities

@@ -150,7 +150,7 @@ def epochs_by_corpus(section: Section, order: Sequence[str]) -> list[str]:
 
 
 def regrets_table(section: Section) -> list[str]:
-    rules = ("last", *RULES)
+    rules = ("last", *(rule for rule in RULES if section.holds_rule(rule)))
     found = {corpus: [section.regrets(rule, corpus) for rule in rules] for corpus in section.corpora}
     means = {
         corpus: [100 * fmean(regrets) for regrets in of_rules] for corpus, of_rules in found.items() if of_rules[0]

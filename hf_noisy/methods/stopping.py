@@ -16,7 +16,7 @@ from hf_noisy.data.columns import columns_of
 from hf_noisy.data.label_encoding import has_label
 from hf_noisy.methods.parts.base import NoiseCallback
 from hf_noisy.methods.parts.prediction_changes import PredictionChanges
-from hf_noisy.methods.parts.stopping_rules import RULES, first_best, scores_by
+from hf_noisy.methods.parts.stopping_rules import RULES, STOPPING_RULES, first_best, scores_by
 from hf_noisy.models.batch import Batch
 from hf_noisy.models.context import Context
 from hf_noisy.models.predictions import Predictions
@@ -96,6 +96,7 @@ class NoisyStopping(NoiseCallback):
             _check_count("patience", patience, " of evaluations, 1 or more, or None")
         _check_count("window", window, " of points, 1 or more")
         self.by, self.patience, self.window, self.dataset = by, patience, window, dataset
+        self._rule = STOPPING_RULES[by]
         self.history: list[Evaluation] = []
         self._in_training, self._prefix = False, "eval"
 
@@ -126,7 +127,7 @@ class NoisyStopping(NoiseCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._by_epoch = args.eval_strategy == "no"
-        if self._by_epoch and self.by != "label_wave":
+        if self._by_epoch and self._rule.reads_accuracy:
             raise ValueError(
                 f'by={self.by!r} with eval_strategy="no": expected evaluations on validation rows, whose given labels it reads. '
                 'Set eval_strategy="epoch" and pass eval_dataset, or use by="label_wave".'
@@ -151,7 +152,7 @@ class NoisyStopping(NoiseCallback):
         if not self._in_training or timed not in metrics:
             return
         accuracy = metrics.get(f"{self._prefix}_label_accuracy", math.nan)
-        if math.isnan(accuracy) and self.by != "label_wave":
+        if math.isnan(accuracy) and self._rule.reads_accuracy:
             raise ValueError(self._no_labels_message("the evaluation set"))
         self._record(state, accuracy)
         found = {SCORE: self._scores(self.by)[-1]}
@@ -176,7 +177,7 @@ class NoisyStopping(NoiseCallback):
             where, self._prefix, eval_dataset = f"eval_dataset[{name!r}]", f"eval_{name}", eval_dataset[name]
         elif self.dataset is not None:
             raise ValueError(f"dataset={self.dataset!r}: eval_dataset is no dictionary of sets. Leave it out.")
-        if self.by != "label_wave" and not _may_have_labels(eval_dataset):
+        if self._rule.reads_accuracy and not _may_have_labels(eval_dataset):
             raise ValueError(self._no_labels_message(where))
 
     def _no_labels_message(self, where: str) -> str:
@@ -201,7 +202,7 @@ class NoisyStopping(NoiseCallback):
     def _should_stop(self) -> bool:
         if not self.history:
             return False
-        rules = ("accuracy", "label_wave") if self.by == "both" else (self.by,)
+        rules = self._rule.waits_for or (self.by,)
         waited = [len(self.history) - 1 - self._choice(rule) for rule in rules]
         return self.patience is not None and min(waited) >= self.patience
 

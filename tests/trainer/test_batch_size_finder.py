@@ -1,6 +1,6 @@
 """`auto_find_batch_size`: what follows a batch that did not fit is a training with smaller batches, and nothing else.
 
-`python tests/test_batch_size_finder.py` asks every method.
+`python tests/trainer/test_batch_size_finder.py` asks every method.
 """
 
 from __future__ import annotations

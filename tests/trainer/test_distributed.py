@@ -1,4 +1,4 @@
-"""Two processes on one machine (gloo) do what one does; `python tests/test_distributed.py` asks every method and writes the table."""
+"""Two processes on one machine (gloo) do what one does; `python tests/trainer/test_distributed.py` asks every method and writes the table."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def copied_cell(method: str) -> str:
 def table(ranks: list[dict[str, Any]]) -> str:
     """The table of what the worker found."""
     lines = [
-        "Written by `python tests/test_distributed.py`; do not edit.",
+        "Written by `python tests/trainer/test_distributed.py`; do not edit.",
         "",
         "Two epochs of 25 rows, the last batch uneven and filled with repeated rows: steps of 16 rows and fewer, on two ranks (gloo) as two",
         "accumulated batches of 4 each, in one process as one batch. Gradient: the largest relative difference of any step. A method that",

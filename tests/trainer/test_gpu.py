@@ -1,6 +1,6 @@
 """What each method does on a GPU.
 
-`python tests/test_gpu.py --table` asks every method and writes `tests/tables/gpu.md`; pytest, where there is a GPU, a few.
+`python tests/trainer/test_gpu.py --table` asks every method and writes `tests/tables/gpu.md`; pytest, where there is a GPU, a few.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from test_precision import train
 from hf_noisy import METHODS
 
 TABLE = Path(__file__).resolve().parents[1] / "tables" / "gpu.md"
-COMMAND = "python tests/test_gpu.py --table"
+COMMAND = "python tests/trainer/test_gpu.py --table"
 SAMPLE = ["ce", "co_teaching", "dividemix", "noise_adaptation_complex", "truth_inference"]
 RESUME_AT = 7
 DRAWS = {  # on the device: the heads of other networks, or which rows are dropped

@@ -1,6 +1,6 @@
 """Adapters, activation checkpointing, compilation and 16 bits: what each method does under them.
 
-`python tests/test_precision.py --table` asks every method and writes `tests/tables/precision.md`; pytest asks a few.
+`python tests/trainer/test_precision.py --table` asks every method and writes `tests/tables/precision.md`; pytest asks a few.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hf_noisy import METHODS
 from hf_noisy.models.adapters import is_adapted
 
 TABLE = Path(__file__).resolve().parents[1] / "tables" / "precision.md"
-COMMAND = "python tests/test_precision.py --table"
+COMMAND = "python tests/trainer/test_precision.py --table"
 CHECKPOINTING = (  # the older name warns where there is a newer one
     "activation_checkpointing"
     if "activation_checkpointing" in {field.name for field in dataclasses.fields(TrainingArguments)}

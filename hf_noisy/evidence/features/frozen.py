@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from hf_noisy.evidence.matrices.inputs import check_features, check_labels, standardized
+from hf_noisy.evidence.inputs import check_features, check_labels, standardized
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hf_noisy.evidence.inputs import check_probs
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, with_interval
-from hf_noisy.evidence.matrices.inputs import check_probs
 from hf_noisy.evidence.matrices.matrices import prior_of, row_shares
 
 PERCENTILE = 97.0  # Patrini et al.

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hf_noisy.evidence.inputs import check_probs
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, with_interval
-from hf_noisy.evidence.matrices.inputs import check_probs
 from hf_noisy.evidence.matrices.matrices import row_shares
 
 

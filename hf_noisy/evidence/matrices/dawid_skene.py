@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hf_noisy.data.distributions import check_table
+from hf_noisy.evidence.inputs import check_classes, check_labels
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, VotesEstimate, with_interval
-from hf_noisy.evidence.matrices.inputs import check_classes, check_labels
 from hf_noisy.evidence.matrices.matrices import row_shares
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import check_votes

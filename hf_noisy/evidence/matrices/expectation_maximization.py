@@ -18,8 +18,8 @@ from hf_noisy.evidence.inference.heads import (
     most_probable,
     principal,
 )
+from hf_noisy.evidence.inputs import head_inputs
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, LikelihoodEstimate, Solution, with_interval
-from hf_noisy.evidence.matrices.inputs import head_inputs
 from hf_noisy.evidence.matrices.matrices import row_shares
 
 _HEAD_STEPS = 5  # L-BFGS steps per maximisation, which need not reach the maximum

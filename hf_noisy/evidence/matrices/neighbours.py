@@ -7,8 +7,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from hf_noisy.evidence.inputs import check_classes, check_features, check_labels
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, interval, resampled
-from hf_noisy.evidence.matrices.inputs import check_classes, check_features, check_labels
 from hf_noisy.evidence.matrices.matrices import noise_rate
 
 _STEPS = 600  # Adam steps from the initial values

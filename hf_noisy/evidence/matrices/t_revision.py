@@ -9,9 +9,9 @@ from torch import Tensor
 
 from hf_noisy.common.checks import check_not_negative
 from hf_noisy.evidence.inference.heads import PENALTY, Head, log_label_probability, minimise, new_head, principal
+from hf_noisy.evidence.inputs import head_inputs
 from hf_noisy.evidence.matrices.anchors import PERCENTILE, anchor_matrix, check_percentile
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, with_interval
-from hf_noisy.evidence.matrices.inputs import head_inputs
 
 _FORWARD_STEPS = 60  # L-BFGS steps of the classifier, before the slack is learned
 _REVISION_STEPS = 100  # Adam steps

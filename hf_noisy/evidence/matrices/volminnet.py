@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.common.checks import check_not_negative
 from hf_noisy.evidence.inference.heads import PENALTY, fit_jointly, most_probable, principal
+from hf_noisy.evidence.inputs import head_inputs
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, with_interval
 from hf_noisy.evidence.matrices.expectation_maximization import likelihood_steps
-from hf_noisy.evidence.matrices.inputs import head_inputs
 
 
 def volminnet(

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hf_noisy.common.checks import nearest
+from hf_noisy.evidence.inputs import check_features, check_labels, check_probs
 from hf_noisy.evidence.matrices.anchors import anchor_points, dual_t
 from hf_noisy.evidence.matrices.confident_joint import confident_joint
 from hf_noisy.evidence.matrices.dawid_skene import dawid_skene, label_model_confusion
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate
 from hf_noisy.evidence.matrices.expectation_maximization import expectation_maximization
-from hf_noisy.evidence.matrices.inputs import check_features, check_labels, check_probs
 from hf_noisy.evidence.matrices.neighbours import neighbours
 from hf_noisy.evidence.matrices.t_revision import t_revision
 from hf_noisy.evidence.matrices.volminnet import volminnet

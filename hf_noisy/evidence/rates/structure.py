@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_noisy.evidence.matrices.inputs import standardized
+from hf_noisy.evidence.inputs import standardized
 
 MIN_DISAGREEMENT = 0.1  # minimum difference between the median rates of two families
 MIN_EXCESS = 0.1  # minimum difference between the shares of predicted and of correct votes

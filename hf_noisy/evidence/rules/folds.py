@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.evidence.features.frozen import INVERSE_PENALTIES, logistic_probabilities
-from hf_noisy.evidence.matrices.inputs import check_features, standardized
+from hf_noisy.evidence.inputs import check_features, standardized
 from hf_noisy.weak.votes import check_votes
 
 _HEADS = 32  # maximum number of heads; more sets of rules share heads

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from hf_noisy.common.checks import check_choice
 
-RULES = ("accuracy", "label_wave", "both")
 _EXCLUDED = -1.0  # score of an evaluation that can no longer be chosen
 
 
@@ -39,15 +39,7 @@ def chosen_epoch(by: str, accuracies: Sequence[float], changes: Sequence[float],
 
 def scores_by(by: str, accuracies: Sequence[float], changes: Sequence[float], window: int) -> list[float]:
     """One score for each evaluation, from that evaluation and those before. The first largest score is the choice."""
-    if by == "accuracy":
-        return list(accuracies)
-    curve = _curve(changes, window)
-    if by == "both":
-        return [_EXCLUDED if rose else accuracy for accuracy, (_, rose) in zip(accuracies, curve, strict=True)]
-    return [
-        _EXCLUDED if rose else -1 / number if math.isnan(point) else 1 - point
-        for number, (point, rose) in enumerate(curve, start=1)
-    ]
+    return STOPPING_RULES[by].scores(accuracies, changes, window)
 
 
 def has_risen(changes: Sequence[float]) -> bool:
@@ -78,3 +70,39 @@ def _curve(changes: Sequence[float], window: int) -> list[tuple[float, bool]]:
 def first_best(scores: Sequence[float]) -> int:
     """The position of the first largest score."""
     return max(range(len(scores)), key=lambda number: scores[number])
+
+
+# ---- the rules -------------------------------------------------------------------------------------------------------
+
+
+def _by_accuracy(accuracies: Sequence[float], changes: Sequence[float], window: int) -> list[float]:
+    return list(accuracies)
+
+
+def _by_label_wave(accuracies: Sequence[float], changes: Sequence[float], window: int) -> list[float]:
+    return [
+        _EXCLUDED if rose else -1 / number if math.isnan(point) else 1 - point
+        for number, (point, rose) in enumerate(_curve(changes, window), start=1)
+    ]
+
+
+def _by_both(accuracies: Sequence[float], changes: Sequence[float], window: int) -> list[float]:
+    curve = _curve(changes, window)
+    return [_EXCLUDED if rose else accuracy for accuracy, (_, rose) in zip(accuracies, curve, strict=True)]
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """A way to choose an evaluation, and what `NoisyStopping` must know of it."""
+
+    scores: Callable[[Sequence[float], Sequence[float], int], list[float]]  # (accuracies, changes, window) -> scores
+    reads_accuracy: bool = True  # on given labels, so that it needs an evaluation set with labels
+    waits_for: tuple[str, ...] = ()  # the rules that must all have waited before training ends; by default itself
+
+
+STOPPING_RULES = {
+    "accuracy": StoppingRule(_by_accuracy),
+    "label_wave": StoppingRule(_by_label_wave, reads_accuracy=False),
+    "both": StoppingRule(_by_both, waits_for=("accuracy", "label_wave")),
+}
+RULES = tuple(STOPPING_RULES)
