@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import TrainingArguments
+from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from hf_noisy.data.columns import INDEX
@@ -43,14 +44,15 @@ def finish(trainer: Any, parts: Parts) -> None:
 
 def _read_datasets(trainer: Any, parts: Parts) -> None:
     """Check the labels and votes of the datasets that were passed, and number the training rows."""
-
-    def check(dataset: Any, where: str) -> None:
-        if trainer.args.remove_unused_columns:  # else the collator may tokenize
-            check_tokens(dataset, trainer.model, trainer.data_collator, where=where)
-
-    parts.rows.check = check
     _read_rows(trainer, parts)
+    check = partial(_check, trainer)
     trainer.eval_dataset = label_evaluation_sets(trainer.eval_dataset, trainer.model.config, check)
+
+
+def _check(trainer: Any, dataset: Any, where: str) -> None:
+    """Refuse rows that are not tokenized for the model."""
+    if trainer.args.remove_unused_columns:  # else the collator may tokenize
+        check_tokens(dataset, trainer.model, trainer.data_collator, where=where)
 
 
 def keep_row_numbers(trainer: Any) -> None:
@@ -61,31 +63,44 @@ def keep_row_numbers(trainer: Any) -> None:
 
 def assemble(trainer: Any, parts: Parts) -> None:
     """Make what the methods declare: networks, channels, and clean rows among those that are trained on."""
-    trainer._set_signature_columns_if_needed()  # those of the model that was given
-    model = networks(trainer.model, trainer.args, parts)
-    if model is not trainer.model:
-        trainer.model = trainer.model_wrapped = trainer.callback_handler.model = model
+    if trainer.model is not None:  # a hyperparameter search releases it after each trial; `model_init` makes the next
+        trainer._set_signature_columns_if_needed()  # those of the model that was given
+        model = _networks(trainer.model, trainer.args, parts)
+        if model is not trainer.model:
+            trainer.model = trainer.model_wrapped = trainer.callback_handler.model = model
     _read_rows(trainer, parts)
     if trainer.train_dataset is not None:
-        wanted = parts.methods.clean_epochs is not None
-        trainer.train_dataset = parts.rows.join_clean(wanted, trainer.model.config, trainer._signature_columns or ())
+        wanted, columns = parts.methods.clean_epochs is not None, trainer._signature_columns or ()
+        check = partial(_check, trainer)
+        trainer.train_dataset = parts.rows.join_clean(wanted, _config(trainer, parts), columns, check)
 
 
-def _read_rows(trainer: Any, parts: Parts) -> None:
-    """Read the training set, if it was not read or was replaced since."""
-    if parts.rows.is_replaced(trainer.train_dataset):
-        trainer.train_dataset = parts.rows.read(trainer.train_dataset, trainer.model.config)
-
-
-def networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
-    """`model`, and beside it as many others, and channels, as the methods declare; they are built anew for `args`."""
+def new_model(model: Any, args: TrainingArguments, parts: Parts) -> Any:
+    """What `model_init` made, with the class names of the labels, and with the networks and channels of the methods."""
     parts.rows.name_classes(model.config)
+    return _networks(model, args, parts)
+
+
+def _networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
+    """`model`, and beside it as many others, and channels, as the methods declare; they are built anew for `args`."""
     if not parts.methods.is_bound:  # the trainer is being made
         return model
     parts.methods.build(args)  # callbacks may have been added, or `args` changed, since they were built
     check_placement(args, model, parts.methods.callbacks)
     channels = parts.methods.make_channels(deployed_network(model))
     return side_by_side(model, parts.methods.num_networks, channels, args.seed)
+
+
+def _read_rows(trainer: Any, parts: Parts) -> None:
+    """Read the training set, if it was not read or was replaced since."""
+    if parts.rows.is_replaced(trainer.train_dataset):
+        check = partial(_check, trainer)
+        trainer.train_dataset = parts.rows.read(trainer.train_dataset, _config(trainer, parts), check)
+
+
+def _config(trainer: Any, parts: Parts) -> Any:
+    """The model's, also while a hyperparameter search has released the model."""
+    return parts.rows.config if trainer.model is None else trainer.model.config
 
 
 def sampler(parts: Parts, args: TrainingArguments, stock: Callable[[], Any]) -> Any:
@@ -124,7 +139,6 @@ def begin_training(
     whole_batch = trainer._train_batch_size * args.world_size
     parts.progress.begin_training(
         updates_per_epoch=values[1],
-        accumulated=args.gradient_accumulation_steps,
         rows=len(parts.rows.labels),
         drawn=len(dataloader) * whole_batch,
         batch=whole_batch,
@@ -171,8 +185,9 @@ def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
     clean, config = parts.rows.clean, trainer.model.config
     if clean is None:
         return None
-    labelled = clean.labelled(config, parts.rows.check)
-    loader, rows = trainer.get_test_dataloader(labelled.dataset), len(labelled.labels)
+    labelled = clean.labelled(config, partial(_check, trainer))
+    loader = Trainer.get_test_dataloader(trainer, labelled.dataset)  # ours labels anew, and drops the numbers
+    rows = len(labelled.labels)
 
     def look() -> Tensor:
         return nonfinite.checked_log_probs(row_pass(trainer, parts).log_probs(loader, rows), mode, of="clean_dataset")
@@ -183,7 +198,8 @@ def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
 def begin_epoch(trainer: Any, parts: Parts) -> None:
     """Count the epoch, and let the methods look at all examples."""
     args = trainer.args
-    epoch = parts.progress.begin_epoch(trainer.state.global_step, skips_batches=not args.ignore_data_skip)
+    accumulated = 0 if args.ignore_data_skip else args.gradient_accumulation_steps
+    epoch = parts.progress.begin_epoch(trainer.state.global_step, accumulated)
     parts.sampling.begin_epoch(epoch, args.data_seed or 0)
     if not trainer.control.should_training_stop:  # a callback before this one may have said so
         parts.methods.begin_epoch(epoch, trainer.survey, nonfinite_mode(args))
@@ -219,12 +235,15 @@ def take_batch(trainer: Any, parts: Parts, inputs: dict[str, Any]) -> Batch:
             f"the batch has no '{INDEX}' ({', '.join(inputs)}): the data collator dropped it, so no example can be "
             "told from another. Let the collator pass on every key that it does not know."
         )
+    args, methods = trainer.args, parts.methods
+    parts.step.follow(methods.criterion, methods.callbacks, nonfinite_mode(args))  # a callback may have changed them
     return parts.batch(
         index,
         labels,
         real,
         step=trainer.state.global_step,
         steps=trainer.state.max_steps,
+        accumulated=args.gradient_accumulation_steps,
         gather=gather_of(trainer),
     )
 

@@ -47,10 +47,6 @@ class CleanDataset:
             self._labelled.check_covered(_WHERE)
         return self._labelled
 
-    def is_numbered(self, dataset: Any) -> bool:
-        """Whether `dataset` is these rows with their numbers."""
-        return self._labelled is not None and dataset is self._labelled.dataset
-
     def for_methods(self, config: PretrainedConfig, device: torch.device, look: Callable[[], Tensor]) -> CleanRows:
         """What methods are given of these rows; `labelled` was called before.
 

@@ -87,7 +87,7 @@ class NoisyTrainer(Trainer):
     @property
     def noise(self) -> TrainerNoise:
         """Labels, votes, criterion, methods and networks, to read."""
-        return TrainerNoise(self._noise, self.model)
+        return TrainerNoise(self)
 
     def example_report(self) -> datasets.Dataset:
         """What training showed of each example, a row an example in the order of the training set; RuntimeError before any.
@@ -180,7 +180,7 @@ class NoisyTrainer(Trainer):
             return super().train(whole, *args, **kwargs)
 
     def call_model_init(self, trial: Any = None) -> nn.Module:
-        return assembly.networks(super().call_model_init(trial), self.args, self._noise)  # each trial has its methods
+        return assembly.new_model(super().call_model_init(trial), self.args, self._noise)  # each trial has its methods
 
     def hyperparameter_search(
         self, hp_space: Any = None, compute_objective: Any = None, *args: Any, **kwargs: Any

@@ -64,6 +64,7 @@ class Parts:
         *,
         step: int,
         steps: int,
+        accumulated: int,
         gather: Callable[[Tensor], Tensor],
     ) -> Batch:
         """What the methods see of one batch.
@@ -73,6 +74,7 @@ class Parts:
             labels: (batch,) or (batch, classes).
             real: (batch,) False where a sampler repeats a row; None for one process.
             step, steps: optimizer steps done, and of the whole training.
+            accumulated: batches that make one step.
             gather: (batch, ...) -> (batch of all processes, ...).
         """
         context, progress = self.context, self.progress
@@ -82,7 +84,7 @@ class Parts:
             index=index,
             given=one_hot(labels, context.classes),
             votes=None if context.votes is None else context.votes[index],
-            epoch=progress.epochs_done(),
+            epoch=progress.epochs_done(accumulated),
             progress=step / steps,
             key=(context.seed, step, progress.micro_step),
             trusted=None if context.trusted is None else context.trusted[index],
@@ -127,12 +129,19 @@ class Parts:
 class TrainerNoise:
     """What a `NoisyTrainer` knows of its labels, methods and networks: `trainer.noise`. Nothing here is to be assigned.
 
+    It always shows the present state. A subclass may use any attribute name but `noise` and `_noise`.
+
+
     >>> TrainerNoise.labels.__doc__.splitlines()[0]
     '(rows,) int64, -100 where a row has no label; or (rows, classes) float32, zero rows for none. Checked.'
     """
 
-    def __init__(self, parts: Parts, model: Any) -> None:
-        self._parts, self._model = parts, model
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+
+    @property
+    def _parts(self) -> Parts:
+        return self._trainer._noise
 
     @property
     def labels(self) -> np.ndarray:
@@ -170,14 +179,14 @@ class TrainerNoise:
     @property
     def networks(self) -> list[Any]:
         """The networks that learn, at least one."""
-        return networks_of(self._model)
+        return networks_of(self._trainer.model)
 
     @property
     def channels(self) -> list[Channel]:
         """The noise channels, one for each network, or none."""
-        return channels_of(self._model)
+        return channels_of(self._trainer.model)
 
     @property
     def deployed_model(self) -> Any:
         """The classifier that `save_model` writes: of several networks the best on validation labels so far."""
-        return deployed_network(self._model)
+        return deployed_network(self._trainer.model)

@@ -22,34 +22,32 @@ class Progress:
         self.micro_step = 0  # accumulated batches of this step so far, the present one among them
         self._rows_per_epoch = 0
         self._batches_done = 0  # in this epoch, those of this step among them
-        self._accumulated = 1
 
-    def begin_training(self, *, updates_per_epoch: int, accumulated: int, rows: int, drawn: int, batch: int) -> None:
+    def begin_training(self, *, updates_per_epoch: int, rows: int, drawn: int, batch: int) -> None:
         """Before the first step, of a resumed training too.
 
         Args:
             updates_per_epoch: optimizer steps of an epoch.
-            accumulated: batches that make one step.
             rows: of the training set.
             drawn: rows of an epoch as the dataloader gives them, over all processes.
             batch: rows of one batch over all processes.
         """
-        self.epoch, self.updates_per_epoch, self._accumulated = None, updates_per_epoch, accumulated
+        self.epoch, self.updates_per_epoch = None, updates_per_epoch
         own_sampler = not 0 <= drawn - rows < batch  # then no row is a filler
         self._rows_per_epoch = sys.maxsize if own_sampler else rows
 
-    def begin_epoch(self, global_step: int, skips_batches: bool) -> int:
+    def begin_epoch(self, global_step: int, accumulated: int) -> int:
         """The epoch that begins. The first one may be resumed in its middle.
 
         Args:
             global_step: optimizer steps done.
-            skips_batches: whether a resumed epoch passes over the batches that were seen.
+            accumulated: batches that make one step; 0 where a resumed epoch does not pass over those that were seen.
         """
         if self.epoch is not None:
             self.epoch, self._batches_done = self.epoch + 1, 0
         else:
             self.epoch, updates = divmod(global_step, self.updates_per_epoch)
-            self._batches_done = updates * self._accumulated if skips_batches else 0
+            self._batches_done = updates * accumulated
         return self.epoch
 
     def begin_step(self, batches: int) -> int:
@@ -58,9 +56,9 @@ class Progress:
         self._batches_done += batches
         return first
 
-    def epochs_done(self) -> float:
-        """Epochs before this step, a fraction within one."""
-        updates = math.ceil(self._batches_done / self._accumulated) - 1  # before this one
+    def epochs_done(self, accumulated: int) -> float:
+        """Epochs before this step, a fraction within one; `accumulated` batches make one step."""
+        updates = math.ceil(self._batches_done / accumulated) - 1  # before this one
         return (self.epoch or 0) + updates / self.updates_per_epoch
 
     def mark_repetitions(

@@ -42,7 +42,7 @@ def training_record(trainer: Any, parts: Parts) -> TrainingRecord:
 
 def describe(trainer: Any, parts: Parts) -> TrainingDescription:
     """What the model card says of a training, as it stands."""
-    known, config, matrix = parts.rows, trainer.model.config, parts.methods.noise_matrix()
+    known, config = parts.rows, trainer.model.config
     has_rows = trainer.train_dataset is not None
     return TrainingDescription(
         args=trainer.args,
@@ -57,5 +57,5 @@ def describe(trainer: Any, parts: Parts) -> TrainingDescription:
         sources=None if known.votes is None else known.votes.shape[1],
         trusted=None if known.trusted is None else int(known.trusted.sum()),
         log_history=trainer.state.log_history,
-        noise_matrix=None if matrix is None else matrix.detach().double().cpu().numpy(),
+        noise_matrix=trainer.noise_matrix(),
     )

@@ -56,11 +56,15 @@ class Step:
         nonfinite_loss: str = nonfinite.RAISE,
         count_skipped: Callable[[Batch, Tensor], None] | None = None,
     ) -> None:
-        self.criterion, self.callbacks = criterion, callbacks
         self.rows, self.processes = rows, processes
+        self.follow(criterion, callbacks, nonfinite_loss)
         self.left_out = False  # whether the last batch was skipped, since its loss was not finite
-        self._skips, self._count_skipped = nonfinite_loss == nonfinite.SKIP, count_skipped
+        self._count_skipped = count_skipped
         self._last: tuple[Tensor, Tensor] | None = None  # row numbers of the last batch, and whether each is finite
+
+    def follow(self, criterion: Criterion, callbacks: Sequence[NoiseCallback], nonfinite_loss: str) -> None:
+        """Go on with these, since a callback may change them while training runs."""
+        self.criterion, self.callbacks, self._skips = criterion, callbacks, nonfinite_loss == nonfinite.SKIP
 
     def loss(
         self,

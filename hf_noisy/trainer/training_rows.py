@@ -20,7 +20,7 @@ Check = Callable[[Any, str], None]
 _WHERE = "train_dataset"
 
 
-def _no_check(dataset: Any, where: str) -> None:
+def no_check(dataset: Any, where: str) -> None:
     """Let any rows pass."""
 
 
@@ -34,7 +34,7 @@ class TrainingRows:
 
     def __init__(self, gold_column: str | None = None, clean: CleanDataset | None = None) -> None:
         self.gold_column, self.clean = gold_column, clean
-        self.check: Check = _no_check  # called with rows and their name; refuses what is not tokenized for the model
+        self.config: PretrainedConfig | None = None  # of the model for which the rows were read
         self.labels = np.empty(0, dtype=np.int64)  # (rows,) -100 abstains; or (rows, classes), zero rows abstain
         self.votes: Tensor | None = None  # (rows, sources) int16, -1 abstains
         self.trusted: np.ndarray | None = None  # (rows,) bool, True for clean rows; None where none are trained on
@@ -45,17 +45,23 @@ class TrainingRows:
             None  # dataset, labels, votes without clean rows
         )
 
-    def read(self, dataset: Any, config: PretrainedConfig) -> Any:
+    def read(self, dataset: Any, config: PretrainedConfig, check: Check = no_check) -> Any:
         """Check the labels, votes and gold classes of `dataset`, and number its rows; returns the rows to train on.
+
+        Args:
+            dataset: the training set.
+            config: of the model.
+            check: called with the dataset and its name; refuses rows that are not tokenized for the model.
 
         Raises:
             ValueError, TypeError: as `hf_noisy.data.labels.label_dataset`, `read_votes` and `read_gold`.
         """
-        self.check(dataset, _WHERE)
+        check(dataset, _WHERE)
         labelled = label_dataset(dataset, config, where=_WHERE, with_index=True)
         labelled.check_covered(_WHERE)
         self.votes = read_votes(dataset, class_count(config), where=_WHERE)
         self.class_names, self.labels, self.dataset = labelled.class_names, labelled.labels, labelled.dataset
+        self.config = config
         self.name_classes(config)
         self._as_passed, self.trusted = (self.dataset, self.labels, self.votes), None
         self._given_gold = None if self.gold_column is None else read_gold(self.dataset, self.gold_column, config)
@@ -71,13 +77,16 @@ class TrainingRows:
             config.id2label = dict(enumerate(self.class_names))
             config.label2id = {name: k for k, name in enumerate(self.class_names)}
 
-    def join_clean(self, wanted: bool, config: PretrainedConfig, read_columns: Container[str]) -> Any:
+    def join_clean(
+        self, wanted: bool, config: PretrainedConfig, read_columns: Container[str], check: Check = no_check
+    ) -> Any:
         """Let the clean rows follow the training set if a method trains on them (`wanted`), and only then.
 
         Args:
             wanted: whether a method trains on the clean rows.
             config: of the model.
             read_columns: the columns that the model is given.
+            check: as for `read`, of the clean rows.
 
         Returns:
             the rows to train on.
@@ -89,7 +98,7 @@ class TrainingRows:
         self.trusted = None
         if wanted:
             assert self.clean is not None
-            clean, count = self.clean.labelled(config, self.check), len(labels)
+            clean, count = self.clean.labelled(config, check), len(labels)
             labels, of_clean = _alike(labels, clean.labels, class_count(config))
             labels = np.concatenate([labels, of_clean])
             if votes is not None:
@@ -101,8 +110,8 @@ class TrainingRows:
         return dataset
 
     def is_numbered(self, dataset: Any) -> bool:
-        """Whether the rows of `dataset` carry the numbers that were given here: the training set or the clean rows."""
-        return dataset is self.dataset or (self.clean is not None and self.clean.is_numbered(dataset))
+        """Whether `dataset` is the rows that carry the numbers given here."""
+        return dataset is not None and dataset is self.dataset
 
     def one_hot(self, classes: int) -> Tensor:
         """(rows, classes) float32 labels, zero rows where there is none."""

@@ -91,8 +91,8 @@ def test_one_batch_passes_through_every_part_with_the_shapes_that_are_promised()
 
     # progress: the batch is the third of its epoch
     progress = Progress()
-    progress.begin_training(updates_per_epoch=3, accumulated=1, rows=rows, drawn=12, batch=size)
-    assert progress.begin_epoch(0, skips_batches=True) == 0
+    progress.begin_training(updates_per_epoch=3, rows=rows, drawn=12, batch=size)
+    assert progress.begin_epoch(0, accumulated=1) == 0
     assert [progress.begin_step(1) for _ in range(3)] == [0, 1, 2]
     tensors = {name: torch.tensor(dataset[8:10][name]) for name in dataset.column_names}
     count = progress.mark_repetitions(
@@ -106,7 +106,7 @@ def test_one_batch_passes_through_every_part_with_the_shapes_that_are_promised()
     parts.context = parts_context(known, methods, classes, peers)
     methods.setup(parts.context, None, compiled=False)
     labels, index = tensors.pop("labels"), tensors.pop("index")
-    batch = parts.batch(index, labels, None, step=2, steps=9, gather=lambda value: value)
+    batch = parts.batch(index, labels, None, step=2, steps=9, accumulated=1, gather=lambda value: value)
     assert batch.given.shape == (2, classes)
     assert batch.epoch == 2 / 3
     assert batch.gathered_index.tolist() == [8, 9]

@@ -680,3 +680,53 @@ def test_labels_that_are_seldom_meant_so_are_said(given, classes, said, monkeypa
     texts.clear()
     label_dataset(rows, config, where="eval_dataset", with_index=False)  # a part of the classes is nothing odd there
     assert texts == []
+
+
+# ---- what changes between construction and a step
+
+
+@pytest.mark.parametrize("method", ["gce", "co_teaching", "noise_adaptation"])
+def test_a_model_that_a_search_released_is_made_anew(tmp_path, method):
+    trainer = make_trainer(tmp_path, model=None, model_init=lambda: tiny_model(), noise_method=method)
+    trainer.train()
+    trainer.model = trainer.model_wrapped = None  # as Transformers does after each trial
+    trainer.train()
+    assert len(trainer.noise.networks) == (2 if method == "co_teaching" else 1)
+
+
+def test_a_method_that_is_removed_in_training_is_not_asked_again(tmp_path):
+    class Counting(NoiseCallback):
+        asked = 0
+
+        def supervise(self, supervision, predictions, batch):
+            self.asked += 1
+            return supervision
+
+    class Removes(TrainerCallback):
+        def on_epoch_begin(self, args, state, control, **kwargs):
+            if state.epoch >= 1:
+                trainer.remove_callback(method)
+
+    method = Counting()
+    trainer = make_trainer(tmp_path, rows=8, num_train_epochs=2, callbacks=[Removes(), method])
+    trainer.train()
+    assert method.asked == trainer.state.global_step / 2
+
+
+def test_class_names_that_a_user_sets_later_stay(tmp_path):
+    rows = token_dataset(6, labels=[0] * 6).remove_columns("labels").add_column("labels", ["bad", "good", "so"] * 2)
+    trainer = make_trainer(tmp_path, rows)
+    assert trainer.model.config.id2label == {0: "bad", 1: "good", 2: "so"}
+    trainer.model.config.id2label = {0: "NEG", 1: "POS", 2: "NEUTRAL"}
+    trainer.train()
+    assert trainer.model.config.id2label[0] == "NEG"
+
+
+def test_what_is_shown_as_noise_is_the_present_state(tmp_path):
+    trainer = make_trainer(tmp_path)
+    noise = trainer.noise
+    assert len(noise.networks) == 1
+    trainer.args.noise_method = "co_teaching"
+    trainer.train()
+    assert len(noise.networks) == 2
+    assert noise.deployed_model in noise.networks
