@@ -72,7 +72,7 @@ def config_of(name: str) -> str:
         ValueError: unknown method; the error suggests the nearest name.
 
     >>> print(config_of("gce"))
-    # gce: trusts a label the less, the less the model believes it
+    # gce: lowers the gradient of labels to which the model gives a low probability
     # Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, NeurIPS 2018
     # accelerate launch recipes/sentiment.py --config recipes/configs/gce.yaml
     noise_method: gce

@@ -69,9 +69,9 @@ class CandidateLabels(NoiseCallback):
     skips_channel = True  # the target estimates the true class
     logged = MappingProxyType(
         {
-            "candidates": "mean number of classes that the sources of an example vote for, of the examples with a vote",
-            "ambiguous_share": "of the examples with a vote, those with votes for more than one class",
-            "candidate_certainty": "mean share of the likeliest class in the targets of examples with votes for more than one",
+            "candidates": "mean number of classes voted for, over the examples with a vote",
+            "ambiguous_share": "share of the examples with a vote that have votes for more than one class",
+            "candidate_certainty": "mean target of the most probable class, over examples with votes for more than one class",
         }
     )
 

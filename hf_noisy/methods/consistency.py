@@ -84,9 +84,9 @@ class ConsistencyRegularization(NoiseCallback):
     roles = (SECOND_VIEW,)
     logged = MappingProxyType(
         {
-            "consistency": "mean over the last forward of the term that holds two views together",
-            "sure_share": 'of its examples, those whose weak view is sure enough to teach the strong one (`kind="fixmatch"`)',
-            "pseudo_label_collapses": "looks so far in which one class swallowed the guesses, or a class got none",
+            "consistency": "mean consistency loss of the last forward",
+            "sure_share": 'share of its examples whose weak view is confident enough to be the target of the strong one (`kind="fixmatch"`)',
+            "pseudo_label_collapses": "number of updates so far in which one class took nearly all pseudo-labels, or a class got none",
         }
     )
 

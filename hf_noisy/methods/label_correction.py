@@ -71,7 +71,7 @@ class LabelCorrection(NoiseCallback):
     skips_channel = True  # the target moves towards the true class
     logged = MappingProxyType(
         {
-            "corrected_share": "of the labelled examples, those whose target has another likeliest class than their label",
+            "corrected_share": "share of the labelled examples whose target has another most probable class than the label",
         }
     )
 

@@ -77,9 +77,9 @@ class MentorNet(NoiseCallback):
     roles = ("mentor",)
     logged = MappingProxyType(
         {
-            "mentor_percentile": "the running percentile of the losses, against which the mentor sees each",
-            "mentor_weight": "mean weight that the mentor gave in the last forward",
-            "mentor_loss": "loss of the mentor over the clean rows when it last learned (`mentornet_dd`)",
+            "mentor_percentile": "running percentile of the losses, which the mentor compares each loss with",
+            "mentor_weight": "mean weight by the mentor in the last forward",
+            "mentor_loss": "loss of the mentor on the clean rows at its last update (`mentornet_dd`)",
         }
     )
 

@@ -92,10 +92,10 @@ class PseudoLabeling(NoiseCallback):
     roles = (PSEUDO_LABELS,)
     logged = MappingProxyType(
         {
-            "pseudo_labeled_share": "of all examples, those with a guessed label",
-            "unlabeled_share": "of all examples, those that have no label, or whose label is not believed",
-            "pseudo_label_collapses": "looks so far in which one class swallowed the guesses, or a class got none",
-            "pseudo_label_threshold": 'mean over the classes of what a guess must reach (not with `schedule="fixed"`)',
+            "pseudo_labeled_share": "share of all examples with a pseudo-label",
+            "unlabeled_share": "share of all examples without a label, or whose label is dropped",
+            "pseudo_label_collapses": "number of updates so far in which one class took nearly all pseudo-labels, or a class got none",
+            "pseudo_label_threshold": 'mean over the classes of the confidence that a pseudo-label must reach (not with `schedule="fixed"`)',
         }
     )
 

@@ -70,17 +70,19 @@ _PATRINI = "Patrini et al., Making Deep Neural Networks Robust to Label Noise: a
 _GOLDBERGER = "Goldberger and Ben-Reuven, Training deep neural-networks using a noise adaptation layer, ICLR 2017"
 _JIANG = "Jiang et al., MentorNet: Learning Data-Driven Curriculum for Very Deep Neural Networks on Corrupted Labels, ICML 2018"
 METHODS: dict[str, Method] = {
-    "ce": Method(CrossEntropy, "believes every label", "the baseline"),
+    "ce": Method(CrossEntropy, "uses each label as it is", "the baseline"),
     "mae": Method(
         MeanAbsoluteError,
-        "bounds what one label can cost, each alike",
+        "bounds the loss of each example equally",
         "Ghosh et al., Robust Loss Functions under Label Noise for Deep Neural Networks, AAAI 2017",
     ),
-    "gce": Method(GeneralizedCrossEntropy, "trusts a label the less, the less the model believes it", _ZHANG),
-    "gce_truncated": Method(TruncatedGCE, "leaves out labels that the model gives a low probability", _ZHANG),
+    "gce": Method(
+        GeneralizedCrossEntropy, "lowers the gradient of labels to which the model gives a low probability", _ZHANG
+    ),
+    "gce_truncated": Method(TruncatedGCE, "leaves out labels to which the model gives a low probability", _ZHANG),
     "sce": Method(
         SymmetricCrossEntropy,
-        "adds a bounded term that asks the label of the prediction",
+        "adds reverse cross-entropy, which is bounded, to cross-entropy",
         "Wang et al., Symmetric Cross Entropy for Robust Learning with Noisy Labels, ICCV 2019",
     ),
     "label_smoothing": Method(
@@ -90,7 +92,7 @@ METHODS: dict[str, Method] = {
     ),
     "uniform_mixture": Method(
         UniformNoise,
-        "supposes that a fixed share of labels is drawn at random",
+        "assumes that a fixed share of the labels is drawn at random",
         f"{_PATRINI} (forward correction, uniform)",
     ),
     "nce_rce": Method(partial(ActivePassive, passive="rce"), "pairs a normalised active loss with reverse CE", _MA),
@@ -99,120 +101,120 @@ METHODS: dict[str, Method] = {
     "bootstrap_hard": Method(partial(Bootstrapping, kind="hard"), "mixes the label with the predicted class", _REED),
     "co_teaching": Method(
         CoTeaching,
-        "is taught to one network if the other finds it easy",
+        "trains each network on the examples with a small loss in the other one",
         "Han et al., Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels, NeurIPS 2018",
     ),
     "co_teaching_plus": Method(
         CoTeachingPlus,
-        "is taught to one network if the other finds it easy and the two disagree on it",
+        "as co_teaching, on the examples on which the two networks disagree",
         "Yu et al., How does Disagreement Help Generalization against Label Corruption?, ICML 2019",
     ),
     "jocor": Method(
         JoCoR,
-        "is taught to two networks if both fit its label and each other",
+        "trains two networks on the examples on which both fit the label and agree",
         "Wei et al., Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization, CVPR 2020",
     ),
     "mentornet_pd": Method(
         partial(MentorNet, curriculum="predefined"),
-        "is weighed by its loss, as a fixed curriculum says",
+        "weighs an example by its loss, with a fixed curriculum",
         _JIANG,
     ),
     "mentornet_dd": Method(
         partial(MentorNet, curriculum="data_driven"),
-        "is weighed by its loss and label, as learned from rows with trusted labels",
+        "weighs an example by its loss and label, as learned from rows with trusted labels",
         _JIANG,
         reads_clean=True,
     ),
     "dividemix": Method(
         DivideMix,
-        "loses its label if its loss is large, and is mixed with another",
+        "drops labels with a large loss, and mixes pairs of examples",
         "Li et al., DivideMix: Learning with Noisy Labels as Semi-supervised Learning, ICLR 2020",
     ),
     "selfmix": Method(
         SelfMix,
-        "loses its label if its loss is large, and its sentence vector is mixed with another's",
+        "drops labels with a large loss, and mixes pairs of sentence vectors",
         "Qiao et al., SelfMix: Robust Learning Against Textual Label Noise with Self-Mixup Training, COLING 2022",
     ),
     "elr": Method(
         EarlyLearningRegularization,
-        "is held to the average of its earlier predictions",
+        "keeps predictions close to the average of earlier predictions",
         "Liu et al., Early-Learning Regularization Prevents Memorization of Noisy Labels, NeurIPS 2020",
     ),
     "noise_adaptation": Method(
         partial(NoiseAdaptation, layer="simple"),
-        "is explained by its true class and a matrix that is learned with the model",
+        "learns a transition matrix between true class and label with the model",
         _GOLDBERGER,
     ),
     "noise_adaptation_complex": Method(
         partial(NoiseAdaptation, layer="complex"),
-        "is explained by its true class and a matrix that depends on the sentence",
+        "learns a transition matrix that depends on the sentence",
         _GOLDBERGER,
     ),
     "forward": Method(
-        ForwardCorrection, "is explained by its true class and a matrix that is given or estimated", _PATRINI
+        ForwardCorrection, "puts a given or estimated transition matrix between true class and label", _PATRINI
     ),
     "backward": Method(
-        BackwardCorrection, "is taught signed targets that are right on average over the noise", _PATRINI
+        BackwardCorrection, "multiplies the losses by the inverse of a given or estimated transition matrix", _PATRINI
     ),
     "glc": Method(
         GoldLossCorrection,
-        "is explained by its true class and a matrix read off rows with trusted labels",
+        "puts a transition matrix that is counted on rows with trusted labels between true class and label",
         "Hendrycks et al., Using Trusted Data to Train Deep Networks on Labels Corrupted by Severe Noise, NeurIPS 2018",
         reads_clean=True,
     ),
     "pseudo_labeling": Method(
         PseudoLabeling,
-        "loses its label if the model doubts it, and takes the model's once that is sure",
+        "drops labels of low probability, and uses confident predictions as labels",
         "Lee, Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method, ICML 2013 workshop; Sohn et al., "
         "FixMatch, NeurIPS 2020; Zhang et al., FlexMatch, NeurIPS 2021",
         reads_unlabeled=True,
     ),
     "self_training": Method(
         SelfTraining,
-        "is taught what an earlier state of the model says of it, as far as that was sure",
+        "trains on the confident predictions of an earlier state of the model",
         "Yu et al., Fine-Tuning Pre-trained Language Model with Weak Supervision: A Contrastive-Regularized Self-Training "
         "Approach, NAACL 2021",
         reads_unlabeled=True,
     ),
     "label_correction": Method(
         LabelCorrection,
-        "has its label moved towards what the model predicts for it",
+        "moves each label towards the model's prediction",
         "Lu and He, SELC: Self-Ensemble Label Correction Improves Learning with Noisy Labels, IJCAI 2022",
     ),
     "consistency": Method(
         ConsistencyRegularization,
-        "is to be predicted alike in two views",
+        "asks for equal predictions of two views of a text",
         "Liang et al., R-Drop: Regularized Dropout for Neural Networks, NeurIPS 2021; Sohn et al., FixMatch: Simplifying "
         "Semi-Supervised Learning with Consistency and Confidence, NeurIPS 2020",
         reads_unlabeled=True,
     ),
     "candidate_labels": Method(
         CandidateLabels,
-        "is taught the classes that its sources vote for, the more of each the likelier the model finds it",
+        "spreads the target over the classes voted for, by their predicted probability",
         "Lv et al., Progressive Identification of True Labels for Partial-Label Learning, ICML 2020",
         reads_votes=True,
     ),
     "model_average": Method(
         ModelAverage,
-        "is judged by an average of the weights so far",
+        "evaluates and saves an average of the weights so far",
         "Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992; Tarvainen and Valpola, Mean "
         "teachers are better role models, NeurIPS 2017",
     ),
     "neighbours": Method(
         Neighbours,
-        "is left out if its label disagrees with those of the most similar texts",
+        "leaves out labels that disagree with the labels of the most similar texts",
         "Lang et al., Training Subset Selection for Weak Supervision, NeurIPS 2022",
     ),
     "rule_masking": Method(
         RuleMasking,
-        "has the words hidden now and then for which a rule labelled it",
+        "hides at random the words for which a rule labelled the text",
         "after Dong et al., Debiasing Made State-of-the-art: Revisiting the Simple Seed-based Weak Supervision for Text "
         "Classification, EMNLP 2023",
         reads_votes=True,
     ),
     "truth_inference": Method(
         TruthInference,
-        "is taught the class that its sources and texts like it together speak for",
+        "infers the true class from the sources and from similar texts, and trains on it",
         "after Raykar et al., Learning From Crowds, JMLR 2010; Lang et al., Training Subset Selection for Weak Supervision, "
         "NeurIPS 2022",
         reads_unlabeled=True,
@@ -220,7 +222,7 @@ METHODS: dict[str, Method] = {
     ),
     "auto": Method(
         AutoMethod,
-        "is taught its label or what truth_inference makes of it, after a look at all labels that says which and why",
+        "chooses between the labels as they are and truth_inference, and logs the reason",
         "as truth_inference: after Raykar et al., Learning From Crowds, JMLR 2010",
         reads_unlabeled=True,
         keeps_last=True,

@@ -99,9 +99,9 @@ class SelfTraining(NoiseCallback):
     histories = ("changes",)
     logged = MappingProxyType(
         {
-            "pseudo_label_collapses": "looks so far in which one class swallowed the guesses, or a class got none",
-            "confident_share": "of all examples, those of which the model is sure enough to teach its guess",
-            "first_stage_epochs": "epochs on the given labels, once they have ended",
+            "pseudo_label_collapses": "number of updates so far in which one class took nearly all pseudo-labels, or a class got none",
+            "confident_share": "share of all examples whose prediction is confident enough to be the target",
+            "first_stage_epochs": "number of epochs on the given labels, known once they have ended",
         }
     )
 

@@ -84,7 +84,7 @@ class NoisyStopping(NoiseCallback):
     histories = ("history",)
     logged = MappingProxyType(
         {
-            "prediction_changes": "of the examples seen twice, those whose last visit changed the predicted class (Label Wave)",
+            "prediction_changes": "share of the examples seen twice whose predicted class changed at the last visit (Label Wave)",
         }
     )
 

@@ -106,7 +106,7 @@ class TruthInference(NoiseCallback):
 
     roles = (LABEL_TARGETS, PSEUDO_LABELS)
     skips_channel = True  # all its targets estimate the true class
-    logged = MappingProxyType({"estimated_noise_rate": "the share of labels that seem wrong"})
+    logged = MappingProxyType({"estimated_noise_rate": "estimated share of wrong labels"})
 
     def __init__(
         self,

@@ -33,7 +33,9 @@ class ExampleDynamics(NoiseCallback):
     """
 
     logged = MappingProxyType(
-        {"skipped_batches": 'batches left out so far, since their loss was not finite (`nonfinite_loss="skip"`)'}
+        {
+            "skipped_batches": 'number of batches left out so far because their loss was not finite (`nonfinite_loss="skip"`)'
+        }
     )
 
     def setup(self, context: Context) -> None:

@@ -48,7 +48,7 @@ class LabelChannel(NoiseCallback):
     logged = MappingProxyType(
         {
             "channel_diagonal": "mean of the matrix's diagonal, the probability that a label is the true class",
-            "estimated_noise_rate": "the share of labels that seem wrong",
+            "estimated_noise_rate": "estimated share of wrong labels",
             "noise_matrix": "picture: the transition matrix, P(given label given true class)",
         }
     )

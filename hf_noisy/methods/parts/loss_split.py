@@ -48,12 +48,12 @@ class LossSplit(NoiseCallback):
     skips_channel = True  # refined and guessed targets refer to the true class
     logged = MappingProxyType(
         {
-            "estimated_noise_rate": "the share of labels that seem wrong",
+            "estimated_noise_rate": "estimated share of wrong labels",
             "mixture_mean_clean": "mean of the lower of two normals fitted to the losses, on a scale of 0 to 1",
             "mixture_mean_noisy": "mean of the upper of two normals fitted to the losses, on a scale of 0 to 1",
-            "labelled_share": "of the labelled examples, those that keep their label in this epoch",
-            "split_fallbacks": "times so far that a network's split failed or did not converge, or that no label of a class was kept",
-            "loss_mixture": "picture: the losses of labels that are kept and of those that are taken, and the probability that a label is clean",
+            "labelled_share": "share of the labelled examples that keep their label in this epoch",
+            "split_fallbacks": "number of times so far that a network's split failed, did not converge, or kept no label of a class",
+            "loss_mixture": "picture: the losses of kept and of dropped labels, and the probability that a label is clean",
         }
     )
 

@@ -53,8 +53,8 @@ class SmallLoss(NoiseCallback):
     roles = ("choice of small losses",)
     logged = MappingProxyType(
         {
-            "forget_rate": "the share of each batch to leave out once the ramp is over, mean over the classes",
-            "estimated_noise_rate": "the share of labels that seem wrong",
+            "forget_rate": "share of each batch that is left out after the ramp, mean over the classes",
+            "estimated_noise_rate": "estimated share of wrong labels",
             "mixture_mean_clean": "mean of the lower of two normals fitted to the losses, on a scale of 0 to 1",
             "mixture_mean_noisy": "mean of the upper of two normals fitted to the losses, on a scale of 0 to 1",
         }

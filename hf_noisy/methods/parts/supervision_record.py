@@ -42,13 +42,13 @@ class SupervisionRecord(NoiseCallback):
 
     logged = MappingProxyType(
         {
-            "kept_share": "of the labelled examples, those with a weight above 0 at their last visit",
+            "kept_share": "share of the labelled examples with a weight above 0 at their last visit",
             "weight_class_K": "mean weight of the examples that are labelled K",
-            "relabeled_share": "of all examples, those taught another class than the given one, or one where none was given",
-            "peer_agreement": "of the labelled examples, those that all networks classify alike",
-            "selection_precision": "of the given labels that were taught, the right ones, each counted by how hard it was (`gold_column`)",
-            "selection_recall": "of the right labels, those that were taught at all (`gold_column`)",
-            "relabeled_accuracy": "of the relabelled examples, those that were taught the true class (`gold_column`)",
+            "relabeled_share": "share of all examples whose target is another class than the label, or a class where there is no label",
+            "peer_agreement": "share of the labelled examples that all networks classify alike",
+            "selection_precision": "share of the given labels trained on that are correct, weighted by their weight (`gold_column`)",
+            "selection_recall": "share of the correct labels that are trained on (`gold_column`)",
+            "relabeled_accuracy": "share of the relabelled examples whose target is the true class (`gold_column`)",
         }
     )
 
