@@ -4,8 +4,10 @@
 
 Both checkouts train the same encoder (random weights, 6 layers, 384 wide) on the same rows, each in a process of its own. The
 processes take turns: one step of the one, one step of the other, in an order that alternates, so that a busy machine slows both.
-Printed for each method: the median over pairs of the ratio of step times (this checkout over the one before) with a bootstrap
-interval of 95 %, and the ratio of peak memory. Then the ratio of import times, of fresh processes in turns.
+Several such pairs are started one after the other. Printed for each method: the median over pairs of the median ratio of step
+times (this checkout over the one before) with a bootstrap interval of 95 % over pairs and steps, the ratio of each pair, and the
+median ratio of peak memory. Then the ratio of import times, of fresh processes in turns. With --before of an equal checkout it
+shows what differs by chance alone.
 """
 
 from __future__ import annotations
@@ -122,23 +124,33 @@ def work(method: str, steps: int, rows: int) -> None:
         NoisyTrainer(model, args, train_dataset=datasets.Dataset.from_dict(table), callbacks=[Turns()]).train()
 
 
-def compare(before: Path, method: str, steps: int, rows: int) -> str:
-    """A row of the table."""
+def pair(before: Path, method: str, steps: int, rows: int) -> tuple[np.ndarray, float, float]:
+    """(steps,) ratios of step times of one pair of processes, the ratio of their memory, and seconds a step before."""
     sides = {name: Checkout(folder, method, steps, rows) for name, folder in (("before", before), ("now", HERE))}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(steps + 3):
-        order = list(sides) if turn % 2 else list(reversed(sides))
-        for name in order:
+        for name in list(sides) if turn % 2 else list(reversed(sides)):
             taken = sides[name].ask("step")
             if turn >= 3:  # the first steps warm up
                 seconds[name].append(taken)
     memory = {name: side.ask("finish") for name, side in sides.items()}
     ratios = np.array(seconds["now"]) / np.array(seconds["before"])
-    draws = np.median(np.random.default_rng(0).choice(ratios, (2000, len(ratios))), axis=1)
+    return ratios, memory["now"] / memory["before"], float(np.median(seconds["before"]))
+
+
+def compare(before: Path, method: str, steps: int, rows: int, pairs: int) -> str:
+    """A row of the table. Where a process lies in memory changes its speed, so that pairs are drawn as well as steps."""
+    found = [pair(before, method, steps, rows) for _ in range(pairs)]
+    draw = np.random.default_rng(0)
+    medians = np.array([np.median(ratios) for ratios, _, _ in found])
+    draws = [
+        np.median([np.median(draw.choice(found[k][0], steps)) for k in draw.integers(0, pairs, pairs)])
+        for _ in range(2000)
+    ]
     low, high = np.percentile(draws, [2.5, 97.5])
     return (
-        f"| `{method}` | {1000 * np.median(seconds['before']):.0f} | {np.median(ratios):.3f} [{low:.3f}, {high:.3f}] | "
-        f"{memory['now'] / memory['before']:.3f} |"
+        f"| `{method}` | {1000 * np.median([one[2] for one in found]):.0f} | {np.median(medians):.3f} [{low:.3f}, {high:.3f}] "
+        f"({', '.join(f'{value:.3f}' for value in medians)}) | {np.median([one[1] for one in found]):.3f} |"
     )
 
 
@@ -164,7 +176,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, help="another checkout of the repository")
     parser.add_argument("--methods", nargs="+", default=["ce", "co_teaching", "auto"])
-    parser.add_argument("--steps", type=int, default=60, help="pairs of steps a method")
+    parser.add_argument("--steps", type=int, default=30, help="of each process")
+    parser.add_argument("--pairs", type=int, default=5, help="of processes, for each method")
     parser.add_argument("--rows", type=int, default=16, help="of a batch")
     parser.add_argument("--rounds", type=int, default=7, help="of imports")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -174,9 +187,11 @@ def main() -> None:
         return
     if given.before is None or not (given.before / "hf_noisy").is_dir():
         parser.error(f"--before {given.before}: expected a folder with another checkout of hf_noisy.")
-    print("| | before, ms a step | step time now / before [95 %] | peak memory now / before |\n|---|---|---|---|")
+    print(
+        "| | before, ms a step | step time now / before [95 %] (of each pair) | peak memory now / before |\n|---|---|---|---|"
+    )
     for method in given.methods:
-        print(compare(given.before.resolve(), method, given.steps, given.rows), flush=True)
+        print(compare(given.before.resolve(), method, given.steps, given.rows, given.pairs), flush=True)
     print(f"\n{import_ratio(given.before.resolve(), given.rounds)}")
 
 
