@@ -1,4 +1,4 @@
-"""A tiny random BERT, its rows, and a trainer of both; everything is offline."""
+"""Shared helpers for tests: a tiny random BERT, token rows, and a trainer for both. Everything is offline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections import Counter
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["OMP_NUM_THREADS"] = "1"  # threads of several processes at once wait for each other
+os.environ["OMP_NUM_THREADS"] = "1"  # threads of parallel processes would block each other
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import datasets
@@ -24,7 +24,7 @@ datasets.disable_progress_bars()
 
 @pytest.fixture(autouse=True, scope="module")
 def _modules_are_no_garbage():
-    """The Trainer collects garbage before each training: two thirds of a small test, if all modules were looked through."""
+    """Exclude imported modules from garbage collection. The Trainer collects before each training, which else dominates."""
     gc.collect()
     gc.freeze()
 
@@ -54,9 +54,9 @@ def token_rows(rows: int, *, seed: int = 0, length: int = 6) -> dict[str, list]:
 
 
 def token_dataset(rows: int, labels=None, *, classes: int = 3, seed: int = 0) -> datasets.Dataset:
-    """Random token rows; the label, unless given, depends on the first token, so that it can be learned.
+    """Random token rows. Unless labels are given, they depend on the first token, so that they can be learned.
 
-    Every class that there are rows for has one.
+    With enough rows, every class occurs.
     """
     columns = token_rows(rows, seed=seed)
     for k in range(min(rows, classes) if labels is None else 0):
@@ -66,7 +66,7 @@ def token_dataset(rows: int, labels=None, *, classes: int = 3, seed: int = 0) ->
 
 
 def votes_on(dataset: datasets.Dataset) -> list[list[int]]:
-    """Three sources that vote for one of the first two classes, or abstain, by the second token; one row has a vote at least."""
+    """Votes of three sources for the first two classes, or abstentions, by the second token. The first row has a vote."""
     seconds = [row[min(1, len(row) - 1)] for row in dataset["input_ids"][:]]
     return [
         [0 if k == 0 else token % 2, (token // 2) % 3 - 1, -1 if token % 5 else 1] for k, token in enumerate(seconds)
@@ -74,7 +74,7 @@ def votes_on(dataset: datasets.Dataset) -> list[list[int]]:
 
 
 def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **arguments) -> NoisyTrainer:
-    """A NoisyTrainer on the tiny model; `arguments` go to the trainer where it knows them, else to its arguments."""
+    """A NoisyTrainer with the tiny model. `arguments` go to the trainer or to its training arguments, by name."""
     own = {
         "criterion",
         "gold_column",
@@ -154,18 +154,18 @@ def _one_thread():
 
 
 def pytest_xdist_auto_num_workers(config):
-    """One more than cores: some tests wait for processes of their own."""
+    """One worker more than cores, since some tests wait for subprocesses."""
     return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items):
-    """Files with many slow tests first, or one process is left with them at the end."""
+    """Run files with many slow tests first, so that no single worker runs them at the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 
 
 class StopAt(TrainerCallback):
-    """Saves a checkpoint at a step and ends there, as a node would that is told to go."""
+    """Saves a checkpoint at a step and stops there, like a preempted node."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -175,7 +175,7 @@ class StopAt(TrainerCallback):
 
 
 class Two(NoiseCallback):
-    """Lets two networks learn the same."""
+    """Trains two networks on the same targets."""
 
     num_networks = 2
 

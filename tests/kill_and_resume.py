@@ -33,7 +33,7 @@ from transformers import trainer as trainer_module
 from transformers.utils import logging
 
 from hf_noisy import METHODS, NoisyTrainer
-from hf_noisy.trainer.checkpoints import last_whole_checkpoint, what_is_missing
+from hf_noisy.trainer.checkpoints import incomplete_reason, last_whole_checkpoint
 from hf_noisy.trainer.state import STATE_NAME
 from hf_noisy.trainer.survey import RowPass
 
@@ -221,7 +221,7 @@ def train_killed(folder: Path, method: str, kind: str, key: str, steps: int) -> 
 
 
 def resume(folder: Path, method: str, drop_memory: bool) -> None:
-    whole = [path for path in folder.glob("checkpoint-*") if what_is_missing(path) is None]
+    whole = [path for path in folder.glob("checkpoint-*") if incomplete_reason(path) is None]
     found = last_whole_checkpoint(folder) if whole else None  # killed before the first one: start afresh
     if found is not None and drop_memory:
         Path(found, STATE_NAME).unlink()

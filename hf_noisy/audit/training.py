@@ -1,4 +1,4 @@
-"""The audit of a training: its labels by a frozen encoder, with what the training showed of each example."""
+"""Audits the labels of a training with a frozen encoder and the training dynamics of each example."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHARES = {
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What an audit reads of a training, one entry for each row of the training set."""
+    """The data of a training that an audit reads, with one entry per row of the training set."""
 
     texts: Sequence[str]  # (rows,)
     labels: np.ndarray  # (rows,) class ids, negative for none; or (rows, classes)
@@ -34,21 +34,21 @@ class TrainingRecord:
     votes: np.ndarray | None  # (rows, sources), -1 abstains
     ids: Sequence[str] | None  # (rows,)
     dynamics: Mapping[str, np.ndarray]  # (rows,) each: `seen`, `disagreements`, `loss` and `margin`
-    log_history: Sequence[Mapping[str, Any]]  # what was logged in the course of the training
+    log_history: Sequence[Mapping[str, Any]]  # `trainer.state.log_history`
     encoder: str  # name or folder of the checkpoint that the model was loaded from; empty if there is none
     seed: int
 
 
 def audit_training(record: TrainingRecord, vectors: ArrayLike | None = None, **options: Any) -> AuditContent:
-    """Audits the labels of a training; `NoisyTrainer.audit` says more.
+    """Audits the labels of a training. See `NoisyTrainer.audit` for details.
 
     Args:
         record: of the training.
-        vectors: (rows, width) in row order; by default those of `record.encoder`, one pass over the texts.
-        options: of `audit_labels`; they take the place of what the record says.
+        vectors: (rows, width) in row order. By default `record.encoder` computes them in one pass over the texts.
+        options: options of `audit_labels`. They override the values of the record.
 
     Raises:
-        ValueError: no encoder to be had, or as `audit_labels`.
+        ValueError: there are no vectors and no encoder, or as `audit_labels`.
     """
     labels = record.labels
     if labels.ndim == 2:
@@ -68,10 +68,10 @@ def audit_training(record: TrainingRecord, vectors: ArrayLike | None = None, **o
 
 
 def learning_curves(logs: Sequence[Mapping[str, Any]]) -> list[Curve]:
-    """What was logged in the course of a training, epoch by epoch: the mean of each name's values within the epoch.
+    """Curves of the logged values: the mean of each name's values within each epoch.
 
-    Losses of training and evaluation share a chart; so do shares: what else the evaluation gave between 0 and 1, and what
-    the methods count in `_SHARES`.
+    Training and evaluation losses share a chart. Shares are in another: evaluation metrics between 0 and 1, and the logged
+    values of methods in `_SHARES`.
 
     Args:
         logs: `trainer.state.log_history`.
@@ -96,15 +96,15 @@ def _curve(logs: Sequence[Mapping[str, Any]], epochs: int, name: str, said: str,
 
 
 def texts_of(dataset: Any, tokenizer: Any, rows: int) -> list[str]:
-    """The column `text` of a training set, or its texts read back from the tokens.
+    """The column `text` of a training set, or the texts decoded from its tokens.
 
     Args:
         dataset: the training set.
-        tokenizer: that made its tokens; None if it is not known.
-        rows: how many texts.
+        tokenizer: the tokenizer of its tokens; None if unknown.
+        rows: number of texts.
 
     Raises:
-        ValueError: neither a column `text` nor a tokenizer.
+        ValueError: there is neither a column `text` nor a tokenizer.
     """
     if "text" in getattr(dataset, "column_names", []):
         return [str(text) for text in dataset["text"][:rows]]

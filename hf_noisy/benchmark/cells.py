@@ -1,4 +1,4 @@
-"""Cells of a report: numbers with intervals, and what stands for a missing one."""
+"""Cells of a report: numbers with intervals, and marks for missing numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ONE_SEED = "one seed, so the interval covers test rows only."
 
 
 def grid(section: Section, order: Sequence[str], corpora: Sequence[str], cell: Callable[[str, str], str]) -> str:
-    """A row for each variant, a column for each corpus."""
+    """A markdown table with a row per variant and a column per corpus."""
     rows = [[name_cell(section, variant), *(cell(corpus, variant) for corpus in corpora)] for variant in order]
     return markdown_table(["", *corpora], rows)
 
@@ -37,7 +37,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def noted(section: Section, table: str) -> str:
-    """`table`, and below it what ‡ means; without the marks where all cells would have one."""
+    """`table` with a note below that explains ‡. If all cells would have the mark, the marks are removed."""
     if len(section.seeds) == 1:
         return f"{table.replace('‡', '')}\n\nThere is {ONE_SEED}"
     return f"{table}\n\n‡ {ONE_SEED}" if "‡" in table else table
@@ -48,7 +48,7 @@ def name_cell(section: Section, variant: str) -> str:
 
 
 def absent_cell(section: Section, corpus: str, variant: str) -> str:
-    """What stands for a number that is not there: run but not measured, or not run."""
+    """The mark for a missing number: a dash if the run was not measured, empty if it was not run."""
     return UNMEASURED if (corpus, variant) in section.runs else ""
 
 

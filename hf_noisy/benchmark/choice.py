@@ -1,4 +1,4 @@
-"""The method that the other corpora would choose, and its result on the corpus left out."""
+"""Chooses a method on all corpora but one, and gives its result on the corpus left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of a benchmark as a page of markdown: what was run, tables of what came out, two figures a section."""
+"""Renders benchmark results as a markdown report: the runs, tables of results, and two figures per section."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ _ALT = ("accuracy by corpus, with intervals", "accuracy against cost")
 
 
 def write_report(lines: Sequence[Line], path: str | Path) -> None:
-    """Write the report to `path`, and beside it two figures for each section.
+    """Write the report to `path`, and two figures per section into the same folder.
 
     Args:
-        lines: what `read_results` gives.
-        path: of the markdown file; report.md comes with report-accuracy.png and report-cost.png, and for a second
-            section with report-accuracy-2.png and report-cost-2.png.
+        lines: the result of `read_results`.
+        path: the markdown file. For report.md, the figures are report-accuracy.png and report-cost.png. Those of a second
+            section are report-accuracy-2.png and report-cost-2.png.
 
     Raises:
-        ValueError: no lines, no line of `ce` or `gold` in a section, or a run that is there twice.
+        ValueError: there are no lines, a section has no line of `ce` or `gold`, or a run occurs twice.
         ImportError: matplotlib is not installed.
     """
     path, sections = Path(path), split_sections(lines)
-    text = _render(sections, path.stem)  # first, so that what is wrong with `lines` leaves no half a report
+    text = _render(sections, path.stem)  # first, so that invalid `lines` leave no partial report
     path.parent.mkdir(parents=True, exist_ok=True)
     for number, section in enumerate(sections, start=1):
         order, (accuracy, cost) = ordered(section), _figures(path.stem, number)
@@ -78,7 +78,7 @@ def render_report(lines: Sequence[Line], *, stem: str | None = None) -> str:
 
     Args:
         lines: as `write_report`.
-        stem: what the figures' file names begin with; without it none is shown.
+        stem: prefix of the figures' file names. With None, no figures are shown.
 
     Raises:
         ValueError: as `write_report`.
@@ -87,7 +87,7 @@ def render_report(lines: Sequence[Line], *, stem: str | None = None) -> str:
 
 
 def ordered(section: Section) -> list[str]:
-    """The fixed rows as they are always ordered, then the methods, those first that recover most of the gap."""
+    """The variants: fixed rows in their fixed order, then methods in descending order of gap recovered."""
 
     def rank(variant: str) -> tuple[int, float]:
         if section.methods[variant] in FIXED:
@@ -112,12 +112,12 @@ def _render(sections: Sequence[Section], stem: str | None) -> str:
 
 
 def _figures(stem: str, number: int) -> tuple[str, str]:
-    """File names of a section's figures."""
+    """The file names of a section's figures."""
     end = "" if number == 1 else f"-{number}"
     return f"{stem}-accuracy{end}.png", f"{stem}-cost{end}.png"
 
 
-# ---- what a section says before its tables -------------------------------------------------------------------------
+# ---- parts of a section --------------------------------------------------------------------------------------------
 
 
 def _section(section: Section, figures: Sequence[str]) -> list[str]:
@@ -154,10 +154,10 @@ def _missing(section: Section) -> list[str]:
     missing = section.missing()
     if not missing:
         return []
-    corpora: dict[tuple[str, tuple[int, ...]], list[str]] = {}  # of a variant and seeds
+    corpora: dict[tuple[str, tuple[int, ...]], list[str]] = {}  # by variant and seeds
     for (corpus, variant), seeds in missing.items():
         corpora.setdefault((variant, tuple(seeds)), []).append(corpus)
-    variants: dict[tuple[tuple[str, ...], tuple[int, ...]], list[str]] = {}  # of the same corpora and seeds
+    variants: dict[tuple[tuple[str, ...], tuple[int, ...]], list[str]] = {}  # by corpora and seeds
     for (variant, same), where in corpora.items():
         variants.setdefault((tuple(where), same), []).append(f"`{variant}`")
     runs = "; ".join(

@@ -1,4 +1,4 @@
-"""The tables of a section: accuracies, gaps, choices, epochs and stopping rules."""
+"""The tables of a section: accuracy, gap recovered, chosen methods, epochs and stopping rules."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _choice(section: Section, choice: Choice) -> list[str]:
 
 
 def _mean_choice(section: Section, choices: Sequence[Choice]) -> list[str]:
-    """The last row: over all corpora, the gap recovered over those that count; empty where one of them is."""
+    """The last row: means over all corpora, for the gap over the counted ones. A mean with a missing value is empty."""
 
     def over(found: Sequence[Estimate | None]) -> Estimate | None:
         known = [estimate for estimate in found if estimate is not None]

@@ -1,7 +1,7 @@
-"""Labeling functions for `hf_noisy.reviews`, as people write them: keywords, regexes, a lexicon, length, punctuation.
+"""Labeling functions for `hf_noisy.reviews` of the kinds people write: keywords, regexes, a lexicon, length, punctuation.
 
-Each is right more often than not and wrong for reasons that can be read in `generate_reviews`. Their thresholds were set on
-reviews of other seeds than those that README reports, so that the majority vote is wrong on about a quarter of the rows.
+Each is right more often than wrong. `generate_reviews` shows why they fail. The thresholds were tuned so that the majority
+vote is wrong on about a quarter of the rows, on reviews of other seeds than those reported in the README.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RETURN = re.compile(r"\b(back|stopped|left|came off|old one)\b", re.I)
 
 
 def _sentiment_lexicon() -> Callable[[str], float]:
-    """Text -> polarity in [-1, 1] by TextBlob's lexicon; `TextBlob(text).sentiment` would add two objects a text."""
+    """Text -> polarity in [-1, 1] by TextBlob's lexicon; `TextBlob(text).sentiment` would create two objects per text."""
     try:
         from textblob.en import polarity
     except ImportError as error:
@@ -59,10 +59,10 @@ def _sentiment_lexicon() -> Callable[[str], float]:
 
 
 def labeling_functions() -> list[LabelingFunction]:
-    """Vote on a review with the rules that a person would write in an hour: positive 1, negative 0, abstain -1.
+    """Labeling functions that a person could write in an hour. They vote positive 1, negative 0, or abstain -1.
 
-    Each reads `x.text` only, so a row of a Dataset as a namespace will do. The two rules that use the sentiment lexicon
-    share one memoised preprocessor.
+    Each reads only `x.text`, so any object with a `text` attribute works. The two functions that use the sentiment lexicon
+    share one memoized preprocessor.
 
     Raises:
         ImportError: textblob is not installed.
@@ -152,7 +152,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _score(text: str) -> float | None:
-    """Read "4 out of 5", "7/10" or "2 stars" as a share of the best score."""
+    """Parse "4 out of 5", "7/10" or "2 stars" into a fraction of the best score; None if there is no score."""
     if found := SCORE.search(text):
         number = found[1].lower()
         return (NUMBERS.get(number) or int(number)) / int(found[2])

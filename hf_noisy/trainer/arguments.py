@@ -1,4 +1,4 @@
-"""`TrainingArguments` that also name the way of withstanding wrong labels."""
+"""`TrainingArguments` that also choose the method for training with wrong labels."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ _EXPECTED = """expected a JSON object, such as '{"q": 0.5}'"""
 
 @dataclass
 class NoisyTrainingArguments(TrainingArguments):
-    """Every field of `TrainingArguments`, and a method by name for the command line, YAML and hyperparameter search.
+    """`TrainingArguments` with a method chosen by name, for the command line, YAML and hyperparameter search.
+
+    All fields of `TrainingArguments` are kept. These are added:
 
     Args:
-        noise_method: a name of `hf_noisy.METHODS`, or several joined by "+". None takes the Trainer's `criterion` and
-            `callbacks` alone.
-        noise_kwargs: the method's parameters, as a dictionary or as JSON. Where several methods are named,
-            `{"gce": {"q": 0.5}}` says whose they are.
-        save_all_networks: of a method that trains several, `save_model` writes the best into the folder and the others
-            below it; by default the best alone.
-        nonfinite_loss: "raise" stops at the first batch whose loss is NaN or infinite, before a weight takes its gradient;
-            "skip" leaves such batches out, counts them (`skipped_batches` in the logs, `skipped` in the example report)
-            and waits for the device once more in each batch. What methods remember of an example never takes such a number.
+        noise_method: a name in `hf_noisy.METHODS`, or several names joined by "+". With None, only the Trainer's `criterion`
+            and `callbacks` are used.
+        noise_kwargs: the method's parameters, as a dictionary or as JSON. With several methods, they are nested by method:
+            `{"gce": {"q": 0.5}}`.
+        save_all_networks: for a method that trains several networks. If True, `save_model` writes the best network into the
+            folder and the others into subfolders. By default it writes only the best.
+        nonfinite_loss: what to do with a batch whose loss is NaN or infinite. "raise" raises an error at the first such batch,
+            before any weight is updated with it. "skip" leaves such batches out and counts them (`skipped_batches` in the
+            logs, `skipped` in the example report); it costs one more device synchronization per batch. In both cases
+            methods do not remember such values.
 
     Raises:
-        ValueError: an unknown method or parameter, or one outside its domain.
+        ValueError: a method or parameter is unknown, or a value is outside its domain.
 
     >>> NoisyTrainingArguments("output", noise_method="gce", noise_kwargs='{"q": 0.5}').noise_kwargs
     {'q': 0.5}
@@ -41,14 +44,14 @@ class NoisyTrainingArguments(TrainingArguments):
 
     noise_method: str | None = field(
         default=None,
-        metadata={"help": "How to withstand wrong labels: a method's name, or several joined by '+', as in 'gce'."},
+        metadata={"help": "The method against wrong labels: its name, such as 'gce', or several names joined by '+'."},
     )
     noise_kwargs: dict[str, Any] | str | None = field(
         default=None, metadata={"help": """The method's parameters as JSON, such as '{"q": 0.5}'."""}
     )
 
     save_all_networks: bool = field(
-        default=False, metadata={"help": "Let save_model write every network of a method that trains several."}
+        default=False, metadata={"help": "Whether save_model writes all networks of a method that trains several."}
     )
 
     nonfinite_loss: str = field(
@@ -76,17 +79,17 @@ class NoisyTrainingArguments(TrainingArguments):
 
 
 def nonfinite_mode(args: TrainingArguments) -> str:
-    """`nonfinite_loss` of `args`; plain `TrainingArguments` raise."""
+    """`nonfinite_loss` of `args`; "raise" for plain `TrainingArguments`."""
     return args.nonfinite_loss if isinstance(args, NoisyTrainingArguments) else RAISE
 
 
 def saves_all_networks(args: TrainingArguments) -> bool:
-    """`save_all_networks` of `args`; plain `TrainingArguments` save the deployable network alone."""
+    """`save_all_networks` of `args`; False for plain `TrainingArguments`."""
     return isinstance(args, NoisyTrainingArguments) and args.save_all_networks
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists, so that arguments can be written down."""
+    """Converts arrays to lists, so that arguments can be serialized."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return value.tolist() if hasattr(value, "tolist") else value

@@ -1,4 +1,4 @@
-"""What the hooks of `NoisyTrainer` hand to its parts: rows, networks, batches and the context of a training."""
+"""Functions behind the hooks of `NoisyTrainer`. They pass rows, networks, batches and the context on to its parts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from hf_noisy.trainer.survey import RowPass
 
 
 def finish(trainer: Any, parts: Parts) -> None:
-    """Check the model and the datasets of a trainer that was just made, and make what its methods declare."""
+    """Check the model and the datasets of a new trainer, and build what its methods declare."""
     check_split(trainer)
     check_head(trainer.model)
     _read_datasets(trainer, parts)
@@ -56,15 +56,15 @@ def _check(trainer: Any, dataset: Any, where: str) -> None:
 
 
 def keep_row_numbers(trainer: Any) -> None:
-    """Let batches carry the numbers of their rows."""
+    """Keep the column of row numbers in the batches."""
     if INDEX not in trainer._signature_columns:
         trainer._signature_columns.append(INDEX)
 
 
 def assemble(trainer: Any, parts: Parts) -> None:
-    """Make what the methods declare: networks, channels, and clean rows among those that are trained on."""
+    """Build what the methods declare: networks, channels, and clean rows in the training set."""
     if trainer.model is not None:  # a hyperparameter search releases it after each trial; `model_init` makes the next
-        trainer._set_signature_columns_if_needed()  # those of the model that was given
+        trainer._set_signature_columns_if_needed()  # from the signature of the given model
         model = _networks(trainer.model, trainer.args, parts)
         if model is not trainer.model:
             trainer.model = trainer.model_wrapped = trainer.callback_handler.model = model
@@ -76,13 +76,13 @@ def assemble(trainer: Any, parts: Parts) -> None:
 
 
 def new_model(model: Any, args: TrainingArguments, parts: Parts) -> Any:
-    """What `model_init` made, with the class names of the labels, and with the networks and channels of the methods."""
+    """The model of `model_init`, with the class names of the labels, and the networks and channels of the methods."""
     parts.rows.name_classes(model.config)
     return _networks(model, args, parts)
 
 
 def _networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
-    """`model`, and beside it as many others, and channels, as the methods declare; they are built anew for `args`."""
+    """`model` with the further networks and the channels that the methods declare. Methods are rebuilt from `args`."""
     if not parts.methods.is_bound:  # the trainer is being made
         return model
     parts.methods.build(args)  # callbacks may have been added, or `args` changed, since they were built
@@ -92,19 +92,19 @@ def _networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
 
 
 def _read_rows(trainer: Any, parts: Parts) -> None:
-    """Read the training set, if it was not read or was replaced since."""
+    """Read the training set, unless it was already read and not replaced since."""
     if parts.rows.is_replaced(trainer.train_dataset):
         check = partial(_check, trainer)
         trainer.train_dataset = parts.rows.read(trainer.train_dataset, _config(trainer, parts), check)
 
 
 def _config(trainer: Any, parts: Parts) -> Any:
-    """The model's, also while a hyperparameter search has released the model."""
+    """The model's configuration. It is available even while a hyperparameter search has released the model."""
     return parts.rows.config if trainer.model is None else trainer.model.config
 
 
 def sampler(parts: Parts, args: TrainingArguments, stock: Callable[[], Any]) -> Any:
-    """The sampler of the training rows: clean ones first where a method asks for that, else the stock one."""
+    """The sampler of the training rows: clean rows first if a method requests that, else the stock sampler."""
     seed = args.data_seed if args.data_seed is not None else args.seed
     own = parts.sampling.clean_first(parts.rows.trusted, parts.methods.clean_epochs, seed)
     return own if own is not None else parts.sampling.stock(stock())
@@ -112,7 +112,7 @@ def sampler(parts: Parts, args: TrainingArguments, stock: Callable[[], Any]) -> 
 
 @contextlib.contextmanager
 def dropping_last(args: TrainingArguments, *, only_if: bool) -> Iterator[None]:
-    """Inside, a last batch that is not full is dropped only if both `args` and `only_if` say so."""
+    """Inside, an incomplete last batch is dropped only if both `args.dataloader_drop_last` and `only_if` are True."""
     asked = args.dataloader_drop_last
     args.dataloader_drop_last = asked and only_if
     try:
@@ -130,11 +130,11 @@ def begin_training(
     """Set up progress, context, methods and step, once the number of steps is known.
 
     Args:
-        trainer: that trains.
-        parts: of it.
-        args: of the training.
+        trainer: a `NoisyTrainer`.
+        parts: the trainer's parts.
+        args: the training arguments.
         dataloader: of the training set.
-        values: what the stock Trainer's `set_initial_training_values` gives.
+        values: the result of the stock Trainer's `set_initial_training_values`.
     """
     whole_batch = trainer._train_batch_size * args.world_size
     parts.progress.begin_training(
@@ -186,7 +186,7 @@ def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
     if clean is None:
         return None
     labelled = clean.labelled(config, partial(_check, trainer))
-    loader = Trainer.get_test_dataloader(trainer, labelled.dataset)  # ours labels anew, and drops the numbers
+    loader = Trainer.get_test_dataloader(trainer, labelled.dataset)  # the override drops row numbers
     rows = len(labelled.labels)
 
     def look() -> Tensor:
@@ -196,12 +196,12 @@ def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
 
 
 def begin_epoch(trainer: Any, parts: Parts) -> None:
-    """Count the epoch, and let the methods look at all examples."""
+    """Count the epoch, and let the methods run predictions on all rows if they need them."""
     args = trainer.args
     accumulated = 0 if args.ignore_data_skip else args.gradient_accumulation_steps
     epoch = parts.progress.begin_epoch(trainer.state.global_step, accumulated)
     parts.sampling.begin_epoch(epoch, args.data_seed or 0)
-    if not trainer.control.should_training_stop:  # a callback before this one may have said so
+    if not trainer.control.should_training_stop:  # an earlier callback may have stopped it
         parts.methods.begin_epoch(epoch, trainer.survey, nonfinite_mode(args))
 
 
@@ -224,7 +224,7 @@ def begin_step(
 
 
 def take_batch(trainer: Any, parts: Parts, inputs: dict[str, Any]) -> Batch:
-    """Takes labels and row numbers out of `inputs`, and says where training stands.
+    """Remove labels and row numbers from `inputs`, and build the `Batch` that methods read.
 
     Raises:
         ValueError: the data collator dropped the row numbers.
@@ -249,7 +249,7 @@ def take_batch(trainer: Any, parts: Parts, inputs: dict[str, Any]) -> Batch:
 
 
 def evaluation_loss(trainer: Any, parts: Parts, model: nn.Module, inputs: dict[str, Any], return_outputs: bool) -> Any:
-    """Plain cross-entropy over the rows that have a label; no state of training is touched."""
+    """Plain cross-entropy over the rows that have a label. Changes no training state."""
     labels, _, _ = inputs.pop("labels"), inputs.pop(INDEX, None), inputs.pop(REAL, None)
     loss, logits = parts.evaluation.loss(model, inputs, labels, trainer.accelerator.gather_for_metrics)
     return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
@@ -265,7 +265,7 @@ def evaluate(
     ignore_keys: list[str] | None = None,
     metric_key_prefix: str = "eval",
 ) -> EvalLoopOutput:
-    """The stock evaluation loop, by the weights that users will get, with loss and accuracy over all rows with a label."""
+    """The stock evaluation loop with the deployed weights. Loss and accuracy are over all rows that have a label."""
     parts.evaluation.begin(trainer.args.device)
     with parts.methods.deployed(trainer.model):
         output = stock(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
@@ -278,7 +278,7 @@ def evaluate(
 
 
 def row_pass(trainer: Any, parts: Parts) -> RowPass:
-    """A pass over rows by the networks as users will get them."""
+    """A pass over rows with the deployed weights."""
 
     @contextlib.contextmanager
     def around() -> Iterator[None]:

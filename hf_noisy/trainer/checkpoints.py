@@ -1,4 +1,4 @@
-"""Which checkpoints are whole, so that a training that was killed while saving goes on from the one before."""
+"""Finds complete checkpoints, so that a training that was killed while saving resumes from the previous one."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _COUNT = re.compile(r"\d{1,6}", re.ASCII)
 _NUMBER = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
 
 
-def what_is_missing(checkpoint: str | Path) -> str | None:
-    """Why a checkpoint is not whole, None if it is.
+def incomplete_reason(checkpoint: str | Path) -> str | None:
+    """The reason why a checkpoint is incomplete; None if it is complete.
 
-    The Trainer writes `trainer_state.json` last, so whatever comes before it is there when it can be read. What other
-    processes write beside it is looked for by itself.
+    The Trainer writes `trainer_state.json` last. If that file can be read, all files written before it are complete. The
+    files of other processes are checked separately.
     """
     folder = Path(checkpoint)
     try:
         progress = json.loads((folder / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return f"it has no {TRAINER_STATE_NAME}"
-    except (ValueError, RecursionError):  # no JSON, not in UTF-8, or nested without end
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested too deeply
         return f"its {TRAINER_STATE_NAME} is cut short"
     if not isinstance(progress, dict):
         return f"its {TRAINER_STATE_NAME} is cut short"
@@ -54,14 +54,14 @@ def what_is_missing(checkpoint: str | Path) -> str | None:
 
 
 def last_whole_checkpoint(output_dir: str | Path) -> str | None:
-    """The latest whole checkpoint in `output_dir`, None if it has no checkpoint; half-written ones are warned about.
+    """The latest complete checkpoint in `output_dir`; None if there is no checkpoint. Incomplete ones give a warning.
 
     Raises:
-        ValueError: there are checkpoints, and none is whole.
+        ValueError: there are checkpoints, but none is complete.
     """
     broken: list[str] = []
     for folder in reversed(_in_order(Path(output_dir))):
-        missing = what_is_missing(folder)
+        missing = incomplete_reason(folder)
         if missing is None:
             for line in broken:
                 logger.warning(f"{line}: it was not finished. The training goes on from {folder}.")
@@ -73,11 +73,11 @@ def last_whole_checkpoint(output_dir: str | Path) -> str | None:
 
 
 def find_checkpoint(resume: str | os.PathLike[str] | bool | None, output_dir: str | None) -> str | bool | None:
-    """What `train(resume_from_checkpoint=resume)` resumes from.
+    """The checkpoint that `train(resume_from_checkpoint=resume)` resumes from.
 
     Raises:
-        ValueError: the checkpoint that is named is not whole, or there is none to find.
-        FileNotFoundError: there is no such folder.
+        ValueError: the given checkpoint is incomplete, or `resume` is True and there is no complete checkpoint.
+        FileNotFoundError: the given folder does not exist.
     """
     if resume is True:
         found = last_whole_checkpoint(output_dir) if output_dir is not None else None
@@ -94,7 +94,7 @@ def find_checkpoint(resume: str | os.PathLike[str] | bool | None, output_dir: st
             f"resume_from_checkpoint={os.fspath(resume)!r}: no such folder. Expected a checkpoint, as OUTPUT_DIR/checkpoint-STEP; "
             "True finds the last one in output_dir."
         )
-    missing = what_is_missing(Path(resume))
+    missing = incomplete_reason(Path(resume))
     if missing is not None:
         raise ValueError(
             f"{resume}: {missing}, so it was not finished. Expected a whole checkpoint, "
@@ -104,28 +104,28 @@ def find_checkpoint(resume: str | os.PathLike[str] | bool | None, output_dir: st
 
 
 def begin(checkpoint: str | Path, limit: int | None = None) -> None:
-    """Before a checkpoint is written, perhaps over an older one of that step: it is not whole until its end.
+    """Mark a checkpoint as incomplete before it is written. It may overwrite an older one of the same step.
 
-    Where only the last `limit` are kept, the half-written ones beside it are removed: rotation counts them, and would
-    remove a whole one in their place.
+    If only the last `limit` checkpoints are kept, incomplete ones in the same folder are removed. Rotation would count them
+    and remove a complete one instead.
     """
     checkpoint = Path(checkpoint)
     (checkpoint / TRAINER_STATE_NAME).unlink(missing_ok=True)
     for folder in _in_order(checkpoint.parent) if limit and limit > 0 else ():
-        if folder != checkpoint and (missing := what_is_missing(folder)) is not None:
+        if folder != checkpoint and (missing := incomplete_reason(folder)) is not None:
             logger.warning(f"{folder}: {missing}. It was not finished, and is removed.")
             shutil.rmtree(folder, ignore_errors=True)
 
 
-# ---- what a trainer writes into a checkpoint, and reads ----------------------------------------------------------------
+# ---- saving and loading the state of a trainer -----------------------------------------------------------------------
 
 
 def begin_saving(trainer: Any, trial: Any) -> Path:
-    """Before the stock Trainer writes a checkpoint; returns its folder.
+    """Prepare the folder of a checkpoint that the stock Trainer is about to write. Returns the folder.
 
     Args:
         trainer: a `NoisyTrainer`.
-        trial: of a hyperparameter search, if any.
+        trial: the trial of a hyperparameter search, if any.
     """
     folder = Path(trainer._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{trainer.state.global_step}")
     if trainer.args.should_save:
@@ -135,26 +135,26 @@ def begin_saving(trainer: Any, trial: Any) -> Path:
 
 
 def save_methods(trainer: Any, parts: Any, folder: str) -> None:
-    """Write what the methods remember, on one process; all hold the same."""
+    """Write the state of the methods. Only one process writes, since all hold the same state."""
     args = trainer.args
     if args.should_save:
-        # where each node saves for itself, it is not known which processes write beside it
+        # if each node saves its own files, the processes that write into this folder are unknown
         processes = 1 if args.save_on_each_node else args.world_size
         save_state(folder, parts.methods.callbacks, _identity(trainer, parts), parts.methods.begun_epoch, processes)
 
 
 def check_methods(trainer: Any, parts: Any, folder: str) -> None:
-    """Refuse the checkpoint of another run.
+    """Refuse the checkpoint of a different run.
 
     Raises:
-        ValueError: it comes from another method, class count or training set.
+        ValueError: the checkpoint comes from another method, class count or training set.
     """
     if Path(folder, STATE_NAME).is_file():
         check_identity(folder, _identity(trainer, parts))
 
 
 def load_methods(trainer: Any, parts: Any, folder: str | None) -> None:
-    """Give the methods back what they remembered; a plain Trainer's checkpoint is warned about.
+    """Restore the state of the methods. A checkpoint of a plain Trainer has none and gives a warning.
 
     Raises:
         ValueError: as `hf_noisy.trainer.state.load_state`.
@@ -171,7 +171,7 @@ def load_methods(trainer: Any, parts: Any, folder: str | None) -> None:
 
 
 def load_channels(parts: Any, folder: str) -> None:
-    """Give the methods with a noise channel back what they knew when these weights were saved."""
+    """Restore the state of the methods with a noise channel, as it was when these weights were saved."""
     if Path(folder, STATE_NAME).is_file():
         load_some(folder, parts.methods.with_channel())
 
@@ -181,6 +181,6 @@ def _identity(trainer: Any, parts: Any) -> dict[str, str]:
 
 
 def _in_order(root: Path) -> list[Path]:
-    """The checkpoints in a folder, by step."""
+    """The checkpoints in a folder, ordered by step."""
     found = ((_NUMBER.fullmatch(path.name), path) for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
     return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]

@@ -1,4 +1,4 @@
-"""Checks of what a trainer is given, before anything is set up."""
+"""Checks of a trainer's arguments before anything is set up."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hf_noisy.trainer.sharding import check_processes
 
 
 def check_trainer(model: Any, args: TrainingArguments, callbacks: Any, others: dict[str, Any]) -> None:
-    """Refuse what would fail later with another message, or would be ignored.
+    """Refuse arguments that would fail later with an unclear message, or would be ignored.
 
     Args:
-        model: None where `model_init` makes it.
-        args: of the training.
-        callbacks: that were passed.
+        model: the model; None if `model_init` makes it.
+        args: the training arguments.
+        callbacks: the callbacks that were passed.
         others: the other arguments of `Trainer`.
 
     Raises:
-        ValueError, TypeError: the message says the value, what was expected, and the fix.
+        ValueError, TypeError: the message gives the value, the expected value and the fix.
     """
     if not isinstance(callbacks, Sequence | None):
         raise TypeError(f"callbacks={callbacks!r}: expected a list of callbacks. Write callbacks=[...].")
@@ -31,14 +31,14 @@ def check_trainer(model: Any, args: TrainingArguments, callbacks: Any, others: d
     if model is not None:
         check_model(model)
     if args.data_seed is None:
-        args.data_seed = args.seed  # or a stray reseed would reorder the data
+        args.data_seed = args.seed  # else the data order would depend on the global random state
 
 
 def check_batches(args: TrainingArguments, dataloader: DataLoader[Any], rows: int) -> None:
-    """Refuse rows that fill no batch.
+    """Refuse a training set too small for one batch.
 
     Raises:
-        ValueError: says what to change.
+        ValueError: the rows do not fill a batch. The message says what to change.
     """
     if len(dataloader) == 0:
         raise ValueError(
@@ -48,10 +48,10 @@ def check_batches(args: TrainingArguments, dataloader: DataLoader[Any], rows: in
 
 
 def check_precision(args: TrainingArguments) -> None:
-    """Refuse a precision that the stock Trainer would silently not train in.
+    """Refuse a precision that the stock Trainer would silently ignore.
 
     Raises:
-        ValueError: says what to use.
+        ValueError: fp16 on a CPU. The message says what to use.
     """
     if args.fp16 and args.device.type == "cpu":
         raise ValueError(

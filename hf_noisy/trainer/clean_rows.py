@@ -1,4 +1,4 @@
-"""Rows with trusted labels beside the training set: methods look at them, or they are trained on after the others."""
+"""Rows with trusted labels (`clean_dataset`). Methods read them, or they are appended to the training set."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WHERE = "clean_dataset"
 
 
 class CleanDataset:
-    """The `clean_dataset` that a trainer was given; its labels are checked when they are first needed.
+    """The `clean_dataset` of a trainer. Its labels are checked when they are first needed.
 
     Args:
-        dataset: tokenized rows with `labels` and, where known, the untrusted labels of the same rows in `given`.
+        dataset: tokenized rows with `labels` and, if known, the untrusted labels of the same rows in the column `given`.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -35,7 +35,7 @@ class CleanDataset:
         """The rows with checked labels and row numbers.
 
         Args:
-            config: of the model.
+            config: the model's configuration.
             check: called with the dataset and its name; refuses rows that are not tokenized for the model.
 
         Raises:
@@ -48,12 +48,12 @@ class CleanDataset:
         return self._labelled
 
     def for_methods(self, config: PretrainedConfig, device: torch.device, look: Callable[[], Tensor]) -> CleanRows:
-        """What methods are given of these rows; `labelled` was called before.
+        """The `CleanRows` that methods read. `labelled` must be called first.
 
         Args:
-            config: of the model.
-            device: where the labels are put.
-            look: -> (networks, rows, classes) log-probabilities of the rows.
+            config: the model's configuration.
+            device: the device of the labels.
+            look: returns (networks, rows, classes) log-probabilities of the rows.
         """
         assert self._labelled is not None
         labels = one_hot(torch.from_numpy(self._labelled.labels), class_count(config)).to(device)
@@ -69,10 +69,10 @@ def check_columns(rows: Any, clean: Any, read_columns: Container[str]) -> None:
 
     Args:
         rows, clean: the training set, and the clean rows.
-        read_columns: the columns that the model is given.
+        read_columns: the columns that the model reads.
 
     Raises:
-        ValueError: names the column.
+        ValueError: a column is missing. The message names it.
     """
     read = [name for name in columns_of(rows) if name in read_columns and name not in (*LABEL_COLUMNS, INDEX)]
     missing = sorted(set(read) - set(columns_of(clean)))
@@ -84,7 +84,7 @@ def check_columns(rows: Any, clean: Any, read_columns: Container[str]) -> None:
 
 
 class JoinedRows(Dataset[Any]):
-    """The rows of the training set, then the clean ones, numbered through.
+    """The rows of the training set followed by the clean rows, numbered consecutively.
 
     Args:
         rows: of the training set.

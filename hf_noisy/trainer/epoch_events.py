@@ -1,4 +1,4 @@
-"""Passes the start and the end of an epoch on to the parts of a trainer."""
+"""A callback that forwards the start and the end of each epoch to the parts of a trainer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hf_noisy.trainer import assembly, trackers
 
 
 class EpochEvents(TrainerCallback):
-    """Stands after the callbacks that were passed, so that one of them may have ended the training.
+    """Forwards epoch events. It runs after the user's callbacks, since one of them may stop the training.
 
     Args:
         trainer: a `NoisyTrainer`.
@@ -23,7 +23,7 @@ class EpochEvents(TrainerCallback):
         assembly.begin_epoch(self.trainer, self.trainer._noise)
 
     def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Show what the methods draw, where `report_to` names a tracker that takes pictures."""
+        """Log the figures of the methods, if `report_to` names a tracker that accepts images."""
         trainer = self.trainer
         if trainer.is_world_process_zero():
             callbacks, methods = trainer.callback_handler.callbacks, trainer._noise.methods

@@ -1,4 +1,4 @@
-"""Evaluation: plain cross-entropy and accuracy over all rows with a label, whatever the methods are."""
+"""Evaluation: plain cross-entropy and accuracy over all rows with a label, for every method."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _ACCURACY = "label_accuracy"
 
 
 class Evaluation:
-    """Adds up losses and hits over the batches of one evaluation loop; no state of training is touched."""
+    """Sums losses and correct predictions over the batches of one evaluation loop. Changes no training state."""
 
     def __init__(self) -> None:
-        self._sums: Tensor | None = None  # losses; rows: with a label, right by the vote, and right by each network
+        self._sums: Tensor | None = None  # loss; rows: labelled, correct by the ensemble, by each network
 
     def begin(self, device: torch.device) -> None:
-        """Before the batches of an evaluation."""
+        """Reset the sums before the batches of an evaluation."""
         self._sums = torch.zeros((), device=device)
 
     def loss(
@@ -32,17 +32,17 @@ class Evaluation:
         """The mean cross-entropy of a batch's rows that have a label, and its logits (batch, classes).
 
         Args:
-            model: gives `logits`, and `network_logits` if it is several networks.
+            model: returns `logits`, and `network_logits` if it holds several networks.
             inputs: of the batch, without labels.
             labels: (batch,) ids, negative for none; or (batch, classes).
-            gather: (batch, columns) of this process -> of all processes, no row twice.
+            gather: (batch, columns) of this process -> of all processes, without repeated rows.
         """
         outputs = model(**inputs)
         logits = outputs.logits
         targets = one_hot(labels, logits.shape[-1])
         losses = CrossEntropy()(logits.float().log_softmax(-1), targets)
         covered = (targets.sum(-1) > 0).to(losses.dtype)
-        every = torch.cat([logits.unsqueeze(0), network_logits(outputs)])  # the vote's, then each network's
+        every = torch.cat([logits.unsqueeze(0), network_logits(outputs)])  # the ensemble's, then each network's
         right = (every.argmax(-1) == targets.argmax(-1)) * covered  # (1 + networks, batch)
         facts = torch.stack([losses, covered, *right], -1)  # (batch, 3 + networks)
         if self._sums is not None:
@@ -54,7 +54,7 @@ class Evaluation:
         """Write the loss and the accuracy over all rows with a label into the metrics of `output`.
 
         Returns:
-            how many rows each network had right; empty where there were no labels.
+            the number of correct rows of each network; empty if there were no labels.
         """
         assert self._sums is not None
         sums, self._sums = self._sums, None
@@ -66,11 +66,11 @@ class Evaluation:
 
 
 def choose_deployed(model: nn.Module, right: list[float], prefix: str, evaluation: Any) -> None:
-    """Let several networks deploy the one with most rows right on the evaluation set, of several sets on the first.
+    """Deploy the network with the most correct rows on the evaluation set. With several sets, the first one decides.
 
     Args:
-        model: what is trained; one network is left as it is.
-        right: how many rows each network had right; empty where there were no labels.
+        model: the trained model. A single network is unchanged.
+        right: the number of correct rows of each network; empty if there were no labels.
         prefix: of the evaluation's metrics.
         evaluation: the trainer's evaluation set, or a dictionary of sets.
     """
@@ -87,5 +87,5 @@ def predict(trainer: Any, model: nn.Module, inputs: dict[str, Any]) -> tuple[Non
 
 
 def objective(metrics: dict[str, float]) -> float:
-    """That of Transformers, which would take `eval_label_accuracy` for a metric of the user's."""
+    """The default objective of Transformers without `eval_label_accuracy`, which it would take for a metric of the user."""
     return float(default_compute_objective({k: v for k, v in metrics.items() if not k.endswith(f"_{_ACCURACY}")}))

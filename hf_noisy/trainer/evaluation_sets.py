@@ -1,4 +1,4 @@
-"""Evaluation sets as they are passed: one or several, with or without labels, checked when the trainer is made."""
+"""Checks of evaluation sets when the trainer is made: one set or several, with or without labels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ logger = logging.get_logger(__name__)
 
 
 def label_evaluation_sets(evaluation: Any, config: PretrainedConfig, check: Callable[[Any, str], None]) -> Any:
-    """Check the labels of the evaluation sets; a set without labels is warned about.
+    """Check the labels of the evaluation sets. A set without labels gives a warning.
 
     Args:
         evaluation: one set, a dictionary of sets, or None.
-        config: of the model.
+        config: the model's configuration.
         check: called with each set and its name; refuses rows that are not tokenized for the model.
 
     Returns:
-        what was passed, with checked labels.
+        the sets in the form that they were passed in, with checked labels.
     """
     for where, dataset in _named_sets(evaluation):
         check(dataset, where)
@@ -42,7 +42,7 @@ def label_evaluation_sets(evaluation: Any, config: PretrainedConfig, check: Call
 
 
 def _named_sets(evaluation: Any) -> list[tuple[str, Any]]:
-    """Each evaluation set, with what it is called in errors."""
+    """Each evaluation set, with its name in error messages."""
     if isinstance(evaluation, dict):
         return [(f"eval_dataset[{name!r}]", dataset) for name, dataset in evaluation.items()]
     return [("eval_dataset", evaluation)]

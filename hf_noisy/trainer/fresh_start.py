@@ -1,4 +1,4 @@
-"""A training starts afresh where a batch did not fit into memory (`auto_find_batch_size`)."""
+"""Restarts a training from its beginning when a batch did not fit into memory (`auto_find_batch_size`)."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ logger = logging.get_logger(__name__)
 
 
 def start_afresh(trainer: Any, parts: Any, batch_size: int | None, checkpoint: str | None) -> None:
-    """Before each try to train: keep what it begins with, or put that back where a batch did not fit.
+    """Save the initial state before the first attempt to train, and restore it before each later attempt.
 
-    The stock Trainer goes on from the weights, optimizer state and random numbers of the try that failed, so that
-    examples are learned more often than the epochs say, from weights that no early phase of a method has seen. Here all
-    of them are put back, and checkpoints that the failed try wrote are removed, so that a training with smaller batches is
-    what it would be had they been asked for at once. Costs a copy, in the computer's memory, of the weights that learn,
-    and of the state of an optimizer that was passed.
+    The stock Trainer continues with the weights, optimizer state and random state of the failed attempt. Examples are then
+    trained on more often than `num_train_epochs` says, and the early phase of a method starts from trained weights. Here
+    all of this state is restored, and the checkpoints of the failed attempt are removed. The result equals a training that
+    used the smaller batches from the start. The cost is a copy, in CPU memory, of the trainable weights and of the state of
+    an optimizer that was passed.
 
     Args:
         trainer: a `NoisyTrainer` with `auto_find_batch_size`.
-        parts: of it; `parts.start` is None at the first try.
-        batch_size: of this try.
-        checkpoint: that is resumed from, if any.
+        parts: the trainer's parts; `parts.start` is None at the first attempt.
+        batch_size: of this attempt.
+        checkpoint: the checkpoint that is resumed from, if any.
 
     Raises:
-        ValueError: smaller batches would not go on where the checkpoint stopped.
+        ValueError: a checkpoint is resumed from, and smaller batches would not continue where it stopped.
     """
     if parts.start is None:
         parts.start = FreshStart()
@@ -51,10 +51,10 @@ def start_afresh(trainer: Any, parts: Any, batch_size: int | None, checkpoint: s
 
 
 def before_optimizer(trainer: Any, parts: Any) -> None:
-    """Refuse a model that would learn nothing, and keep its weights where a fresh start may need them.
+    """Refuse a model without trainable weights, and copy its weights if a fresh start may need them.
 
     Raises:
-        ValueError: none of the weights has a gradient.
+        ValueError: none of the weights is trainable.
     """
     check_trainable(trainer.model)
     if parts.start is not None:
@@ -63,20 +63,20 @@ def before_optimizer(trainer: Any, parts: Any) -> None:
 
 @dataclass
 class FreshStart:
-    """What a training began with, and the checkpoints that it has written since."""
+    """The initial state of a training, and the checkpoints that it has written since."""
 
     checkpoints: list[Path] = field(default_factory=list)
-    weights: list[tuple[Tensor, Tensor]] | None = None  # each with a copy of it
-    deployed: int = 0  # which of several networks
-    optimizer: dict[str, Any] | None = None  # the state of one that was passed
+    weights: list[tuple[Tensor, Tensor]] | None = None  # each weight, and its copy
+    deployed: int = 0  # index of the deployed one of several networks
+    optimizer: dict[str, Any] | None = None  # state of an optimizer that was passed
     lr_scheduler: dict[str, Any] | None = None  # likewise
 
     def __post_init__(self) -> None:
         self.generators = random.getstate(), np.random.get_state(), torch.get_rng_state()
-        self.of_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        self.device_generators = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
     def keep_weights(self, trainer: Trainer) -> None:
-        """Copy what learning changes, once."""
+        """Copy the weights, buffers and optimizer state that training changes. Later calls do nothing."""
         if self.weights is not None:
             return
         model: Any = trainer.model
@@ -90,13 +90,13 @@ class FreshStart:
 
     @torch.no_grad()
     def put_back(self, trainer: Any) -> None:
-        """Let the trainer be as it was."""
+        """Restore the initial state of the trainer."""
         random.setstate(self.generators[0])
         np.random.set_state(self.generators[1])
         torch.set_rng_state(self.generators[2])
-        if self.of_devices:
-            torch.cuda.set_rng_state_all(self.of_devices)
-        for folder in self.checkpoints:  # they would be rotated, and resumed from, as those of this training
+        if self.device_generators:
+            torch.cuda.set_rng_state_all(self.device_generators)
+        for folder in self.checkpoints:  # else rotation and resuming would take them for this attempt's
             shutil.rmtree(folder, ignore_errors=True)
         self.checkpoints.clear()
         trainer.current_flos = 0
@@ -108,17 +108,19 @@ class FreshStart:
             trainer.model.deployed = self.deployed
         for name, state in (("optimizer", self.optimizer), ("lr_scheduler", self.lr_scheduler)):
             if state is None:
-                setattr(trainer, name, None)  # the Trainer makes another
+                setattr(trainer, name, None)  # the Trainer makes a new one
             else:
                 getattr(trainer, name).load_state_dict(copy.deepcopy(state))
 
 
 @contextlib.contextmanager
 def all_rows_at_once(args: TrainingArguments) -> Iterator[None]:
-    """Inside, memory that runs out is not taken for too large a training batch, which would be made smaller in vain.
+    """Context for passes over all rows. Running out of memory here does not shrink the training batch.
+
+    A smaller training batch would not help.
 
     Raises:
-        RuntimeError: memory has run out; the message says which size to reduce.
+        RuntimeError: out of memory. The message says which size to reduce.
     """
     try:
         yield
@@ -132,7 +134,7 @@ def all_rows_at_once(args: TrainingArguments) -> Iterator[None]:
 
 
 def _check_not_resumed(checkpoint: str | None, batch_size: int) -> None:
-    """Smaller batches would not go on at the row where the checkpoint's training stopped."""
+    """Refuse to resume with smaller batches, which would not continue at the row where the checkpoint stopped."""
     if checkpoint is not None:
         raise ValueError(
             f"auto_find_batch_size=True: {checkpoint} was written with batches of {batch_size} rows, which do not fit "

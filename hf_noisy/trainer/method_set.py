@@ -1,4 +1,4 @@
-"""The methods of a trainer: those that its arguments name, and those that it was given."""
+"""The methods of a trainer: those named in its arguments, and those passed as objects."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ logger = logging.get_logger(__name__)
 
 
 class MethodSet:
-    """Builds the named methods, and passes the events of a training on to all of them.
+    """Builds the named methods, and forwards the events of a training to all methods.
 
     Args:
-        criterion: that the trainer was given; None takes the methods' own, or cross-entropy.
+        criterion: the criterion that was passed to the trainer. None: a method's own criterion, or cross-entropy.
 
     Raises:
-        TypeError: `criterion` is no `Criterion`.
+        TypeError: `criterion` is not a `Criterion`.
     """
 
     def __init__(self, criterion: Criterion | None = None) -> None:
@@ -47,24 +47,24 @@ class MethodSet:
             raise TypeError(f"criterion={criterion!r}: expected a Criterion. Derive a class from hf_noisy.Criterion.")
         self.passed_criterion = criterion
         self.criterion: Criterion = criterion or CrossEntropy()
-        self.parameters = "{}"  # of the named methods, as far as they are not the defaults
+        self.parameters = "{}"  # of the named methods, where they differ from the defaults
         self.dynamics, self.record = ExampleDynamics(), SupervisionRecord()
         self.begun_epoch = -1  # the last epoch that began
         self._named: list[NoiseCallback] = []
         self._handler: CallbackHandler | None = None
 
     def bind(self, handler: CallbackHandler) -> None:
-        """Know the callbacks of the trainer: those that are `NoiseCallback`s are methods."""
+        """Store the callback handler of the trainer. Its `NoiseCallback`s are methods."""
         self._handler = handler
 
     @property
     def is_bound(self) -> bool:
-        """Whether the trainer is made."""
+        """Whether the trainer has been constructed."""
         return self._handler is not None
 
     @property
     def callbacks(self) -> list[NoiseCallback]:
-        """In fold order: the dynamics, the named methods, those passed as `callbacks`, a record if there is any."""
+        """In fold order: example dynamics, named methods, those passed as `callbacks`, and a record if there is a method."""
         methods = [*self._named, *self.passed]
         return [self.dynamics, *methods, *([self.record] if methods else [])]
 
@@ -75,10 +75,10 @@ class MethodSet:
         return [callback for callback in found if isinstance(callback, NoiseCallback) and callback not in self._named]
 
     def build(self, args: TrainingArguments) -> None:
-        """Build what `args` names; again before each training, since a hyperparameter search changes `args`.
+        """Build the methods named in `args`. Called again before each training, as a hyperparameter search changes `args`.
 
         Raises:
-            ValueError: methods that do not go together, or two criteria.
+            ValueError: methods cannot be combined, or there are two criteria.
         """
         assert self._handler is not None
         for callback in self._named:
@@ -98,21 +98,21 @@ class MethodSet:
 
     @property
     def num_networks(self) -> int:
-        """How many networks the methods ask for."""
+        """The number of networks that the methods need."""
         return max(callback.num_networks for callback in self.callbacks)
 
     def make_channels(self, model: Any) -> list[Channel]:
-        """A noise channel for each network, where a method declares one."""
+        """A noise channel for each network if a method declares one; else an empty list."""
         declared = ([callback.make_channel(model) for _ in range(self.num_networks)] for callback in self.callbacks)
         return next(([c for c in channels if c is not None] for channels in declared if channels[0] is not None), [])
 
     @property
     def clean_epochs(self) -> int | None:
-        """For how many epochs the clean rows are trained on alone; None where they are not trained on at all."""
+        """The number of epochs on clean rows alone; None if clean rows are not trained on at all."""
         return max((callback.clean_epochs for callback in self.callbacks if callback.trains_on_clean), default=None)
 
     def warn_of_unread_clean_rows(self) -> None:
-        """Of trusted rows that no named method asks for; a callback of the user's may."""
+        """Warn if no named method reads the trusted rows. No warning with a user's own callback, which may read them."""
         asked = reads_clean(name for part in self._named for name in names_of(part))
         if not asked and not self.passed:
             readers = ", ".join(name for name, method in METHODS.items() if method.reads_clean)
@@ -121,12 +121,12 @@ class MethodSet:
     # ---- the events of a training ---------------------------------------------------------------------------------
 
     def setup(self, context: Context, gold: np.ndarray | None, *, compiled: bool) -> None:
-        """Before the first step: let each method allocate what it remembers.
+        """Let each method allocate its state before the first step.
 
         Args:
             context: of the training.
-            gold: (rows,) true classes, negative where unknown, for measuring; None where they are not known.
-            compiled: whether `torch_compile` is asked for.
+            gold: (rows,) true classes, negative where unknown, for measuring only; None if there are none.
+            compiled: whether `torch_compile` is on.
         """
         self.begun_epoch, self.record.gold = -1, gold
         for callback in self.callbacks:
@@ -136,11 +136,11 @@ class MethodSet:
                 logger.warning(f"torch_compile=True: {name} reads vectors inside each forward, so no step is compiled.")
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey], mode: str) -> None:
-        """Let the methods look at all examples, unless they did before the checkpoint from which this epoch goes on.
+        """Start an epoch in all methods, unless a resumed checkpoint was written after they had started it.
 
         Args:
             epoch: 0 is the first.
-            survey: costs a pass over the rows; several methods share one.
+            survey: predicts all rows in one pass; all methods share its result.
             mode: "raise" or "skip", for predictions that are not finite.
         """
         if epoch == self.begun_epoch:
@@ -159,37 +159,37 @@ class MethodSet:
 
     @contextlib.contextmanager
     def deployed(self, model: nn.Module) -> Iterator[None]:
-        """Inside, the weights of `model` are those that users will get."""
+        """Inside, `model` has the deployed weights."""
         with contextlib.ExitStack() as stack:
             for callback in self.callbacks:
                 stack.enter_context(callback.deployed(model))
             yield
 
-    # ---- what the methods tell ------------------------------------------------------------------------------------
+    # ---- results of the methods -----------------------------------------------------------------------------------
 
     def metrics(self) -> dict[str, float]:
-        """What the methods log beside the loss."""
+        """The metrics that the methods log in addition to the loss."""
         found: dict[str, float] = {}
         for callback in self.callbacks:
             found.update({name: float(value) for name, value in callback.metrics().items()})
         return found
 
     def figures(self) -> dict[str, Any]:
-        """What the methods draw, by name."""
+        """The figures of the methods, by name."""
         return {name: figure for callback in self.callbacks for name, figure in callback.figures().items()}
 
     def noise_matrix(self) -> Tensor | None:
-        """(classes, classes) of the first method that has one."""
+        """(classes, classes) P(given label | true class) of the first method that estimates it; None without one."""
         matrices: Iterable[Tensor | None] = (callback.noise_matrix() for callback in self.callbacks)
         return next((matrix for matrix in matrices if matrix is not None), None)
 
     def report(self, labels: np.ndarray, classes: int, trusted: np.ndarray | None) -> datasets.Dataset:
-        """What training showed of each example, as `NoisyTrainer.example_report` says.
+        """The table of all examples, as `NoisyTrainer.example_report` describes it.
 
         Args:
             labels: (rows,) or (rows, classes).
-            classes: how many there are.
-            trusted: (rows,) clean rows that are trained on; None where there are none.
+            classes: number of classes.
+            trusted: (rows,) bool, True for clean rows that are trained on; None if there are none.
         """
         given = one_hot(torch.from_numpy(labels), classes)
         label = [int(k) if covered else None for k, covered in zip(given.argmax(-1), given.sum(-1) > 0, strict=True)]
@@ -201,5 +201,5 @@ class MethodSet:
         return datasets.Dataset.from_dict(columns)
 
     def with_channel(self) -> dict[int, NoiseCallback]:
-        """The methods with a noise channel, by their place in the fold: its matrix belongs to the weights."""
+        """The methods with a noise channel, by position in fold order. Their channel matrix belongs to the weights."""
         return {place: callback for place, callback in enumerate(self.callbacks) if callback.has_channel}

@@ -1,4 +1,4 @@
-"""The README.md beside saved weights: how they were trained, on what labels, and how to do it again."""
+"""Writes the model card (README.md) of saved weights: method, labels, estimated noise, metrics and code to reproduce."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from hf_noisy.trainer.state import fingerprint
 logger = logging.get_logger(__name__)
 
 _TAGS = ["hf_noisy", "noisy-labels", "text-classification"]
-_GENERATED = ("- hf_noisy", "generated_from_trainer")  # what may be written over
+_GENERATED = ("- hf_noisy", "generated_from_trainer")  # marks of a card that may be overwritten
 _PACKAGES = ("hf_noisy", "transformers", "torch", "datasets", "accelerate")
-_ARGUMENTS = (  # written down always
+_ARGUMENTS = (  # always written
     "num_train_epochs",
     "max_steps",
     "learning_rate",
@@ -39,7 +39,7 @@ _ARGUMENTS = (  # written down always
     "gradient_accumulation_steps",
     "seed",
 )
-_CHANGED_ARGUMENTS = (  # written down where they are not the default
+_CHANGED_ARGUMENTS = (  # written if they differ from the default
     "lr_scheduler_type",
     "warmup_steps",
     "weight_decay",
@@ -50,12 +50,12 @@ _CHANGED_ARGUMENTS = (  # written down where they are not the default
     "fp16",
     "nonfinite_loss",
 )
-_MATRIX_CLASSES = 10  # of how many classes a matrix is written down
+_MATRIX_CLASSES = 10  # a matrix is written for at most this many classes
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingDescription:
-    """What a card says of a training, as it stands."""
+    """The facts about a training that a model card reports."""
 
     args: TrainingArguments
     start: str  # name or folder of the checkpoint that the model was loaded from; empty if there is none
@@ -63,10 +63,10 @@ class TrainingDescription:
     adapted: bool  # whether the model is a PEFT model
     criterion: Criterion
     callbacks: Sequence[NoiseCallback]  # the methods, in fold order
-    passed_criterion: Criterion | None  # by the user, not named by the arguments
+    passed_criterion: Criterion | None  # as an object, not named in the arguments
     passed_callbacks: Sequence[NoiseCallback]  # likewise
     labels: np.ndarray | None  # (rows,) or (rows, classes); None without a training set
-    sources: int | None  # of votes
+    sources: int | None  # number of sources; None without votes
     trusted: int | None  # rows with trusted labels that were trained on
     log_history: Sequence[Mapping[str, Any]]
     noise_matrix: np.ndarray | None  # (classes, classes) P(given label | true class)
@@ -76,9 +76,9 @@ def write(training: TrainingDescription, folder: str | os.PathLike[str], **field
     """Write the card of a model into `folder`/README.md.
 
     Args:
-        training: what the card says; before any evaluation, that nothing was measured.
-        folder: where the weights are.
-        fields: what `Trainer.create_model_card` and `push_to_hub` take: `model_name`, `language`, `license`, `tags`,
+        training: the facts to report. Without an evaluation, the card says that nothing was measured.
+        folder: the folder with the weights.
+        fields: arguments of `Trainer.create_model_card` and `push_to_hub`: `model_name`, `language`, `license`, `tags`,
             `finetuned_from`, `dataset`, `dataset_tags`; others are ignored.
     """
     data = ModelCardData(
@@ -120,7 +120,7 @@ def _as_list(value: str | list[str] | None) -> list[str]:
 
 
 def _base_model(training: TrainingDescription) -> str | None:
-    """The Hub's name of what was fine-tuned; a folder of this machine means nothing elsewhere."""
+    """The Hub name of the model that was fine-tuned; None for a local folder, which is useless on other machines."""
     name: str = training.start
     return name if name and not os.path.exists(name) and name.count("/") <= 1 else None
 
@@ -132,7 +132,7 @@ def _parts(training: TrainingDescription) -> Iterator[Criterion | NoiseCallback]
 
 
 def _methods(training: TrainingDescription) -> list[str]:
-    """The names in `METHODS` of what was trained with, named by the arguments or passed as objects."""
+    """The names in `METHODS` of the methods used, whether named in the arguments or passed as objects."""
     found = [name for part in _parts(training) for name in names_of(part) if name != "ce"]
     return list(dict.fromkeys([*_names(training), *found]))
 
@@ -152,7 +152,7 @@ def _method(training: TrainingDescription) -> str:
 
 
 def _noise(training: TrainingDescription) -> str:
-    """What the methods found out about the labels, by what they logged last."""
+    """The last logged estimates of the methods about the labels."""
     logs: dict[str, Any] = next((entry for entry in reversed(training.log_history) if "loss" in entry), {})
     said = {
         name: f"| `{name}` | {value:.4g} | {_of_class(meaning, name, dict(enumerate(training.class_names)))} |"
@@ -162,7 +162,7 @@ def _noise(training: TrainingDescription) -> str:
     }
     if not said:
         return "No method that estimates anything about the labels was trained with."
-    lines = ["As the methods saw the labels when they last logged; nothing here was measured against the truth.", ""]
+    lines = ["Values that the methods logged last. None of them was measured against true labels.", ""]
     lines += ["| name | value | what it is |", "|---|---|---|", *said.values()]
     matrix = training.noise_matrix
     if matrix is not None and len(matrix) <= _MATRIX_CLASSES:
@@ -177,7 +177,7 @@ def _noise(training: TrainingDescription) -> str:
 
 
 def _of_class(meaning: str, name: str, class_names: Mapping[int, str]) -> str:
-    """With the class that a name ends in, as `weight_class_1` does, instead of K."""
+    """Replaces K in `meaning` by the class name, if `name` ends in a class id, such as `weight_class_1`."""
     number = re.search(r"_(\d+)$", name)
     if number is None or int(number[1]) not in class_names:
         return meaning
@@ -255,7 +255,7 @@ def _reproduce(training: TrainingDescription) -> str:
     )
 
 
-_version = cache(version)  # which reads and parses a file
+_version = cache(version)  # cached, since it reads and parses a file
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -263,5 +263,5 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A member of an enumeration as what it stands for."""
+    """The value of an enumeration member; other values unchanged."""
     return value.value if isinstance(value, Enum) else value

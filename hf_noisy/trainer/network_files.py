@@ -1,4 +1,4 @@
-"""Networks in files: the deployable one in a folder's root, the others and the noise channels below it or beside it."""
+"""Saves and loads networks: the deployed one in a folder, other networks and noise channels below or beside it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Load = Callable[[str, "nn.Module | None"], None]  # reads a folder into a model,
 
 
 def save(trainer: Any, folder: str, state: dict[str, Any] | None, save_one: Save, *, every: bool) -> None:
-    """Write the deployable network into `folder`; of several the others below it, and the channels, if `every`.
+    """Write the deployed network into `folder`. With `every`, also write the other networks and the channels.
 
     Args:
-        trainer: whose `model` is written; it is another one while `save_one` runs.
-        folder: where to.
-        state: the weights of a single network where they had to be gathered; None takes the model's own.
+        trainer: its `model` is written. While `save_one` runs, `trainer.model` is the network being written.
+        folder: the target folder.
+        state: the gathered weights of a single network; None for the model's own.
         save_one: the stock Trainer's `_save`.
-        every: whether all networks and channels are written, as in a checkpoint.
+        every: whether to write all networks and channels, as in a checkpoint.
     """
     model, writes = trainer.model, trainer.args.should_save
     if not isinstance(model, Networks):
@@ -38,17 +38,17 @@ def save(trainer: Any, folder: str, state: dict[str, Any] | None, save_one: Save
 
 
 def load(model: nn.Module, folder: str, load_one: Load, *, split: bool, into: nn.Module | None = None) -> None:
-    """Read what `save` wrote with `every`.
+    """Read a checkpoint that `save` wrote with `every`.
 
     Args:
-        model: what is trained.
+        model: the trained model.
         folder: a checkpoint.
         load_one: the stock Trainer's `_load_from_checkpoint`.
-        split: whether FSDP splits the weights; then adapters are read as the stock Trainer reads them.
-        into: another model that the weights of one network are read into.
+        split: whether FSDP splits the weights. If so, the stock Trainer reads the adapters.
+        into: another model to read the weights of a single network into; None for `model`.
 
     Raises:
-        ValueError: the checkpoint has another number of networks, other adapters or no channels.
+        ValueError: the checkpoint has a different number of networks, other adapters or no channels.
     """
     if not isinstance(model, Networks):
         _load_one(model if into is None else into, folder, load_one, split, into)
@@ -60,7 +60,7 @@ def load(model: nn.Module, folder: str, load_one: Load, *, split: bool, into: nn
 
 
 def is_read_here(model: nn.Module, *, split: bool) -> bool:
-    """Whether the stock Trainer does not know how to read the best weights of such a model."""
+    """Whether the best weights must be read here, since the stock Trainer cannot read them for this model."""
     return isinstance(model, Networks) or (adapters.is_adapted(model) and not split)
 
 
@@ -72,7 +72,7 @@ def _save_one(network: nn.Module, folder: str, state: dict[str, Any] | None, sav
 
 def _load_one(network: nn.Module, folder: str, load_one: Load, split: bool, into: nn.Module | None) -> None:
     if adapters.is_adapted(network) and not split:
-        # the stock Trainer would take the folder network-1 for one more adapter, and let one of other layers pass
+        # the stock Trainer would read the folder network-1 as another adapter, and accept an adapter of other layers
         adapters.load_adapters(network, folder)
     else:
         adapters.check_adapter_checkpoint(network, folder)
@@ -81,7 +81,7 @@ def _load_one(network: nn.Module, folder: str, load_one: Load, split: bool, into
 
 @contextlib.contextmanager
 def _in_place_of_all(trainer: Any, network: nn.Module) -> Iterator[None]:
-    """Inside, the stock Trainer takes `network` for the one that it trains."""
+    """Inside, `trainer.model` is `network`."""
     every, trainer.model = trainer.model, network
     try:
         yield

@@ -33,24 +33,24 @@ if TYPE_CHECKING:
 
 
 class NoisyTrainer(Trainer):
-    """Trains each example on the target and with the weight that its methods choose; else it is a `Trainer`.
+    """A `Trainer` whose methods choose the target and the weight of each training example.
 
-    Labels may be class ids, class names, a `ClassLabel`, or soft rows; -1, -100, an empty name and an all-zero row
-    abstain: such a row has weight 0 unless a method gives it a target. The loss of a step is the weighted sum over its
-    rows, divided by the distinct rows of the whole step, over processes and accumulated batches: its gradient is that of
-    one large batch, as the stock Trainer's is not in 5.x (https://github.com/huggingface/transformers/issues/47688).
+    Labels may be class ids, class names, a `ClassLabel`, or soft labels. -1, -100, an empty name and an all-zero row mean that
+    a row has no label; its weight is 0, unless a method gives it a target. The loss of a step is the weighted sum over its
+    rows, divided by the number of distinct rows of the whole step, over all processes and accumulated batches. Its gradient
+    is that of one large batch; in 5.x that of the stock Trainer is not (github.com/huggingface/transformers/issues/47688).
 
     Args:
         model, args, train_dataset, eval_dataset, callbacks, ...: as for `Trainer`. `args` may name a method
-            (`NoisyTrainingArguments`); `callbacks` may hold `NoiseCallback`s, which fold after the named ones.
-        gold_column: of `train_dataset`, true classes, -1 where unknown: for measuring only. Where a method chooses
-            examples, the precision and recall of its choice are logged.
-        clean_dataset: tokenized rows with trusted `labels` and, where known, the untrusted labels of the same rows in a
-            column `given`; for methods that read a clean subset.
-        criterion: per-example loss; cross-entropy by default. Not together with a method that brings one.
+            (`NoisyTrainingArguments`). `callbacks` may hold `NoiseCallback`s, which run after the named methods.
+        gold_column: column of `train_dataset` with true classes, -1 where unknown. It is used for measuring only: where a
+            method selects examples, the precision and recall of its selection are logged.
+        clean_dataset: tokenized rows with trusted `labels`, for methods that use a clean subset. A column `given` may hold
+            the untrusted labels of the same rows.
+        criterion: per-example loss, by default cross-entropy. It cannot be combined with a method that has its own.
 
     Raises:
-        ValueError, TypeError: labels, votes, a model or arguments that cannot be trained on; the message says the
+        ValueError, TypeError: labels, votes, a model or arguments that cannot be trained on. The message gives the
             value, what was expected, and the fix.
 
     ```python
@@ -86,28 +86,29 @@ class NoisyTrainer(Trainer):
 
     @property
     def noise(self) -> TrainerNoise:
-        """Labels, votes, criterion, methods and networks, to read."""
+        """The labels, votes, criterion, methods and networks of this trainer, read-only."""
         return TrainerNoise(self)
 
     def example_report(self) -> datasets.Dataset:
-        """What training showed of each example, a row an example in the order of the training set; RuntimeError before any.
+        """One row for each training example, in the order of the training set. RuntimeError before any training.
 
-        Columns: `index`, `label` (the given class, the likeliest of a soft label, None where abstained), those of
-        `ExampleDynamics.report`, and what each method adds.
+        Columns: `index`, `label` (the given class, the most probable one of a soft label, None without a label), the
+        columns of `ExampleDynamics.report`, and those that each method adds.
         """
         return self._noise.example_report()
 
     def audit(self, vectors: ArrayLike | None = None, **options: Any) -> AuditContent:
-        """Says of each training label how wrong it looks and what it should be, after any training.
+        """Scores how wrong each training label looks, and suggests a class. Any method may have been trained.
 
-        The result is what `hf_noisy.audit.write_report` and the exports write. Rows of `clean_dataset` are not audited.
+        `hf_noisy.audit.write_report` and the exports write the result. Rows of `clean_dataset` are not audited.
 
         Args:
-            vectors: (rows, width) in row order; by default of the checkpoint that the model was loaded from: one pass.
-            options: of `hf_noisy.audit.audit_labels`, as `title`, `source_names` or `ids` (by default the column `id`).
+            vectors: (rows, width) in row order. By default they come from the checkpoint that the model was loaded from.
+            options: arguments of `hf_noisy.audit.audit_labels`, such as `title`, `source_names` or `ids`.
 
         Raises:
-            RuntimeError, ValueError: nothing has been trained yet; no texts or no encoder; or as `audit_labels`.
+            RuntimeError: nothing has been trained yet.
+            ValueError: there are no texts or no encoder, or as `audit_labels`.
         """
         from hf_noisy.audit.training import audit_training  # late: a training needs no page
 
@@ -267,7 +268,7 @@ class NoisyTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = checkpoints.begin_saving(self, trial)  # it counts as whole only when all of it is written
         super()._save_checkpoint(model, trial)
-        self._noise.note_checkpoint(folder)
+        self._noise.record_checkpoint(folder)
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)

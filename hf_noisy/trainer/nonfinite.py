@@ -1,4 +1,4 @@
-"""What happens where a model's numbers are no longer numbers: raised, or left out and counted; never remembered."""
+"""Handles NaN and infinite predictions and losses: raise an error, or skip and count. They are never remembered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hf_noisy.models.predictions import Predictions
 logger = logging.get_logger(__name__)
 
 RAISE, SKIP = "raise", "skip"
-_NAMED = 10  # rows that a message names
+_NAMED = 10  # most rows that a message lists
 
 
 def finite_rows(predictions: Predictions) -> Tensor:
@@ -23,7 +23,12 @@ def finite_rows(predictions: Predictions) -> Tensor:
 
 
 def uniform_where_not_finite(predictions: Predictions, finite: Tensor) -> Predictions:
-    """`predictions`, uniform where they are not `finite`, (batch,), so that no average over a batch takes such a row."""
+    """Replace non-finite predictions by uniform ones, so that averages over the batch stay finite.
+
+    Args:
+        predictions: of a batch.
+        finite: (batch,) False for the rows to replace. Their vectors become zero.
+    """
 
     channelled, vectors = predictions.channelled, predictions.vectors
     return replace(
@@ -40,7 +45,7 @@ def _even(log_probs: Tensor, finite: Tensor) -> Tensor:
 
 
 def checked_log_probs(log_probs: Tensor, mode: str, of: str = "the training set") -> Tensor:
-    """(networks, rows, classes) of a pass over rows; uniform where they are not finite, if `mode` is "skip".
+    """(networks, rows, classes) log-probabilities of a pass over rows. In mode "skip", non-finite rows become uniform.
 
     Raises:
         FloatingPointError: a row is not finite, and `mode` is "raise".
@@ -57,7 +62,7 @@ def checked_log_probs(log_probs: Tensor, mode: str, of: str = "the training set"
 
 
 def checked_vectors(vectors: Tensor, mode: str) -> Tensor:
-    """(rows, width) of an encoder; zero where not finite if `mode` is "skip", else raises as `checked_log_probs`."""
+    """(rows, width) encoder vectors. In mode "skip", non-finite rows become zero; else raises as `checked_log_probs`."""
     finite = vectors.isfinite().all(-1)
     if finite.all():
         return vectors
@@ -68,10 +73,10 @@ def checked_vectors(vectors: Tensor, mode: str) -> Tensor:
 
 
 def no_gradient(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Zero, with a zero gradient for every parameter: processes that wait for each other's gradients get one.
+    """() zero, with a zero gradient for every parameter. Processes that wait for each other's gradients need one.
 
     Raises:
-        FloatingPointError: a weight itself is not finite, which no skipped batch mends.
+        FloatingPointError: a weight itself is not finite. Skipping batches cannot repair that.
     """
     zero = torch.stack([parameter.sum().float() * 0 for parameter in parameters if parameter.requires_grad]).sum()
     if not zero.isfinite():
@@ -83,7 +88,7 @@ def no_gradient(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def rows_text(chosen: Tensor, names: Tensor | None = None, of: str = "the training set") -> str:
-    """`chosen`, (rows,), as words; `names` are their numbers, by default their places."""
+    """Lists the rows where `chosen`, (rows,) bool, is True. `names` are the row numbers, by default the positions."""
     places = chosen.nonzero().flatten()
     numbers = (places if names is None else names[places]).tolist()
     more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""

@@ -1,4 +1,4 @@
-"""The optimizer of several networks and noise channels: a rate for each channel, a norm for each network."""
+"""Optimizing several networks and noise channels: a learning rate per channel, gradient clipping per network."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hf_noisy.models.networks import Networks
 
 
 def give_channels_their_rate(optimizer: torch.optim.Optimizer, channels: Sequence[Channel], scheduler: Any) -> None:
-    """Let each channel learn at its own rate and without weight decay, in a parameter group of its own.
+    """Put each channel into its own parameter group, with its own learning rate and without weight decay.
 
     Args:
         optimizer: over all parameters.
-        channels: those without a rate of their own stay where they are.
-        scheduler: that the trainer was given; None if it is made later.
+        channels: those without their own learning rate stay in their present group.
+        scheduler: the scheduler that was passed to the trainer; None if it is made later.
 
     Raises:
-        ValueError: there is a scheduler, which has no rate for the new group.
+        ValueError: a scheduler was passed. It has no rate for the new group.
     """
     for channel in channels:
         own = {id(parameter) for parameter in channel.parameters()}
@@ -41,7 +41,7 @@ def give_channels_their_rate(optimizer: torch.optim.Optimizer, channels: Sequenc
 
 
 def clip(trainer: Any, stock: Callable[[], Any]) -> Any:
-    """Clip the gradients: of several networks each by its own norm, of one as the stock Trainer does (`stock`)."""
+    """Clip the gradients: several networks each by its own norm, a single one as the stock Trainer does (`stock`)."""
     if not isinstance(trainer.model, Networks):
         return stock()
     trainer.accelerator.unscale_gradients()
@@ -49,14 +49,14 @@ def clip(trainer: Any, stock: Callable[[], Any]) -> Any:
 
 
 def clip_each(model: Networks, max_norm: float) -> Tensor:
-    """Clip each network by its own norm, so that one network's spike does not shrink the others' steps.
+    """Clip each network by its own norm, so that a large gradient of one does not shrink the steps of the others.
 
     Returns:
-        () the norm over all networks and channels, before clipping.
+        () norm over all networks and channels, before clipping.
     """
     norms = [
         nn.utils.clip_grad_norm_(part.parameters(), max_norm)
         for part in (*model.networks, *model.channels)
-        if any(parameter.grad is not None for parameter in part.parameters())  # a channel may have none
+        if any(parameter.grad is not None for parameter in part.parameters())  # a channel may have no gradient
     ]
     return torch.stack(norms).norm()

@@ -1,4 +1,4 @@
-"""The parts that a `NoisyTrainer` holds, and what users read of them (`trainer.noise`)."""
+"""The parts of a `NoisyTrainer`, and the attributes that users read (`trainer.noise`)."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ class Parts:
     progress: Progress = field(default_factory=Progress)
     sampling: Sampling = field(default_factory=Sampling)
     evaluation: Evaluation = field(default_factory=Evaluation)
-    context: Context | None = None  # of the present training, or the last one
-    step: Any = None  # a `Step`, likewise
-    start: FreshStart | None = None  # of the present training, where batches may shrink
-    saves_checkpoint: bool = False  # whether what is being saved is a checkpoint
+    context: Context | None = None  # of the current or the last training
+    step: Any = None  # a `Step`, of the current or the last training
+    start: FreshStart | None = None  # of the current training, if batches may shrink
+    saves_checkpoint: bool = False  # whether a checkpoint is being saved
 
     @classmethod
     def of(cls, criterion: Criterion | None, gold_column: str | None, clean_dataset: Any) -> Parts:
-        """The parts of a trainer that is being made, from its own arguments."""
+        """Make the parts of a new trainer from its arguments."""
         clean = None if clean_dataset is None else CleanDataset(clean_dataset)
         return cls(TrainingRows(gold_column, clean), MethodSet(criterion))
 
     @property
     def gold(self) -> np.ndarray | None:
-        """(rows,) true classes, negative where unknown, those of clean rows that are trained on included."""
+        """(rows,) true classes, negative where unknown. Includes clean rows that are trained on."""
         clean = None if self.context is None else self.context.clean
         return self.rows.gold(None if clean is None else clean.labels)
 
@@ -67,14 +67,14 @@ class Parts:
         accumulated: int,
         gather: Callable[[Tensor], Tensor],
     ) -> Batch:
-        """What the methods see of one batch.
+        """Build the `Batch` that methods read.
 
         Args:
             index: (batch,) row numbers.
             labels: (batch,) or (batch, classes).
             real: (batch,) False where a sampler repeats a row; None for one process.
-            step, steps: optimizer steps done, and of the whole training.
-            accumulated: batches that make one step.
+            step, steps: optimizer steps done, and steps of the whole training.
+            accumulated: batches per optimizer step.
             gather: (batch, ...) -> (batch of all processes, ...).
         """
         context, progress = self.context, self.progress
@@ -94,13 +94,13 @@ class Parts:
         )
 
     def example_report(self) -> datasets.Dataset:
-        """As `NoisyTrainer.example_report`."""
+        """The table of `NoisyTrainer.example_report`."""
         if self.context is None:
             raise RuntimeError("example_report() before train(): nothing is known of the examples. Call train() first.")
         return self.methods.report(self.rows.labels, self.context.classes, self.rows.trusted)
 
     def identity(self, classes: int, dataset: Any) -> dict[str, str]:
-        """What a run must have in common with one that resumes from its checkpoint."""
+        """The properties that a run must share with one that resumes from its checkpoint."""
         return {
             "methods": "+".join(type(callback).__name__ for callback in self.methods.callbacks),
             "criterion": repr(self.methods.criterion),
@@ -113,24 +113,23 @@ class Parts:
 
     @contextlib.contextmanager
     def fresh_start(self) -> Iterator[None]:
-        """Around a training: what it began with is forgotten at its end."""
+        """Context around a training. Its initial state is dropped at the end."""
         self.start = None
         try:
             yield
         finally:
             self.start = None
 
-    def note_checkpoint(self, folder: Path) -> None:
-        """Know of a checkpoint that a fresh start would remove."""
+    def record_checkpoint(self, folder: Path) -> None:
+        """Record a checkpoint that a fresh start would remove."""
         if self.start is not None:
             self.start.checkpoints.append(folder)
 
 
 class TrainerNoise:
-    """What a `NoisyTrainer` knows of its labels, methods and networks: `trainer.noise`. Nothing here is to be assigned.
+    """The labels, methods and networks of a `NoisyTrainer` (`trainer.noise`), read-only.
 
-    It always shows the present state. A subclass may use any attribute name but `noise` and `_noise`.
-
+    It always shows the current state. A subclass may use any attribute name except `noise` and `_noise`.
 
     >>> TrainerNoise.labels.__doc__.splitlines()[0]
     '(rows,) int64, -100 where a row has no label; or (rows, classes) float32, zero rows for none. Checked.'
@@ -178,7 +177,7 @@ class TrainerNoise:
 
     @property
     def networks(self) -> list[Any]:
-        """The networks that learn, at least one."""
+        """The trained networks, at least one."""
         return networks_of(self._trainer.model)
 
     @property
@@ -188,5 +187,5 @@ class TrainerNoise:
 
     @property
     def deployed_model(self) -> Any:
-        """The classifier that `save_model` writes: of several networks the best on validation labels so far."""
+        """The classifier that `save_model` writes. Of several networks, it is the best so far on validation labels."""
         return deployed_network(self._trainer.model)

@@ -1,4 +1,4 @@
-"""Where a training stands: which epoch, which of its batches, and which of their rows are repetitions."""
+"""Progress of a training: the epoch, the batch within it, and which rows of a batch are repetitions."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ REAL = "real"  # key of a batch, (batch,) False where a distributed sampler repe
 
 
 class Progress:
-    """Counts epochs and batches as the Trainer runs them, resumed or not."""
+    """Counts the epochs and batches that the Trainer runs, in new and in resumed trainings."""
 
     def __init__(self) -> None:
         self.epoch: int | None = None  # None before the first one of this training
         self.updates_per_epoch = 1
-        self.micro_step = 0  # accumulated batches of this step so far, the present one among them
+        self.micro_step = 0  # batches of this step so far, including the current one
         self._rows_per_epoch = 0
-        self._batches_done = 0  # in this epoch, those of this step among them
+        self._batches_done = 0  # in this epoch, including those of this step
 
     def begin_training(self, *, updates_per_epoch: int, rows: int, drawn: int, batch: int) -> None:
-        """Before the first step, of a resumed training too.
+        """Reset the counters before the first step of a new or resumed training.
 
         Args:
             updates_per_epoch: optimizer steps of an epoch.
             rows: of the training set.
-            drawn: rows of an epoch as the dataloader gives them, over all processes.
+            drawn: rows per epoch that the dataloader yields, over all processes.
             batch: rows of one batch over all processes.
         """
         self.epoch, self.updates_per_epoch = None, updates_per_epoch
-        own_sampler = not 0 <= drawn - rows < batch  # then no row is a filler
+        own_sampler = not 0 <= drawn - rows < batch  # then no row is padding
         self._rows_per_epoch = sys.maxsize if own_sampler else rows
 
     def begin_epoch(self, global_step: int, accumulated: int) -> int:
-        """The epoch that begins. The first one may be resumed in its middle.
+        """Count an epoch and return its number. The first epoch may be resumed in the middle.
 
         Args:
             global_step: optimizer steps done.
-            accumulated: batches that make one step; 0 where a resumed epoch does not pass over those that were seen.
+            accumulated: batches per optimizer step; 0 if a resumed epoch does not skip the batches already used.
         """
         if self.epoch is not None:
             self.epoch, self._batches_done = self.epoch + 1, 0
@@ -51,13 +51,13 @@ class Progress:
         return self.epoch
 
     def begin_step(self, batches: int) -> int:
-        """Count the batches of a step; returns the position in the epoch of its first batch."""
+        """Count the batches of a step. Returns the position of its first batch in the epoch."""
         first, self.micro_step = self._batches_done, 0
         self._batches_done += batches
         return first
 
     def epochs_done(self, accumulated: int) -> float:
-        """Epochs before this step, a fraction within one; `accumulated` batches make one step."""
+        """Epochs done before this step, as a fraction. `accumulated` is the number of batches per step."""
         updates = math.ceil(self._batches_done / accumulated) - 1  # before this one
         return (self.epoch or 0) + updates / self.updates_per_epoch
 
@@ -72,15 +72,15 @@ class Progress:
         gather: Callable[[Tensor], Tensor],
         device: torch.device,
     ) -> Tensor:
-        """Give each batch of a step the key `REAL`; returns the number of distinct rows over all processes.
+        """Add the key `REAL` to each batch of a step. Returns the number of distinct rows over all processes.
 
         Args:
             samples: the batches of the step on this process.
-            first: position in the epoch of the first of them.
-            rank, processes: of this process, and how many there are.
+            first: position in the epoch of the first batch.
+            rank, processes: rank of this process, and number of processes.
             batch_size: rows of a full batch on one process.
             gather: (n,) of this process -> (n of all processes,).
-            device: where counts are kept.
+            device: the device of the counts.
         """
         rows = torch.zeros((), dtype=torch.int64, device=device)
         for position, inputs in enumerate(samples, start=first):
@@ -92,7 +92,7 @@ class Progress:
 
 
 def count_rows(samples: list[dict[str, Any]], device: torch.device) -> Tensor:
-    """Rows of the batches of a step, not labels: the stock Trainer counts a soft label once for each class.
+    """() number of rows in the batches of a step. The stock Trainer counts a soft label once per class instead.
 
     Raises:
         ValueError: a batch has no labels.
@@ -104,4 +104,4 @@ def count_rows(samples: list[dict[str, Any]], device: torch.device) -> Tensor:
                 "pass on every key that it does not know."
             )
     rows = sum(len(inputs["labels"]) for inputs in samples)
-    return torch.full((), rows, device=device)  # filled there: a copy would wait for the device
+    return torch.full((), rows, device=device)  # filled on the device: a copy would synchronize

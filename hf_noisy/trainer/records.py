@@ -1,4 +1,4 @@
-"""What a trainer knows, as plain records: for the audit of a training, and for the model card."""
+"""Collects facts about a trainer in plain records, for the audit of a training and for the model card."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def training_record(trainer: Any, parts: Parts) -> TrainingRecord:
-    """What an audit reads of a training; clean rows that were trained on are left out.
+    """The record that an audit reads. Clean rows that were trained on are left out.
 
     Raises:
-        RuntimeError: nothing has been trained yet.
-        ValueError: there are no texts to be had.
+        RuntimeError: called before `train()`.
+        ValueError: the training set has no texts and there is no tokenizer.
     """
-    from hf_noisy.audit.training import TrainingRecord, texts_of  # late: a training needs no page
+    from hf_noisy.audit.training import TrainingRecord, texts_of  # late: only an audit needs it
 
     seen, known, dataset, config = parts.example_report(), parts.rows, trainer.train_dataset, trainer.model.config
     rows = len(seen) if known.trusted is None else int((~known.trusted).sum())
@@ -41,7 +41,7 @@ def training_record(trainer: Any, parts: Parts) -> TrainingRecord:
 
 
 def describe(trainer: Any, parts: Parts) -> TrainingDescription:
-    """What the model card says of a training, as it stands."""
+    """The current facts about a training that the model card reports."""
     known, config = parts.rows, trainer.model.config
     has_rows = trainer.train_dataset is not None
     return TrainingDescription(

@@ -1,4 +1,4 @@
-"""The order in which training rows are drawn, where it is not the stock one: clean rows first, or length groups."""
+"""The sampling order of training rows where it differs from the stock one: clean rows first, or length groups."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from hf_noisy.common.randomness import keyed_generator
 
 
 class Sampling:
-    """Remembers the sampler of a training, and tells it which epoch begins."""
+    """Holds the sampler of a training, and gives it the number of each epoch."""
 
     def __init__(self) -> None:
         self._by_length: LengthGroupedSampler | None = None
         self._clean_first: CleanFirst | None = None
 
     def clean_first(self, trusted: np.ndarray | None, epochs: int | None, seed: int) -> CleanFirst | None:
-        """The sampler that begins with `epochs` epochs of trusted rows; None where no method asks for it."""
+        """The sampler that begins with `epochs` epochs of trusted rows; None if no method requests it."""
         self._by_length = None
         self._clean_first = CleanFirst(trusted, epochs, seed) if trusted is not None and epochs else None
         return self._clean_first
 
     def stock(self, sampler: Any) -> Any:
-        """The sampler of the stock Trainer, as it is."""
+        """The sampler of the stock Trainer, unchanged."""
         self._by_length = sampler if isinstance(sampler, LengthGroupedSampler) else None
         return sampler
 
     def begin_epoch(self, epoch: int, data_seed: int) -> None:
-        """Let a sampler that is ours, or draws from the global generator, depend on seed and epoch alone."""
+        """Make the order of clean-first and length-grouped samplers depend on seed and epoch alone."""
         if self._by_length is not None:  # the global generator would give another order in a resumed run
             self._by_length.generator = keyed_generator(data_seed, epoch, "lengths")
         if self._clean_first is not None:
-            self._clean_first.set_epoch(epoch)  # accelerate does not always reach it where a run resumes
+            self._clean_first.set_epoch(epoch)  # accelerate does not always do this in a resumed run
 
 
 class CleanFirst(Sampler[int]):
-    """The trusted rows alone, again and again, in the first epochs; then all rows. Every epoch has the same length.
+    """Draws only trusted rows, repeatedly, in the first epochs, then all rows. Every epoch has the same length.
 
     Args:
         trusted: (rows,) bool.
-        epochs: how many are of trusted rows.
+        epochs: number of epochs with trusted rows only.
         seed: of the order.
 
     >>> order = CleanFirst(np.array([False, False, False, True]), epochs=1, seed=0)

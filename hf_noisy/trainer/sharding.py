@@ -1,4 +1,4 @@
-"""How rows and weights may lie on several devices: what would let a training mean something else is refused."""
+"""Checks of how rows and weights are spread over devices. Setups that would change the training raise an error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transformers import Trainer, TrainingArguments
 
 from hf_noisy.methods.parts.base import NoiseCallback
 
-# why a method does not go with weights that FSDP splits
+# why a method cannot be used with weights that FSDP splits
 SEVERAL_NETWORKS = (
     "it trains several networks, each clipped, judged and saved by itself, and FSDP would split them as one"
 )
@@ -19,17 +19,18 @@ OTHER_WEIGHTS = "it puts other weights into the network for evaluation, and with
 ENCODER = (
     "the encoder is asked for vectors by itself, and FSDP gathers its weights for a forward of the whole model only"
 )
-# and not with copies of the model on the GPUs of one process
+# why a method cannot be used with copies of the model on several GPUs of one process (DataParallel)
 JOINED = "its networks or its noise channel speak in one forward, and DataParallel would join what they say as if it were rows"
 VECTORS = "it reads what goes into the last layer, which DataParallel keeps in the copies of the model"
 _WITHOUT = "Start plain processes (torchrun, without fsdp)"
 
 
 def check_processes(args: TrainingArguments) -> None:
-    """Refuse, before anything is set up, what makes it unknown which process holds which row or weight.
+    """Refuse settings that hide which process holds which row or weight. Called before anything is set up.
 
     Raises:
-        ValueError: DeepSpeed, another parallelism than that of rows, batches of different sizes or of unknown rows.
+        ValueError: for DeepSpeed, for any parallelism but data parallelism, for batches of different sizes, and for batches
+            whose rows are unknown.
     """
     if args.deepspeed or _is_set("ACCELERATE_USE_DEEPSPEED"):
         raise ValueError(
@@ -68,10 +69,10 @@ def _check_rows(args: TrainingArguments) -> None:
 
 
 def check_split(trainer: Trainer) -> None:
-    """Refuse, once the Trainer knows how weights are split, what methods and checkpoints cannot do with.
+    """Refuse splits of the weights that methods and checkpoints do not support. Called once the Trainer knows the split.
 
     Raises:
-        ValueError: another FSDP than version 2, or a model that is split already.
+        ValueError: the FSDP version is not 2, or the model is already split.
     """
     plugin = getattr(trainer.accelerator.state, "fsdp_plugin", None)
     if plugin is not None and plugin.fsdp_version != 2:
@@ -94,17 +95,17 @@ def _check_whole(model: Any) -> None:
 
 
 def check_placement(args: TrainingArguments, model: Any, callbacks: Sequence[NoiseCallback]) -> None:
-    """Refuse methods that cannot do with a part of the weights (FSDP), or with copies of the model (DataParallel).
+    """Refuse methods that do not support split weights (FSDP) or copies of the model (DataParallel).
 
     Raises:
-        ValueError: names the method and why.
+        ValueError: a method does not support the setup. The message names the method and the reason.
     """
     for callback in callbacks:
         name = type(callback).__name__
-        why = why_whole(callback, model) if splits_weights(args) else None
+        why = fsdp_conflict(callback, model) if splits_weights(args) else None
         if why is not None:
             raise ValueError(f"fsdp with {name}: {why}. {_WITHOUT}, or use a method of one network.")
-        why = why_single(callback, model) if args.n_gpu > 1 else None
+        why = data_parallel_conflict(callback, model) if args.n_gpu > 1 else None
         if why is not None:
             raise ValueError(
                 f"n_gpu={args.n_gpu} with {name}: {why}. Start a process for each GPU (torchrun --nproc_per_node {args.n_gpu} "
@@ -114,10 +115,10 @@ def check_placement(args: TrainingArguments, model: Any, callbacks: Sequence[Noi
 
 
 def check_encoder(args: TrainingArguments) -> None:
-    """Refuse to look at examples by a part of the model, where FSDP is asked for.
+    """Refuse to compute encoder vectors with FSDP, which gathers weights only for a forward of the whole model.
 
     Raises:
-        ValueError: says what to give instead.
+        ValueError: FSDP is requested. The message says what to pass instead.
     """
     if splits_weights(args):
         raise ValueError(
@@ -126,12 +127,12 @@ def check_encoder(args: TrainingArguments) -> None:
 
 
 def splits_weights(args: TrainingArguments) -> bool:
-    """Whether FSDP is asked for, here or by the launcher; on CPUs accelerate passes over it."""
+    """Whether FSDP is requested by `args` or by the launcher. On CPUs accelerate ignores it."""
     return bool(args.fsdp) or _is_set("ACCELERATE_USE_FSDP")
 
 
-def why_whole(callback: NoiseCallback, model: Any) -> str | None:
-    """Why a method needs whole weights on each process, None if it does not."""
+def fsdp_conflict(callback: NoiseCallback, model: Any) -> str | None:
+    """The reason why a method needs whole weights on each process; None if it does not."""
     if callback.num_networks > 1:
         return SEVERAL_NETWORKS
     if callback.make_channel(model) is not None:
@@ -141,8 +142,8 @@ def why_whole(callback: NoiseCallback, model: Any) -> str | None:
     return None
 
 
-def why_single(callback: NoiseCallback, model: Any) -> str | None:
-    """Why a method does not go with copies of the model on several GPUs of one process, None if it does."""
+def data_parallel_conflict(callback: NoiseCallback, model: Any) -> str | None:
+    """The reason why a method does not support copies of the model on several GPUs of one process; None if it does."""
     if callback.num_networks > 1 or callback.make_channel(model) is not None:
         return JOINED
     return VECTORS if callback.needs_vectors else None

@@ -1,4 +1,4 @@
-"""What methods remember, written beside the checkpoint: safetensors and text, nothing that runs code when read."""
+"""Saves and loads the state of methods in a checkpoint: safetensors and text, so that reading a file runs no code."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from hf_noisy.methods.parts.base import NoiseCallback
 
 STATE_NAME = "noise_state.safetensors"
 _FIX = "Resume with the settings that wrote the checkpoint, or start afresh."
-_VERSION = "3"  # of what lies in the file; another is refused
-_EPOCH = re.compile(r"-1|\d{1,9}", re.ASCII)  # -1 before any
+_VERSION = "3"  # of the file format; other versions are refused
+_EPOCH = re.compile(r"-1|\d{1,9}", re.ASCII)  # -1: no epoch has begun
 _MEANING = {
     "labels": ": other labels, or rows in another order",
     "tokens": ": other texts, another tokenizer, or rows in another order",
 }
-_SAMPLE = 64  # rows whose tokens name a training set
+_SAMPLE = 64  # rows whose tokens identify a training set
 
 
 def fingerprint(labels: np.ndarray) -> str:
-    """A short name for a training set as far as memory is concerned: its labels in row order."""
+    """A short hash of the labels in row order. It identifies the training set that saved state belongs to."""
     return hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()[:16]
 
 
 def token_fingerprint(dataset: Any) -> str:
-    """A short name for the texts of a training set: the tokens of a few rows, as they are stored.
+    """A short hash of the stored tokens of a few rows. It identifies the texts of a training set.
 
-    Empty where rows are not stored as tokens, or made anew each time they are read.
+    Empty where rows are not stored as tokens, or are computed each time they are read.
     """
     if not isinstance(dataset, datasets.Dataset) or "input_ids" not in dataset.column_names:
         return ""
@@ -52,14 +52,14 @@ def save_state(
     epoch: int,
     processes: int = 1,
 ) -> None:
-    """Write the state of all callbacks in one step: a reader sees the whole file or none.
+    """Write the state of all callbacks atomically: a reader sees the whole file or none.
 
     Args:
         folder: the checkpoint.
-        callbacks: in fold order.
-        identity: what a run must have in common with this one to resume from it.
+        callbacks: in fold order, the order in which they change the supervision.
+        identity: properties that a resuming run must share with this one.
         epoch: the last epoch that has begun.
-        processes: each of which writes its random state beside it.
+        processes: number of processes. Each writes its random state into the same folder.
     """
     tensors = {
         _key(position, callback, name): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -73,7 +73,7 @@ def save_state(
 
 
 def check_identity(folder: str | Path, identity: Mapping[str, str]) -> int:
-    """Refuse the state of another run; returns the last epoch that had begun.
+    """Refuse the state of a different run. Returns the last epoch that had begun.
 
     Raises:
         ValueError: the file cannot be read, or comes from another method, class count, training set or version.
@@ -93,10 +93,10 @@ def check_identity(folder: str | Path, identity: Mapping[str, str]) -> int:
 
 
 def load_state(folder: str | Path, callbacks: Sequence[NoiseCallback], identity: Mapping[str, str]) -> int:
-    """Give each callback its state back; returns the last epoch that had begun.
+    """Restore the state of each callback. Returns the last epoch that had begun.
 
     Raises:
-        ValueError: as `check_identity` and `load_some`. No callback has been touched then.
+        ValueError: as `check_identity` and `load_some`. No callback has been changed then.
     """
     epoch = check_identity(folder, identity)
     load_some(folder, dict(enumerate(callbacks)))
@@ -104,11 +104,11 @@ def load_state(folder: str | Path, callbacks: Sequence[NoiseCallback], identity:
 
 
 def load_some(folder: str | Path, callbacks: Mapping[int, NoiseCallback]) -> None:
-    """Give some callbacks their state back, each by its place in the fold.
+    """Restore the state of some callbacks, each given by its position in fold order.
 
     Raises:
-        ValueError: a tensor is missing, of another shape or type than this run's, a counter below 0, or what a callback
-            itself refuses; all callbacks are then as they were.
+        ValueError: a tensor is missing, its shape or type differs from this run's, a counter is below 0, or a callback
+            refuses its state. All callbacks then keep their former state.
     """
     with safe_open(Path(folder) / STATE_NAME, framework="pt") as file:
         keys: dict[int, dict[str, str]] = {}  # name in the callback's state -> name in the file
@@ -129,7 +129,7 @@ def load_some(folder: str | Path, callbacks: Mapping[int, NoiseCallback]) -> Non
 
 
 def _check_state(what: str, callback: NoiseCallback, keys: Mapping[str, str], file: Any) -> None:
-    """Refuse what lacks a tensor that this run has, or holds one of another kind; histories differ in length."""
+    """Refuse a missing tensor, or one of another shape or kind than this run's. Histories may differ in length."""
     for name, own in callback.state_dict().items():
         if name not in keys:
             raise ValueError(f"{what} lacks {name!r}. {_FIX}")
@@ -148,7 +148,7 @@ def _check_state(what: str, callback: NoiseCallback, keys: Mapping[str, str], fi
 
 
 def _kind(dtype: str) -> str:
-    """What a type of tensor holds, as torch or safetensors names it; precisions of one kind go together."""
+    """The kind of values of a dtype, given by its torch or safetensors name. All precisions of a kind count as equal."""
     return {"b": "truth values", "f": "fractions", "i": "whole numbers", "u": "whole numbers"}[
         "f" if dtype[:2].lower() == "bf" else dtype[0].lower()
     ]

@@ -25,16 +25,16 @@ logger = logging.get_logger(__name__)
 
 
 class Step:
-    """Asks the methods what each example is taught and how hard, and computes the loss of a batch.
+    """Lets the methods set the target and weight of each example, and computes the loss of a batch.
 
     Args:
         criterion: per-example loss.
         callbacks: the methods, in fold order.
-        rows: of the training set. Methods do not remember predictions that are not finite: such a row is written to
-            place `rows` of a `Memory`, which nobody reads. None remembers all.
-        processes: over which gradients are averaged.
+        rows: of the training set. Methods do not remember predictions that are not finite. Such a row is written to
+            position `rows` of a `Memory`, which is never read. With None, all rows are remembered.
+        processes: number of processes over which gradients are averaged.
         nonfinite_loss: "raise" or "skip", as in `NoisyTrainingArguments`.
-        count_skipped: called with a batch, and with whether its loss is not finite, where that is "skip".
+        count_skipped: called with each batch and whether its loss is not finite, if `nonfinite_loss` is "skip".
 
     >>> from hf_noisy.methods.parts.losses import CrossEntropy
     >>> from transformers.modeling_outputs import SequenceClassifierOutput
@@ -63,7 +63,7 @@ class Step:
         self._last: tuple[Tensor, Tensor] | None = None  # row numbers of the last batch, and whether each is finite
 
     def follow(self, criterion: Criterion, callbacks: Sequence[NoiseCallback], nonfinite_loss: str) -> None:
-        """Go on with these, since a callback may change them while training runs."""
+        """Use these from now on. A callback may change them during training."""
         self.criterion, self.callbacks, self._skips = criterion, callbacks, nonfinite_loss == nonfinite.SKIP
 
     def loss(
@@ -74,15 +74,15 @@ class Step:
         rows: Tensor | int | None = None,
         forward: Callable[..., Any] | None = None,
     ) -> tuple[Tensor, Any]:
-        """The weighted loss of the batch's rows, and what the forward gave.
+        """The weighted loss of the batch, and the outputs of the forward.
 
         Args:
             model: one network, or several side by side (`Networks`).
             inputs: of the model, (batch, ...) each.
-            batch: the rows, their labels and where training stands.
-            rows: distinct rows of the whole optimizer step, by which the sum is divided; by default those of this batch
-                on each process.
-            forward: what is called in the place of `model`, if something is wrapped around it.
+            batch: the rows, their labels and the progress of training.
+            rows: number of distinct rows in the whole optimizer step, the divisor of the sum. By default the rows of
+                this batch times the number of processes.
+            forward: called in place of `model`, if the model is wrapped.
 
         Returns:
             loss: (), with gradient: the weighted sum over rows, divided by `rows`, times the number of processes.
@@ -113,7 +113,7 @@ class Step:
 
     @torch.no_grad()
     def peek(self, model: nn.Module, inputs: dict[str, Any], batch: Batch) -> Predictions:
-        """What the networks predict for the batch without dropout, before the forward that is learned from."""
+        """Predictions for the batch without dropout or gradient, before the training forward."""
         views = self.views(inputs, replace(batch, peeking=True))
         model.eval()
         logits = network_logits(model(**concatenate_views(views)))
@@ -121,7 +121,7 @@ class Step:
         return Predictions.from_logits(logits, len(views), len(batch.index))
 
     def views(self, inputs: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
-        """The inputs that one forward sees: each method may add views to those of the methods before it."""
+        """The inputs of the forward. Each method may add views to those of the methods before it."""
         views = [inputs]
         for callback in self.callbacks:
             views = [view for given in views for view in callback.views(given, batch)]
@@ -135,7 +135,7 @@ class Step:
         batch: Batch,
         mix: Mix | None = None,
     ) -> tuple[Predictions, Any]:
-        """One forward over all views, of mixed embeddings if `mix` says so; with vectors if a method needs them."""
+        """Run one forward over all views: on mixed embeddings if `mix` requires it, with vectors if a method needs them."""
         inputs = views[0] if len(views) == 1 else concatenate_views(views)
         networks, found = networks_of(model), []
         for channel in channels_of(model):
@@ -157,7 +157,7 @@ class Step:
 
     @torch.no_grad()
     def supervise(self, predictions: Predictions, batch: Batch) -> Supervision:
-        """The given labels with weight 1, changed by one method after the other."""
+        """Start from the given labels with weight 1, and let each method change them in turn."""
         finite = nonfinite.finite_rows(predictions)
         self._last = batch.index, finite
         predictions, batch = nonfinite.uniform_where_not_finite(predictions, finite), self._remembering(batch, finite)
@@ -174,27 +174,27 @@ class Step:
         return supervision
 
     def _remembering(self, batch: Batch, finite: Tensor) -> Batch:
-        """`batch`, of which methods remember only the `finite` rows that are no repetition."""
+        """`batch`, changed so that methods remember only `finite` rows that are not repetitions."""
         if self.rows is None:
             return batch
         own = batch.index if batch.real is None else torch.where(batch.real, batch.index, self.rows)
         return replace(batch, gathered_index=batch.gather(torch.where(finite, own, self.rows)))
 
     def weighted_sum(self, predictions: Predictions, supervision: Supervision, batch: Batch) -> Tensor:
-        """() the loss and the penalties of the batch's rows, summed over rows and networks, averaged over views."""
+        """() losses and penalties, summed over rows and networks, averaged over views."""
         losses = supervision.losses(self.criterion, predictions)
         present = torch.ones_like(batch.index) if batch.real is None else batch.real
         total = (losses * supervision.weights * present).sum()
         for callback in self.callbacks:
             penalty = callback.penalty(predictions, supervision, batch)
             if penalty is not None:
-                total = total + (penalty * present).sum()  # a scalar counts once a row
+                total = total + (penalty * present).sum()  # a scalar counts once per row
         return total
 
     # ---- losses that are not finite -------------------------------------------------------------------------------
 
     def _without_nonfinite(self, loss: Tensor, model: nn.Module, batch: Batch) -> Tensor:
-        """`loss`, or zero with a zero gradient; each process decides for its own rows, and all count."""
+        """`loss` if finite, else zero with a zero gradient. Each process decides for its own rows; all processes count."""
         not_finite = ~loss.detach().isfinite()
         if self._count_skipped is not None:
             self._count_skipped(batch, not_finite)
@@ -205,23 +205,23 @@ class Step:
         return nonfinite.no_gradient(model.parameters())
 
     def checked(self, loss: Tensor, step: int) -> Tensor:
-        """The loss of a batch as the Trainer logs it: NaN for a skipped batch, which its mean then leaves out.
+        """The loss of a batch as the Trainer logs it: NaN for a skipped batch, so that the mean leaves it out.
 
         Args:
             loss: (), after the backward pass.
             step: number of the optimizer step, from 1.
 
         Raises:
-            FloatingPointError: the loss is not finite, and `nonfinite_loss` is "raise"; no weight has been changed by it.
+            FloatingPointError: the loss is not finite, and `nonfinite_loss` is "raise". No weight has been updated with it.
         """
         if self._skips:
             return torch.full_like(loss, torch.nan) if self.left_out else loss
-        if not loss.isfinite():  # where the Trainer waits for the loss anyway
+        if not loss.isfinite():  # the Trainer synchronizes for the loss here anyway
             raise FloatingPointError(f"loss={loss.item()} at step {step}, {self._suspects()}")
         return loss
 
     def _suspects(self) -> str:
-        """The rows of the last batch whose predictions are not finite; if all are, the whole batch."""
+        """Names the rows of the last batch with non-finite predictions; if there are none, the whole batch."""
         assert self._last is not None
         index, finite = self._last
         return nonfinite.advice(~finite if not finite.all() else finite, index)

@@ -1,4 +1,4 @@
-"""Evaluation rows that come as a stream: their labels are checked as they come. Training rows may not be a stream."""
+"""Evaluation sets that are streams. Labels are checked when rows are read. Training sets cannot be streams."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from hf_noisy.data.labels import label_dataset
 
 
 def is_stream(dataset: Any) -> bool:
-    """Whether rows come one after the other, without a number or a length."""
+    """Whether a dataset is iterable only, without row access by number."""
     return isinstance(dataset, datasets.IterableDataset | torch.utils.data.IterableDataset)
 
 
 def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> Any:
-    """An evaluation set with its labels checked and encoded; those of a stream as they come.
+    """Check and encode the labels of an evaluation set. Labels of a stream are checked when rows are read.
 
     Args:
         dataset: rows with or without labels.
-        config: of the model; gives the number and the names of classes.
-        where: what the dataset is called in errors.
+        config: the model's configuration; gives the number and the names of the classes.
+        where: name of the dataset in error messages.
 
     Raises:
-        ValueError, TypeError: as `hf_noisy.data.labels.label_dataset`; of a stream, when it comes to the row.
+        ValueError, TypeError: as `hf_noisy.data.labels.label_dataset`. A stream raises them when the row is read.
     """
     if isinstance(dataset, LabelledStream):
         return dataset
@@ -38,19 +38,20 @@ def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> A
 
 
 class LabelledStream(torch.utils.data.IterableDataset[Any]):
-    """A stream whose items have checked labels, numbered as the model numbers its classes; without labels, as they are.
+    """A stream whose labels are checked and encoded as the model's class ids. Items without labels are unchanged.
 
-    A `ClassLabel` is read by its names where they are the model's, so that its order does not matter.
+    If the names of a `ClassLabel` are the model's class names, labels are matched by name, so their order does not matter.
 
     Raises:
-        ValueError: while it is read, a label that `hf_noisy.data.label_encoding.encode_labels` refuses, by the number of its row.
+        ValueError: during iteration, for a label that `hf_noisy.data.label_encoding.encode_labels` refuses. The message
+            gives the number of the row.
     """
 
     def __init__(self, rows: Any, config: PretrainedConfig, where: str) -> None:
         self.rows, self.config, self.where = rows, config, where
 
     def __len__(self) -> int:
-        return len(self.rows)  # of most streams a TypeError, by which callers know that there is none
+        return len(self.rows)  # most streams raise a TypeError, which tells callers that there is no length
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         features = getattr(self.rows, "features", None) or {}
@@ -65,5 +66,5 @@ class LabelledStream(torch.utils.data.IterableDataset[Any]):
             value = feature.names[value] if isinstance(value, int) and value >= 0 else value
         try:
             return label_dataset([{**item, column: value}], self.config, where=self.where, with_index=False).dataset[0]
-        except ValueError as error:  # it has seen one row, and calls it the first
+        except ValueError as error:  # each row is encoded alone, so the message says row 0
             raise ValueError(str(error).replace(", row 0", f", row {row}", 1)) from None

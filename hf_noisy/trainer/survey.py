@@ -1,4 +1,4 @@
-"""A pass over all rows without learning: predictions in row order, and vectors of the encoder."""
+"""Inference over all rows: predictions in row order, and encoder vectors."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def _as_it_is(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class RowPass:
-    """Looks at every row once, without dropout; draws no random number that training would have drawn.
+    """Runs the model once on every row, without dropout. The random state of training is unchanged.
 
-    With several processes each looks at its own batches, and `gather` joins what they see.
+    With several processes, each runs its own batches and `gather` joins the results.
     """
 
     model: nn.Module
     prepare: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is  # puts a batch on the device
     gather: Callable[[Tensor], Tensor] = _as_it_is  # (batch, ...) -> (batch of all processes, ...)
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext  # around each forward
-    around: Callable[[], AbstractContextManager[Any]] = nullcontext  # around the pass: the weights that users will get
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext  # around the pass; swaps in the deployed weights
 
     @torch.no_grad()
     def __call__(self, batches: Iterable[Any], rows: int, look: Callable[[dict[str, Any]], Tensor]) -> Tensor:
-        """(rows, ...) what `look` says of each batch, by the numbers of its rows.
+        """(rows, ...) results of `look`, ordered by row number.
 
         Args:
-            batches: with the row numbers in `index`; labels are left out.
-            rows: how many there are.
+            batches: with the row numbers in `index`; labels are removed.
+            rows: number of rows.
             look: inputs of a batch -> (batch, ...).
         """
         table: Tensor | None = None
@@ -60,7 +60,7 @@ class RowPass:
         return table
 
     def log_probs(self, batches: Iterable[Any], rows: int) -> Tensor:
-        """(networks, rows, classes) of the rows that `batches` number."""
+        """(networks, rows, classes) log-probabilities, ordered by the row numbers in `batches`."""
 
         def look(inputs: dict[str, Any]) -> Tensor:
             return network_logits(self.model(**inputs)).float().log_softmax(-1).transpose(0, 1)
@@ -68,15 +68,15 @@ class RowPass:
         return self(batches, rows, look).transpose(0, 1)
 
     def vectors(self, batches: Iterable[Any], rows: int, network: Any) -> Tensor:
-        """(rows, width) float32: the mean of each row's last hidden states, padding left out.
+        """(rows, width) float32: the mean of the last hidden states over the tokens of each row, without padding.
 
         Args:
             batches: with the row numbers in `index`.
-            rows: how many there are.
-            network: whose encoder is asked; of an encoder-decoder the decoder is left out.
+            rows: number of rows.
+            network: its encoder is run. For an encoder-decoder, the decoder is not run.
 
         Raises:
-            ValueError: its base model gives no hidden states.
+            ValueError: the base model returns no hidden states.
         """
         network = classifier(network)
         encoder = network.base_model.get_encoder() if network.config.is_encoder_decoder else network.base_model
@@ -88,7 +88,7 @@ class RowPass:
                     f"{type(network).__name__}: its base model gives no last_hidden_state, so examples have no vectors. "
                     "Expected a Transformers model for sequence classification, or vectors of your own."
                 )
-            states, mask = states.float(), inputs.get("attention_mask")  # a sum in 16 bits is rounded, or overflows
+            states, mask = states.float(), inputs.get("attention_mask")  # a sum in 16 bits may round or overflow
             present = torch.ones_like(states[..., :1]) if mask is None else mask.unsqueeze(-1).float()
             return (states * present).sum(1) / present.sum(1).clamp_min(1)
 

@@ -1,4 +1,4 @@
-"""Pictures for those trackers of `report_to` that take them: TensorBoard, Weights & Biases and trackio."""
+"""Logs figures to the trackers of `report_to` that accept images: TensorBoard, Weights & Biases and trackio."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 logger = logging.get_logger(__name__)
 
-_STEP = "train/global_step"  # what the callbacks of Transformers plot against
+_STEP = "train/global_step"  # the x-axis of the Transformers callbacks
 
 
 def show(callbacks: Sequence[TrainerCallback], draw: Callable[[], Mapping[str, Figure]], step: int) -> None:
-    """Hand what `draw` draws to each tracker among `callbacks`; without one nothing is drawn.
+    """Log the figures of `draw` to each tracker among `callbacks`. Without a tracker, `draw` is not called.
 
-    Where matplotlib is not installed a warning says so once, and training goes on.
+    If matplotlib is not installed, a warning is given once and training continues.
     """
     takers = list(_takers(callbacks, step))
     if not takers:
@@ -57,5 +57,5 @@ def _of_tensorboard(writer: Any, step: int) -> Callable[[str, np.ndarray], None]
 
 
 def _of_run(tracker: Any, step: int) -> Callable[[str, np.ndarray], None]:
-    """Of a module with `log` and `Image`, as those of Weights & Biases and trackio."""
+    """Logs an image with a module that has `log` and `Image`, as Weights & Biases and trackio do."""
     return lambda name, picture: tracker.log({name: tracker.Image(picture), _STEP: step})

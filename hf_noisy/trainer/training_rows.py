@@ -1,4 +1,4 @@
-"""The rows of the training set: their numbers, labels and votes, which of them are trusted, and their gold classes."""
+"""The rows of the training set: row numbers, labels, votes, trusted rows and gold classes."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _WHERE = "train_dataset"
 
 
 def no_check(dataset: Any, where: str) -> None:
-    """Let any rows pass."""
+    """Accept any rows."""
 
 
 class TrainingRows:
-    """Reads a training set once, and again where it was replaced; clean rows follow it where a method trains on them.
+    """Reads a training set once, and again if it is replaced. Appends clean rows if a method trains on them.
 
     Args:
-        gold_column: column with the true classes, for measuring only; None where there is none.
-        clean: rows with trusted labels; None where there are none.
+        gold_column: column with the true classes, for measuring only; None if there is none.
+        clean: rows with trusted labels; None if there are none.
     """
 
     def __init__(self, gold_column: str | None = None, clean: CleanDataset | None = None) -> None:
         self.gold_column, self.clean = gold_column, clean
-        self.config: PretrainedConfig | None = None  # of the model for which the rows were read
+        self.config: PretrainedConfig | None = None  # of the model that the rows were read for
         self.labels = np.empty(0, dtype=np.int64)  # (rows,) -100 abstains; or (rows, classes), zero rows abstain
         self.votes: Tensor | None = None  # (rows, sources) int16, -1 abstains
         self.trusted: np.ndarray | None = None  # (rows,) bool, True for clean rows; None where none are trained on
-        self.class_names: list[str] | None = None  # where the labels brought names and the model had none
-        self.dataset: Any = None  # the rows that are trained on, with checked `labels` and the row number `index`
-        self._given_gold: np.ndarray | None = None  # (rows of the training set that was passed,)
+        self.class_names: list[str] | None = None  # names from the labels, if the model had none
+        self.dataset: Any = None  # the rows to train on, with checked `labels` and the row number `index`
+        self._given_gold: np.ndarray | None = None  # (rows of the passed training set,)
         self._as_passed: tuple[Any, np.ndarray, Tensor | None] | None = (
             None  # dataset, labels, votes without clean rows
         )
 
     def read(self, dataset: Any, config: PretrainedConfig, check: Check = no_check) -> Any:
-        """Check the labels, votes and gold classes of `dataset`, and number its rows; returns the rows to train on.
+        """Check the labels, votes and gold classes of `dataset`, and number its rows. Returns the rows to train on.
 
         Args:
             dataset: the training set.
-            config: of the model.
+            config: the model's configuration.
             check: called with the dataset and its name; refuses rows that are not tokenized for the model.
 
         Raises:
@@ -68,11 +68,11 @@ class TrainingRows:
         return self.dataset
 
     def is_replaced(self, dataset: Any) -> bool:
-        """Whether `dataset` is another training set than the one that was read."""
+        """Whether `dataset` differs from the training set that was read."""
         return dataset is not None and dataset is not self.dataset
 
     def name_classes(self, config: PretrainedConfig) -> None:
-        """Give the model the class names that the labels brought."""
+        """Write the class names of the labels into the model's configuration, if the labels have names."""
         if self.class_names is not None:
             config.id2label = dict(enumerate(self.class_names))
             config.label2id = {name: k for k, name in enumerate(self.class_names)}
@@ -80,13 +80,13 @@ class TrainingRows:
     def join_clean(
         self, wanted: bool, config: PretrainedConfig, read_columns: Container[str], check: Check = no_check
     ) -> Any:
-        """Let the clean rows follow the training set if a method trains on them (`wanted`), and only then.
+        """Append the clean rows to the training set if `wanted`; else remove them.
 
         Args:
             wanted: whether a method trains on the clean rows.
-            config: of the model.
-            read_columns: the columns that the model is given.
-            check: as for `read`, of the clean rows.
+            config: the model's configuration.
+            read_columns: the columns that the model reads.
+            check: as for `read`, for the clean rows.
 
         Returns:
             the rows to train on.
@@ -110,18 +110,18 @@ class TrainingRows:
         return dataset
 
     def is_numbered(self, dataset: Any) -> bool:
-        """Whether `dataset` is the rows that carry the numbers given here."""
+        """Whether `dataset` is the dataset whose rows were numbered here."""
         return dataset is not None and dataset is self.dataset
 
     def one_hot(self, classes: int) -> Tensor:
-        """(rows, classes) float32 labels, zero rows where there is none."""
+        """(rows, classes) float32 labels; zero for rows without a label."""
         return one_hot(torch.from_numpy(self.labels), classes)
 
     def gold(self, clean_labels: Tensor | None) -> np.ndarray | None:
         """(rows,) true classes, negative where unknown; None without a gold column.
 
         Args:
-            clean_labels: (clean rows, classes), whose largest class is the truth of the clean rows.
+            clean_labels: (clean rows, classes). The argmax is the true class of a clean row.
         """
         if self._given_gold is None or self.trusted is None or clean_labels is None:
             return self._given_gold
@@ -129,7 +129,7 @@ class TrainingRows:
 
 
 def _alike(labels: np.ndarray, clean: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both as they are, or both as soft labels if one of them is."""
+    """Both unchanged; if only one is soft, both as soft labels."""
     if labels.ndim == clean.ndim:
         return labels, clean
     first, second = (one_hot(torch.from_numpy(part), classes).numpy() for part in (labels, clean))

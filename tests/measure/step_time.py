@@ -1,13 +1,13 @@
-"""Whether a change made steps slower, memory larger or the import longer: two checkouts in turns, on the same batches.
+"""Measures whether a change makes steps slower, memory use larger or the import slower. Compares two checkouts.
 
     python tests/measure/step_time.py --before FOLDER --methods ce co_teaching auto
 
-Both checkouts train the same encoder (random weights, 6 layers, 384 wide) on the same rows, each in a process of its own. The
-processes take turns: one step of the one, one step of the other, in an order that alternates, so that a busy machine slows both.
-Several such pairs are started one after the other. Printed for each method: the median over pairs of the median ratio of step
-times (this checkout over the one before) with a bootstrap interval of 95 % over pairs and steps, the ratio of each pair, and the
-median ratio of peak memory. Then the ratio of import times, of fresh processes in turns. With --before of an equal checkout it
-shows what differs by chance alone.
+Both checkouts train the same encoder (random weights, 6 layers, width 384) on the same batches, each in its own process. The
+processes alternate single steps, and the order alternates too, so that a busy machine slows both. Several such pairs run one
+after the other. For each method it prints the median over pairs of the median ratio of step times (this checkout over the
+one before) with a 95 % bootstrap interval over pairs and steps, the ratio of each pair, and the median ratio of peak memory.
+Then it prints the ratio of import times, measured in fresh processes in turn. With an identical checkout as --before, it
+shows the variation due to chance.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ IMPORT = (
 
 
 class Checkout:
-    """A process of one checkout that does a step when it is its turn."""
+    """A process that trains with one checkout, one step per request."""
 
     def __init__(self, folder: Path, method: str, steps: int, rows: int) -> None:
         words = [
@@ -49,7 +49,7 @@ class Checkout:
         )
 
     def ask(self, what: str) -> float:
-        """Seconds of a step, or the peak memory in MiB."""
+        """Send "step" or "finish". Returns the seconds of a step, or the peak memory in MiB."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(f"{what}\n")
@@ -99,7 +99,7 @@ def work(method: str, steps: int, rows: int) -> None:
     count = rows * (steps + 8)
     labels = draw.integers(0, 3, count)
     tokens = draw.integers(100, 5000, (count, 32))
-    tokens[:, :6] = 10 + 10 * labels[:, None] + draw.integers(0, 10, (count, 6))  # words that tell the class
+    tokens[:, :6] = 10 + 10 * labels[:, None] + draw.integers(0, 10, (count, 6))  # tokens that depend on the class
     votes = np.where(draw.random((count, 4)) < 0.7, labels[:, None], draw.integers(0, 3, (count, 4)))
     votes[draw.random(votes.shape) < 0.3] = -1
     wrong = np.where(draw.random(count) < 0.2, (labels + 1) % 3, labels)
@@ -125,7 +125,7 @@ def work(method: str, steps: int, rows: int) -> None:
 
 
 def pair(before: Path, method: str, steps: int, rows: int) -> tuple[np.ndarray, float, float]:
-    """(steps,) ratios of step times of one pair of processes, the ratio of their memory, and seconds a step before."""
+    """Of one pair of processes: (steps,) ratios of step times, ratio of peak memory, and seconds per step before."""
     sides = {name: Checkout(folder, method, steps, rows) for name, folder in (("before", before), ("now", HERE))}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(steps + 3):
@@ -139,7 +139,7 @@ def pair(before: Path, method: str, steps: int, rows: int) -> tuple[np.ndarray, 
 
 
 def compare(before: Path, method: str, steps: int, rows: int, pairs: int) -> str:
-    """A row of the table. Where a process lies in memory changes its speed, so that pairs are drawn as well as steps."""
+    """A row of the table. Memory layout changes a process's speed, so the bootstrap draws pairs as well as steps."""
     found = [pair(before, method, steps, rows) for _ in range(pairs)]
     draw = np.random.default_rng(0)
     medians = np.array([np.median(ratios) for ratios, _, _ in found])
@@ -166,7 +166,7 @@ def import_ratio(before: Path, rounds: int) -> str:
                 env=environment(folder),
                 cwd="/",
             )
-            if turn:  # the first round warms the disk
+            if turn:  # the first round warms the disk cache
                 seconds[name].append(float(done.stdout.split()[-1]))
     ratio = np.median(np.array(seconds["now"]) / np.array(seconds["before"]))
     return f"import: {np.median(seconds['now']):.2f} s, {ratio:.3f} times the one before"

@@ -17,7 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
 from hf_noisy import NoisyTrainer
-from hf_noisy.trainer.checkpoints import begin, find_checkpoint, last_whole_checkpoint, what_is_missing
+from hf_noisy.trainer.checkpoints import begin, find_checkpoint, incomplete_reason, last_whole_checkpoint
 from hf_noisy.trainer.state import STATE_NAME
 
 SETTINGS = {"noise_method": "gce_truncated", "save_strategy": "steps", "save_steps": 2, "num_train_epochs": 2}
@@ -97,9 +97,9 @@ def test_a_trainer_state_cut_anywhere_is_not_whole(saved):
         len(content) - 2,
     ]:  # without its last line break it is still whole
         path.write_bytes(content[:end])
-        assert what_is_missing(path.parent) == "its trainer_state.json is cut short", end
+        assert incomplete_reason(path.parent) == "its trainer_state.json is cut short", end
     path.write_bytes(content[:-1])
-    assert what_is_missing(path.parent) is None
+    assert incomplete_reason(path.parent) is None
 
 
 @pytest.mark.parametrize("limit", [None, 1])
@@ -119,7 +119,7 @@ def test_killed_while_saving_the_last_whole_one_is_still_there(tmp_path, unbroke
         patched.setattr(holder, where, half_written)
         with pytest.raises(Killed):
             broken.train()
-    assert what_is_missing(tmp_path / "checkpoint-6") is not None
+    assert incomplete_reason(tmp_path / "checkpoint-6") is not None
     assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-4")
     resumed = start(tmp_path, save_total_limit=limit)
     resumed.train(resume_from_checkpoint=True)
@@ -167,8 +167,8 @@ def test_an_older_checkpoint_of_the_same_step_is_not_whole_while_it_is_written_a
     monkeypatch.setattr(again, "_save_optimizer_and_scheduler", lambda folder: kill())
     with pytest.raises(Killed):
         again.train(resume_from_checkpoint=str(saved / "checkpoint-4"))
-    assert what_is_missing(saved / "checkpoint-6") == "it has no trainer_state.json"
-    assert what_is_missing(saved / "checkpoint-8") is None
+    assert incomplete_reason(saved / "checkpoint-6") == "it has no trainer_state.json"
+    assert incomplete_reason(saved / "checkpoint-8") is None
 
 
 def test_a_later_number_is_later_even_if_its_name_sorts_before(saved):
@@ -212,19 +212,19 @@ def test_what_other_processes_write_is_part_of_a_whole_one(saved):
     checkpoint = saved / "checkpoint-4"
     for rank in range(2):
         shutil.copy(checkpoint / "rng_state.pth", checkpoint / f"rng_state_{rank}.pth")
-    assert what_is_missing(checkpoint) is None
+    assert incomplete_reason(checkpoint) is None
     rewrite_metadata(checkpoint, processes="2")
-    assert what_is_missing(checkpoint) is None
+    assert incomplete_reason(checkpoint) is None
     cut_in_half(checkpoint / "rng_state_1.pth")
-    assert "random state of process 1" in str(what_is_missing(checkpoint))
+    assert "random state of process 1" in str(incomplete_reason(checkpoint))
     (checkpoint / "rng_state_1.pth").unlink()
-    assert "random state of process 1" in str(what_is_missing(checkpoint))
+    assert "random state of process 1" in str(incomplete_reason(checkpoint))
 
 
 @pytest.mark.parametrize("count", ["-2", "2.0", "NaN", "../2", "9" * 5000])
 def test_processes_that_cannot_be_counted_are_no_whole_checkpoint(saved, count):
     rewrite_metadata(saved / "checkpoint-4", processes=count)
-    assert "which is no count" in str(what_is_missing(saved / "checkpoint-4"))
+    assert "which is no count" in str(incomplete_reason(saved / "checkpoint-4"))
 
 
 def test_a_plain_trainers_checkpoint_is_whole_and_says_so(saved, caplog):

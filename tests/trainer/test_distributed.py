@@ -324,9 +324,9 @@ def test_the_stored_table_says_what_the_code_declares():
         assert (cells["both ranks identical"], cells["resume exact"]) == ("yes", "yes")
         parts = [part for name in method.split("+") for part in build_methods(name, None)]
         callbacks = [part for part in parts if isinstance(part, NoiseCallback)]
-        whole = [sharding.why_whole(callback, tiny_model()) for callback in callbacks]
+        whole = [sharding.fsdp_conflict(callback, tiny_model()) for callback in callbacks]
         whole += [sharding.ENCODER] if {"neighbours", "truth_inference", "auto"} & set(method.split("+")) else []
-        single = [sharding.why_single(callback, tiny_model()) for callback in callbacks]
+        single = [sharding.data_parallel_conflict(callback, tiny_model()) for callback in callbacks]
         for cell, reasons in ((cells["FSDP 2"], whole), (cells["DataParallel"], single)):
             declared = next((sentence for sentence in reasons if sentence), None)
             if declared is None:

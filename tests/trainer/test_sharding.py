@@ -74,7 +74,7 @@ def test_a_method_of_ones_own_is_judged_by_what_it_declares(tmp_path, kind, whol
 
 @pytest.mark.parametrize("what", ["fsdp", "n_gpu=2"])
 def test_every_named_method_is_refused_or_not_when_the_trainer_is_made(tmp_path, what):
-    judge = sharding.why_whole if what == "fsdp" else sharding.why_single
+    judge = sharding.fsdp_conflict if what == "fsdp" else sharding.data_parallel_conflict
     dataset = token_dataset(8)
     dataset = dataset.add_column("weak_labels", votes_on(dataset))
     for method in METHODS:

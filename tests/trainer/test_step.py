@@ -1,4 +1,4 @@
-"""One step without a Trainer: from a linear model, a criterion and a callback; and one batch through every part."""
+"""Tests one step without a Trainer (a linear model, a criterion, a callback), and one batch through all parts."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_one_batch_passes_through_every_part_with_the_shapes_that_are_promised()
     assert (len(joined), known.trusted.sum()) == (rows + 2, 2)
     assert known.join_clean(False, config, ["input_ids", "attention_mask"]) is dataset
 
-    # methods: two networks are asked for
+    # methods: co-teaching needs two networks
     methods = MethodSet()
     methods.bind(CallbackHandler([CoTeaching(), DefaultFlowCallback()], None, None, None, None))
     methods.build(NoisyTrainingArguments("unused", use_cpu=True))
@@ -101,7 +101,7 @@ def test_one_batch_passes_through_every_part_with_the_shapes_that_are_promised()
     assert int(count) == 2
     assert tensors.pop(REAL).tolist() == [True, True]
 
-    # context, and what methods see of the batch
+    # context, and the batch that methods read
     parts = Parts(known, methods, progress)
     parts.context = parts_context(known, methods, classes, peers)
     methods.setup(parts.context, None, compiled=False)
