@@ -279,7 +279,7 @@ class NoisyTrainer(Trainer):
         checkpoints.save_methods(self, self._noise, output_dir)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
+        super()._load_optimizer_and_scheduler(checkpoint)  # called on all ranks, after `setup` and before the first step
         checkpoints.load_methods(self, self._noise, checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -288,7 +288,7 @@ class NoisyTrainer(Trainer):
         network_files.load(self.model, resume_from_checkpoint, stock, split=split, into=model)
 
     def _load_best_model(self) -> None:
-        best = str(self.state.best_model_checkpoint)
+        best = str(self.state.best_model_checkpoint)  # the stock Trainer reads one network, and one adapter
         if network_files.is_read_here(self.model, split=self.is_deepspeed_enabled or self.is_fsdp_enabled):
             self._load_from_checkpoint(best)
         else:
