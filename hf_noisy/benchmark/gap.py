@@ -151,11 +151,6 @@ class Section:
         )
         return [run["accuracy_best"] - {"last": run["accuracy_last"], **run["accuracy_by_rule"]}[rule] for run in runs]
 
-    def holds_rule(self, rule: str) -> bool:
-        """Returns whether every run that has accuracies by rule has that of `rule`."""
-        found = (run.get("accuracy_by_rule") for by_seed in self.runs.values() for run in by_seed.values())
-        return all(rule in by_rule for by_rule in found if by_rule is not None)
-
     def missing(self) -> dict[tuple[str, str], list[int]]:
         """Returns (corpus, variant) -> seeds of the full grid that the file does not have."""
         grid = {

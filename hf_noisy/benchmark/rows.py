@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_noisy.benchmark.data import Data
-from hf_noisy.benchmark.settings import FOLDS, Run, Settings
+from hf_noisy.benchmark.settings import FOLDS, MEASURED_RULES, Run, Settings
 from hf_noisy.benchmark.training import Fit, TrainingBench, clocks
 from hf_noisy.data.corpus import hold_out
-from hf_noisy.methods.parts.stopping_rules import RULES, chosen_epoch
+from hf_noisy.methods.parts.stopping_rules import chosen_epoch
 from hf_noisy.weak.label_model import label_model_probabilities
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import covered
@@ -178,7 +178,7 @@ def _cleanlab(bench: TrainingBench, run: Run, rate: float) -> Outcome:
 
 
 def _outcome(fit: Fit, labels: np.ndarray, train_rows: int, *, keeps_last: bool = False) -> Outcome:
-    by_rule = {rule: chosen_epoch(rule, fit.scores, fit.changes) for rule in RULES} if fit.scores else {}
+    by_rule = {rule: chosen_epoch(rule, fit.scores, fit.changes) for rule in MEASURED_RULES} if fit.scores else {}
     last = len(fit.predictions) - 1
     chosen = last if keeps_last else by_rule.get("accuracy", last)
     score = fit.scores[chosen] if fit.scores else 0.0

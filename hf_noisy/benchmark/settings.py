@@ -17,6 +17,7 @@ from hf_noisy.methods.registry import METHODS, reads_clean, reads_unlabeled, spl
 FIXED = ("majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab")  # rows of every table
 READS_GOLD = ("gold", "clean_valid")  # rows that use gold labels of training or validation rows
 FOLDS = 5  # for cleanlab's out-of-fold probabilities; cleanlab's default
+MEASURED_RULES = ("accuracy", "label_wave", "both")  # stopping rules whose epoch each run records
 
 
 @dataclass(frozen=True)

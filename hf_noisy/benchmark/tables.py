@@ -19,7 +19,7 @@ from hf_noisy.benchmark.cells import (
 )
 from hf_noisy.benchmark.choice import Choice, leave_one_corpus_out
 from hf_noisy.benchmark.gap import MIN_GAP, Estimate, Section, gap_recovered, mean
-from hf_noisy.methods.parts.stopping_rules import RULES
+from hf_noisy.benchmark.settings import MEASURED_RULES
 
 _REGRETS = """\
 ### Regret of stopping rules
@@ -150,7 +150,7 @@ def epochs_by_corpus(section: Section, order: Sequence[str]) -> list[str]:
 
 
 def regrets_table(section: Section) -> list[str]:
-    rules = ("last", *(rule for rule in RULES if section.holds_rule(rule)))
+    rules = ("last", *MEASURED_RULES)
     found = {corpus: [section.regrets(rule, corpus) for rule in rules] for corpus in section.corpora}
     means = {
         corpus: [100 * fmean(regrets) for regrets in of_rules] for corpus, of_rules in found.items() if of_rules[0]
