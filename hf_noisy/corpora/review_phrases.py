@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hf_noisy.corpora.phrases import Slots, phrases
-
-if TYPE_CHECKING:
-    pass
-
 
 # Words for the slots of every domain. Rules look for {good} and {bad}. {tint}, {grim} and {bright} are descriptive
 # adjectives without an opinion, but a sentiment lexicon scores them.

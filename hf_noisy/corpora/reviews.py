@@ -8,7 +8,6 @@ audit can be checked.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 from datasets import ClassLabel, Dataset, Features, Value
 
@@ -23,10 +22,6 @@ from hf_noisy.corpora.review_phrases import (
     SHARED_QUIET,
     WORDS,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 CLASS_NAMES = ("negative", "positive")
 

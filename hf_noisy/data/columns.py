@@ -43,12 +43,6 @@ def cells_of(dataset: Any, column: str, where: str) -> list[Any]:
     return cells
 
 
-def arrow_column(dataset: datasets.Dataset, column: str) -> pa.Array:
-    """Return a column as it is stored, regardless of the dataset's format or transform."""
-    # one column alone, since the others may be large
-    return dataset.with_format("arrow").select_columns([column])[:][column].combine_chunks()
-
-
 def is_list_type(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 

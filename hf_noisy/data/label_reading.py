@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from hf_noisy.data.columns import arrow_column, cells_of, is_list_type, list_table
+from hf_noisy.data.columns import cells_of, is_list_type, list_table, stored_column
 from hf_noisy.data.label_encoding import IGNORED, check_hard, one_hot, refuse_label
 
 
@@ -18,7 +18,7 @@ def read_column(dataset: Any, column: str, classes: int, where: str) -> np.ndarr
     """Read a column of labels, (rows,) or (rows, classes). A missing id becomes -100, a missing soft label zeros."""
     if not isinstance(dataset, datasets.Dataset):
         return _stack(cells_of(dataset, column, where), classes, where)
-    stored = arrow_column(dataset, column)
+    stored = stored_column(dataset, column)
     if is_list_type(stored.type):
         rows = list_table(stored, classes)
         return rows if rows is not None and rows.dtype.kind == "f" else _stack(stored.to_pylist(), classes, where)

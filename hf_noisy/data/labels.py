@@ -9,14 +9,13 @@ from typing import Any
 
 import datasets
 import numpy as np
-import pyarrow as pa
 import torch
 from transformers import PretrainedConfig
 from transformers.utils import logging
 
 from hf_noisy.common.checks import nearest
 from hf_noisy.data.class_names import class_count, ids_by_name
-from hf_noisy.data.columns import INDEX, LABEL_COLUMNS, columns_of
+from hf_noisy.data.columns import INDEX, LABEL_COLUMNS, columns_of, lists_of
 from hf_noisy.data.label_encoding import encode_labels, has_label
 from hf_noisy.data.label_reading import read_column
 
@@ -167,14 +166,8 @@ def _with_labels(dataset: Any, labels: np.ndarray, with_index: bool) -> Any:
         columns[INDEX] = np.arange(len(labels))
     dataset = dataset.remove_columns(sorted({*LABEL_COLUMNS, *columns} & set(dataset.column_names)))
     for name, column in columns.items():
-        dataset = dataset.add_column(name, column if column.ndim == 1 else _soft_column(column))
+        dataset = dataset.add_column(name, column if column.ndim == 1 else lists_of(column))
     return dataset
-
-
-def _soft_column(labels: np.ndarray) -> pa.Array:
-    """Convert (rows, classes) to a column of lists, without one Python object per row."""
-    offsets = np.arange(0, labels.size + 1, labels.shape[1], dtype=np.int32)
-    return pa.ListArray.from_arrays(offsets, labels.ravel())
 
 
 class _LabelledRows(torch.utils.data.Dataset[Any]):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hf_noisy.data.columns import VOTES, arrow_column, cells_of, columns_of, list_table
+from hf_noisy.data.columns import VOTES, cells_of, columns_of, list_table, stored_column
 from hf_noisy.data.label_reading import form_of
 
 
@@ -18,7 +18,7 @@ def read_votes(dataset: Any, classes: int, *, where: str) -> Tensor | None:
     """Return the checked votes of the column `weak_labels`, (rows, sources) int16, or None without this column."""
     if VOTES not in columns_of(dataset):
         return None
-    stored = arrow_column(dataset, VOTES) if isinstance(dataset, datasets.Dataset) else None
+    stored = stored_column(dataset, VOTES) if isinstance(dataset, datasets.Dataset) else None
     votes = None if stored is None or not len(stored) else list_table(stored, len(stored[0].as_py() or ""))
     if votes is None or votes.dtype.kind not in "iu":
         votes = _vote_rows(cells_of(dataset, VOTES, where) if stored is None else stored.to_pylist(), where)

@@ -50,7 +50,7 @@ class Batch:
             "progress": 0.0,
             "key": (0, 0, 1),
             "gathered_index": index,
-            "gather": _as_it_is,
+            "gather": of_one_process,
         }
         return cls(index=index, given=one_hot(labels, classes), **{**start, **fields})
 
@@ -67,7 +67,7 @@ class Batch:
         return keyed_generator(*self.key, purpose, device=self.index.device)
 
 
-def _as_it_is(values: Tensor) -> Tensor:
+def of_one_process(values: Tensor) -> Tensor:
     """`values` unchanged: on one process there is nothing to gather."""
     return values
 

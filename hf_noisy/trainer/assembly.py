@@ -15,7 +15,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from hf_noisy.data.columns import INDEX
 from hf_noisy.data.token_checks import check_tokens
-from hf_noisy.models.batch import Batch
+from hf_noisy.models.batch import Batch, of_one_process
 from hf_noisy.models.checks import check_head
 from hf_noisy.models.context import CleanRows, Context
 from hf_noisy.models.networks import channels_of, deployed_network, networks_of, side_by_side
@@ -291,8 +291,4 @@ def row_pass(trainer: Any, parts: Parts) -> RowPass:
 
 def gather_of(trainer: Any) -> Callable[[Tensor], Tensor]:
     """(batch, ...) of this process -> (batch of all processes, ...)."""
-    return trainer.accelerator.gather if trainer.args.world_size > 1 else _as_it_is
-
-
-def _as_it_is(values: Tensor) -> Tensor:
-    return values
+    return trainer.accelerator.gather if trainer.args.world_size > 1 else of_one_process

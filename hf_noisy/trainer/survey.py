@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from hf_noisy.common.randomness import forked_generators
 from hf_noisy.data.columns import INDEX
 from hf_noisy.models.adapters import classifier
+from hf_noisy.models.batch import of_one_process
 from hf_noisy.models.networks import network_logits
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _as_it_is(inputs: dict[str, Any]) -> dict[str, Any]:
+    return inputs
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class RowPass:
 
     model: nn.Module
     prepare: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is  # puts a batch on the device
-    gather: Callable[[Tensor], Tensor] = _as_it_is  # (batch, ...) -> (batch of all processes, ...)
+    gather: Callable[[Tensor], Tensor] = of_one_process  # (batch, ...) -> (batch of all processes, ...)
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext  # around each forward
     around: Callable[[], AbstractContextManager[Any]] = nullcontext  # around the pass; swaps in the deployed weights
 

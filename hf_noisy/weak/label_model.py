@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
 from hf_noisy.common.checks import check_whole
 from hf_noisy.common.randomness import forked_generators
-from hf_noisy.weak.labeling_functions import Result
 from hf_noisy.weak.votes import check_votes, covered
 
 if TYPE_CHECKING:
     from snorkel.labeling.model import LabelModel
+
+Result = TypeVar("Result")
 
 
 def label_model_probabilities(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -15,9 +15,6 @@ from hf_noisy.weak.votes import LARGEST_VOTE, votes_feature
 if TYPE_CHECKING:
     from datasets import Dataset
     from snorkel.labeling import LabelingFunction
-
-
-Result = TypeVar("Result")
 
 
 def apply_labeling_functions(

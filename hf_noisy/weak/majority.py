@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from hf_noisy.weak.votes import as_table, check_votes
-
-if TYPE_CHECKING:
-    pass
 
 
 def majority_vote(votes: np.ndarray, num_classes: int) -> np.ndarray:
