@@ -3,6 +3,7 @@
     python examples/notebooks.py
 
 The scripts are the source: edit those, never the notebooks. A test fails where the two differ.
+`python tests/measure/tutorials.py` runs a lesson and writes its page of the site.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def notebook_of(script: Path) -> str:
-    """The text of the notebook that belongs to `script`; equal scripts give equal notebooks."""
+    """The text of the notebook of a script; equal scripts give equal notebooks. Cells keep the text alternative of a figure."""
     notebook = jupytext.read(script)
     notebook.metadata = nbformat.NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
     for place, cell in enumerate(notebook.cells):
-        cell.id, cell.metadata = f"cell-{place}", nbformat.NotebookNode()  # a random id would change with every call
+        cell.id = f"cell-{place}"  # a random id would change with every call
+        cell.metadata = nbformat.NotebookNode({key: cell.metadata[key] for key in ("alt",) if key in cell.metadata})
     return nbformat.writes(notebook) + "\n"
 
 

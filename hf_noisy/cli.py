@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from hf_noisy import __version__
 from hf_noisy.common.checks import nearest
+from hf_noisy.common.options import OptionParser
 from hf_noisy.common.script import DONE, complain, run_script
 
 Words = Sequence[str]
+_WIDTH = 110  # of the text above the options
 
 
 def train(words: Words, prog: str) -> int:
@@ -22,22 +27,14 @@ def train(words: Words, prog: str) -> int:
 
 
 def benchmark(words: Words, prog: str) -> int:
-    from hf_noisy.commands.arguments import BenchmarkArguments
-    from hf_noisy.common.launching import parse_arguments
-
-    (given,) = parse_arguments(
-        [BenchmarkArguments], description=COMMANDS["benchmark"].describe(), arguments=words, prog=prog
-    )
+    given = _parsed("benchmark", words, prog)
     from hf_noisy.commands.benchmark import run
 
     return run(given)
 
 
 def audit(words: Words, prog: str) -> int:
-    from hf_noisy.commands.arguments import AuditArguments
-    from hf_noisy.common.launching import parse_arguments
-
-    (given,) = parse_arguments([AuditArguments], description=COMMANDS["audit"].describe(), arguments=words, prog=prog)
+    given = _parsed("audit", words, prog)
     from hf_noisy.commands.audit import run
 
     run(given, shlex.join([*prog.split(), *words]))
@@ -45,12 +42,7 @@ def audit(words: Words, prog: str) -> int:
 
 
 def estimate(words: Words, prog: str) -> int:
-    from hf_noisy.commands.arguments import EstimateArguments
-    from hf_noisy.common.launching import parse_arguments
-
-    (given,) = parse_arguments(
-        [EstimateArguments], description=COMMANDS["estimate"].describe(), arguments=words, prog=prog
-    )
+    given = _parsed("estimate", words, prog)
     from hf_noisy.commands.estimate import run
 
     run(given)
@@ -58,22 +50,46 @@ def estimate(words: Words, prog: str) -> int:
 
 
 def methods(words: Words, prog: str) -> int:
-    if any(word in ("-h", "--help") for word in words):
-        print(f"usage: {prog} [NAME ...] [--yaml]\n\n{COMMANDS['methods'].describe()}")
-        return DONE
-    names = [word for word in words if word != "--yaml"]
-    unknown = [word for word in names if word.startswith("-")]
-    if unknown:
-        raise ValueError(f"unknown option {unknown[0]}. {nearest(unknown[0], ['--yaml', '--help'])}")
+    given = _parsed("methods", words, prog)
+    if given.yaml and len(given.names) != 1:
+        raise ValueError(f"--yaml with {len(given.names)} names: expected one method, as in `{prog} gce --yaml`.")
     from hf_noisy.commands.methods import config_of, method_in_full, table_of_methods
 
-    if "--yaml" in words:
-        if len(names) != 1:
-            raise ValueError(f"--yaml with {len(names)} names: expected one method, as in `{prog} gce --yaml`.")
-        print(config_of(names[0]), end="")
+    if given.yaml:
+        print(config_of(given.names[0]), end="")
     else:
-        print("\n\n".join(map(method_in_full, names)) if names else table_of_methods())
+        print("\n\n".join(map(method_in_full, given.names)) if given.names else table_of_methods())
     return DONE
+
+
+def env(words: Words, prog: str) -> int:
+    given = _parsed("env", words, prog)
+    from hf_noisy.commands.env import environment
+
+    print(environment(given.method))
+    return DONE
+
+
+def _parsed(name: str, words: Words, prog: str) -> Any:
+    """Parse the words after the command `name`.
+
+    Raises:
+        ValueError, FileNotFoundError: see `parse_arguments`.
+    """
+    command = COMMANDS[name]
+    if command.dataclasses:
+        from hf_noisy.commands.arguments import GROUPS
+        from hf_noisy.common.launching import parse_arguments
+
+        (given,) = parse_arguments(
+            command.dataclass_types(), description=command.describe(), arguments=words, prog=prog, groups=GROUPS
+        )
+        return given
+    parser = command.parser(prog)
+    given, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.refuse(unknown[0])
+    return given
 
 
 @dataclass(frozen=True)
@@ -81,41 +97,103 @@ class Command:
     """A command: a word after `hf-noisy`."""
 
     body: Callable[[Words, str], int]  # (the words after it, the name in messages) -> exit code
-    summary: str
-    details: str
+    summary: str  # what it does
+    usual: str  # the most common calls, a line each
+    details: str = ""
+    dataclasses: tuple[str, ...] = ()  # "module:class" of its options
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name -> settings, without dataclasses
 
     def describe(self) -> str:
         """Return the text above the options in `--help`."""
-        return f"{self.summary}\n\n{self.details}"
+        details = textwrap.fill(self.details, _WIDTH, break_on_hyphens=False, break_long_words=False)
+        return "\n\n".join(filter(None, [self.summary, textwrap.indent(self.usual, "  "), details]))
+
+    def parser(self, prog: str) -> OptionParser:
+        """Return the parser of its words."""
+        if self.dataclasses:
+            from hf_noisy.commands.arguments import GROUPS
+            from hf_noisy.common.launching import parser_of
+
+            return parser_of(self.dataclass_types(), description=self.describe(), prog=prog, groups=GROUPS)
+        groups = {"Arguments": [name.removeprefix("--") for name in self.arguments]}
+        parser = OptionParser(prog=prog, description=self.describe(), groups=groups)
+        for name, settings in self.arguments.items():
+            parser.add_argument(name, **settings)
+        return parser
+
+    def dataclass_types(self) -> list[type]:
+        """Import the dataclasses of its options."""
+        places = [place.split(":") for place in self.dataclasses]
+        return [getattr(importlib.import_module(module), name) for module, name in places]
 
 
-_FILE = "Settings may come from a YAML file, --config FILE; the command line wins over it."
+_QUIET = {"--quiet": {"action": "store_true", "help": "Accepted as in all commands. It changes nothing here."}}
+_FILE = "Options may also come from a YAML file, `--config FILE`. The command line overrides the file."
 COMMANDS = {
     "train": Command(
         train,
-        "Train on labels that are partly wrong, with and without protection, and save the protected model.",
-        f"{_FILE}\nOn several processes: accelerate launch --multi_gpu -m hf_noisy train ...",
-    ),
-    "benchmark": Command(
-        benchmark,
-        "Compare methods and baselines on the same rows, encoder and budget.",
-        f"{_FILE}\nRuns that are in the file of results already are skipped.",
+        "Train a classifier on labels that are partly wrong, compare it with plain training, and save it.",
+        "hf-noisy train --data my.csv --output my_model\n"
+        "hf-noisy train --data my.csv --model distilbert-base-uncased --epochs 3 --learning_rate 5e-5",
+        "my.csv has a column `text` and a column `label`. The trained model is saved, with a table of its test accuracy "
+        "beside that of plain cross-entropy. Without true labels (--gold_column) the table shows agreement with the given "
+        "test labels, which are as noisy as those of training. On several GPUs: `accelerate launch --multi_gpu -m hf_noisy "
+        f"train ...`. {_FILE}",
+        dataclasses=("hf_noisy.recipe:RecipeArguments", "hf_noisy.recipe:RecipeTrainingArguments"),
     ),
     "audit": Command(
         audit,
-        "Find labels that look wrong: writes a page to review them and a JSON line for each label.",
-        f"{_FILE}\nGold labels are read only with --gold, to evaluate the result.",
+        "Find labels that look wrong. Writes a page to review them, and a file with a score for each label.",
+        "hf-noisy audit --data my.csv --output audit\n"
+        "hf-noisy audit --data my.csv --model distilbert-base-uncased --output audit",
+        "Open audit/report.html in a browser. True labels are never needed; --gold uses them to measure the result. "
+        f"{_FILE}",
+        dataclasses=("hf_noisy.commands.arguments:AuditArguments",),
     ),
     "estimate": Command(
         estimate,
         "Estimate how many labels are wrong, and which classes are confused.",
-        f"{_FILE}\nGold labels are read only with --gold, to evaluate the result.",
+        "hf-noisy estimate --data my.csv\nhf-noisy estimate --data my.csv --model distilbert-base-uncased --figure noise.png",
+        "Prints the rate by several estimators and the kind of noise. True labels are never needed; --gold shows the true "
+        f"rate beside the estimates. {_FILE}",
+        dataclasses=("hf_noisy.commands.arguments:EstimateArguments",),
+    ),
+    "benchmark": Command(
+        benchmark,
+        "Compare methods and baselines on the same rows, encoder and budget.",
+        "hf-noisy benchmark --data my.csv --gold_column gold --methods auto gce --output results.jsonl\n"
+        "hf-noisy benchmark --output results.jsonl --report report.md",
+        "Needs true labels in the test rows, here in a column `gold`. Runs that the file of results holds are skipped, so "
+        f"an interrupted benchmark continues. {_FILE}",
+        dataclasses=("hf_noisy.commands.arguments:BenchmarkArguments",),
     ),
     "methods": Command(
         methods,
-        "List all methods, or describe the named methods in full.",
-        "The names are values of --noise_method (train) and --methods (benchmark).\n"
-        "NAME --yaml prints a file for --config.",
+        "List all methods, or describe some of them in full.",
+        "hf-noisy methods\nhf-noisy methods gce\nhf-noisy methods gce --yaml",
+        "The names are values of --noise_method (train) and --methods (benchmark).",
+        arguments={
+            "names": {
+                "nargs": "*",
+                "metavar": "NAME",
+                "help": "Methods to describe in full. Without it: all, in short.",
+            },
+            "--yaml": {"action": "store_true", "help": "Print a file for --config that trains with the named method."},
+            **_QUIET,
+        },
+    ),
+    "env": Command(
+        env,
+        "Print versions, platform and device, for a bug report.",
+        "hf-noisy env\nhf-noisy env gce",
+        arguments={
+            "method": {
+                "nargs": "?",
+                "metavar": "NAME",
+                "help": "The method that the report is about, as in --noise_method: gce, co_teaching+gce.",
+            },
+            **_QUIET,
+        },
     ),
 }
 
@@ -152,14 +230,16 @@ def _run(name: str, words: Words, prog: str) -> int:
 def _help(prog: str) -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    usual = COMMANDS["train"].usual.splitlines()[0]
     return "\n".join(
         [
-            f"usage: {prog} COMMAND [--config FILE] [--option value ...]",
+            "Train text classifiers of Hugging Face Transformers on labels that are partly wrong.",
             "",
-            "Train Hugging Face text classifiers on labels you cannot trust.",
+            f"  {usual}",
             "",
+            "Commands:",
             *lines,
             "",
-            f"`{prog} COMMAND --help` lists the options of a command.",
+            f"`{prog} COMMAND --help` prints the options of a command, `{prog} --version` the version.",
         ]
     )

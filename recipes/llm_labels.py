@@ -2,19 +2,20 @@
 
     accelerate launch recipes/llm_labels.py
 
-generates short news of five topics (`hf_noisy.corpora.topics`) and trains on labels of a rule that replaces a language
-model (`hf_noisy.corpora.topic_labels.simulated_answers`). The rule counts words and is overconfident; no language model
-is run. A model labels each text with three wordings of the prompt. Each wording is a source: it votes if its confidence
-is at least --confidence, and abstains otherwise. The table is that of recipes/sentiment.py. The recipe needs no
-download and ends within 3 minutes on two cores.
+The recipe generates short news of five topics (`hf_noisy.corpora.topics`) and trains on labels of a rule that stands in
+for a language model (`hf_noisy.corpora.topic_labels.simulated_answers`). The rule counts words and is overconfident; no
+language model is run. A model labels each text with three wordings of the prompt. Each wording is a source: it votes if
+its confidence is at least --confidence, and abstains otherwise. The recipe prints the same table as
+recipes/sentiment.py. It needs no download and ends within 3 minutes on two cores.
 
-Your own model, run by a pipeline of Transformers, on any corpus. Of the corpus's own labels only gold labels are used:
+With --labeler a language model labels the texts, by a pipeline of Transformers. Any corpus will do. Of the corpus's own
+labels only true labels are used, to measure:
 
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --labeler PATH_OR_NAME --task zero-shot-classification
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --labeler PATH_OR_NAME --task text-generation --samples 5
 
 Answers are stored in --answers, a JSONL file, and are not computed again. So one process can label the texts, and
-several processes train. Such a file may also come from another program:
+several processes train. The file may also come from another program. This command reads it, and a line of it follows:
 
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --answers answers.jsonl
     {"text": "The coach left.", "by": "any name", "answers": [{"label": "sport", "confidence": 0.9}]}
@@ -35,6 +36,7 @@ from accelerate import PartialState
 from datasets import Dataset, List, Value
 
 from hf_noisy import Corpus
+from hf_noisy.commands.arguments import described
 from hf_noisy.common.checks import check_choice, check_fraction
 from hf_noisy.common.script import run_script
 from hf_noisy.corpora.embedded import TOPIC_ROWS
@@ -53,16 +55,36 @@ RULE = "a rule, no language model"  # the value of "by" in the file of answers
 class LabelerArguments(RecipeArguments):
     """The data to train on, and the language model that labels it."""
 
-    labeler: str | None = field(default=None, metadata={"help": "A local language model, or a name on the Hub."})
-    task: str = field(default=TASKS[0], metadata={"help": f"The pipeline of the labeler: {' or '.join(TASKS)}."})
+    labeler: str | None = field(
+        default=None,
+        metadata=described(
+            "Language model that labels the texts: a folder, or a name on the Hub. Without it: --answers, or the votes of "
+            "the corpus.",
+            metavar="MODEL",
+        ),
+    )
+    task: str = field(
+        default=TASKS[0], metadata=described(f"Pipeline of the labeler: {' or '.join(TASKS)}.", metavar="TASK")
+    )
     wordings: list[str] | None = field(
         default=None,
-        metadata={"help": "Prompts with {} for the class, or for text-generation with {text} and {classes}."},
+        metadata=described(
+            "Prompts, one source of votes each. Each holds {} for the class, or for text-generation {text} and {classes}. "
+            "Without it: three prompts.",
+            metavar="PROMPT",
+        ),
     )
-    samples: int = field(default=5, metadata={"help": "Answers to sample per wording, for text-generation."})
-    confidence: float = field(default=0.5, metadata={"help": "The least confidence with which a wording votes."})
+    samples: int = field(default=5, metadata=described("Answers to sample per wording, for text-generation."))
+    confidence: float = field(
+        default=0.5, metadata=described("Least confidence with which a wording votes, from 0 to 1.")
+    )
     answers: str | None = field(
-        default=None, metadata={"help": "A JSONL file of answers; new ones are appended. None: in output_dir."}
+        default=None,
+        metadata=described(
+            "JSONL file of answers. Texts that it holds are not asked again; new answers are appended. Without it: "
+            "answers.jsonl in --output_dir.",
+            metavar="FILE",
+        ),
     )
 
     def __post_init__(self) -> None:

@@ -2,18 +2,18 @@
 
     accelerate launch recipes/low_resource.py
 
-generates 1,000 short news of five topics (`hf_noisy.corpora.topics`) and labels them by lists of names. This distant
-supervision labels half of the rows and is wrong on 40 % of these. A method gets 100 rows with true labels as
+The recipe generates 1,000 short news of five topics (`hf_noisy.corpora.topics`) and labels them by lists of names. This
+distant supervision labels half of the rows and is wrong on 40 % of these. A method gets 100 rows with true labels as
 `clean_dataset=`. The table is that of recipes/sentiment.py with two more rows: training on the clean rows alone, in as
-many steps, and on the clean rows together with the weak labels. The recipe needs no download and ends within 3 minutes
-on two cores.
+many steps, and training on the clean rows together with the weak labels. The recipe needs no download and ends within
+3 minutes on two cores.
 
 Clean rows alone can be better than the method. With `--seeds 7`, test accuracy is 0.537 on the distant labels, 0.558
 with `glc`, and 0.885 on the 100 clean rows alone, which cover most of the content of these short news. With
 `--clean_rows 25` it is 0.537, 0.397 and 0.338: a matrix estimated from 25 rows is too inaccurate. So read the last two
 rows of the table first.
 
-Other methods, fewer rows, and any corpus whose validation rows have gold labels:
+Other methods, fewer clean rows, and other data whose validation rows have true labels:
 
     accelerate launch recipes/low_resource.py --noise_method mentornet_dd --clean_rows 50
     accelerate launch recipes/low_resource.py --dataset PATH_OR_NAME --model_name_or_path PATH_OR_NAME --seeds 0 1 2
@@ -46,7 +46,9 @@ TOGETHER = "cross-entropy on weak labels and clean rows"
 class LowResourceArguments(RecipeArguments):
     """The data to train on, and the number of clean rows."""
 
-    clean_rows: int = field(default=100, metadata={"help": "The number of validation rows with true labels to use."})
+    clean_rows: int = field(
+        default=100, metadata={"help": "Number of validation rows with true labels that the method gets."}
+    )
 
     def __post_init__(self) -> None:
         check_whole("clean_rows", self.clean_rows)

@@ -1,17 +1,17 @@
-"""Train a classifier of five topics on labels of careless readers or of lists of names, robust to their wrong labels.
+"""Train a classifier of news topics on labels of careless readers or of lists of names, robust to their wrong labels.
 
     accelerate launch recipes/topics.py
 
-generates short news of five topics (`hf_noisy.corpora.topics`) and labels them by three simulated readers
+The recipe generates short news of five topics (`hf_noisy.corpora.topics`) and labels them by three simulated readers
 (`hf_noisy.corpora.topic_labels`). The readers are rules, not people. Their majority is wrong on 30 % of the rows, for
-reasons that depend on the text. The recipe prints the table of recipes/sentiment.py. It needs no download and ends
+reasons that depend on the text. The recipe prints the same table as recipes/sentiment.py. It needs no download and ends
 within 3 minutes on two cores.
 
 `--labels distant` replaces the readers by lists of the names of firms, theatres, clinics, institutes and clubs. This
-distant supervision labels half of the rows and is wrong on 40 % of these. The recipe also runs on any corpus:
+distant supervision labels half of the rows and is wrong on 40 % of these. The recipe also runs on other data:
 
     accelerate launch recipes/topics.py --labels distant
-    accelerate launch recipes/topics.py --dataset PATH_OR_NAME --model_name_or_path PATH_OR_NAME --seeds 0 1 2
+    accelerate launch recipes/topics.py --dataset my.csv --model_name_or_path PATH_OR_NAME --seeds 0 1 2
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ SOURCES: dict[str, Callable[[], list[LabelingFunction]]] = {"readers": readers, 
 class TopicsArguments(RecipeArguments):
     """The data to train on, and the sources of its labels."""
 
-    labels: str = field(default="readers", metadata={"help": "Labels of the embedded news: 'readers' or 'distant'."})
+    labels: str = field(
+        default="readers", metadata={"help": "Labels of the generated news: readers or distant.", "metavar": "KIND"}
+    )
 
     def __post_init__(self) -> None:
         check_choice("labels", self.labels, list(SOURCES))

@@ -2,8 +2,8 @@
 
     python recipes/write_configs.py
 
-overwrites recipes/configs/NAME.yaml for every name of `hf_noisy.METHODS`. Run it when a method or a default changes.
-`hf-noisy methods NAME --yaml` prints one of these files.
+The script overwrites recipes/configs/NAME.yaml for every name of `hf_noisy.METHODS`. Run it when a method or a default
+changes. `hf-noisy methods NAME --yaml` prints one of these files.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # threads of parallel processes would block
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import datasets
+import hypothesis  # noqa: F401 (imported after gc.freeze, as in its summary of a run, it warns)
 import numpy as np
 import pytest
 import torch

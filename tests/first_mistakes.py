@@ -1,8 +1,8 @@
-"""The mistakes that people make first: what they type, and what comes back.
+"""Common errors: what people type, and what the package answers.
 
     python tests/first_mistakes.py
 
-makes each of them and writes `docs/first_mistakes.md`.
+makes each mistake and writes `docs/guides/common_errors.md`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from programs import ROOT, run_program
 
 from hf_noisy.corpora.small_encoder import small_encoder
 
-PAGE = ROOT / "docs" / "first_mistakes.md"
+PAGE = ROOT / "docs" / "guides" / "common_errors.md"
 BEGIN = """
 from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -47,10 +47,15 @@ FILES = {
     "config.yaml": "noise_metod: gce\n",
 }
 HEAD = f"""<!-- written by `python tests/first_mistakes.py` -->
-# First mistakes
+# Common errors
 
-What people type in their first hour, and what comes back: each of these is made again whenever the tests run. All that is refused is refused before the
-first step ([every bad input that is tried](../tests/tables/bad_inputs.md)). In Python, all begin with this; `MODEL` is a name on the Hub or a folder:
+For people whose first call did not do what they expected. Each section shows a call and the answer of the package, with the
+fix. Use the search of your browser with a few words of your error. If your file or script is new, start with
+[From your CSV](csv.md) or [From a Trainer script](trainer_script.md).
+
+Bad input raises an error before the first step of a training. `tests/tables/bad_inputs.md` lists all inputs that are tested,
+each with its message. The Python sections begin with the lines below. `MODEL` is the name of an encoder on the Hub, or a
+folder.
 
 ```python
 {BEGIN.strip()}
@@ -61,11 +66,11 @@ first step ([every bad input that is tried](../tests/tables/bad_inputs.md)). In 
 
 @dataclass(frozen=True)
 class Mistake:
-    """What is typed, after `BEGIN`, or a command."""
+    """A call that is often made, after `BEGIN`, or a command."""
 
     title: str
     typed: str
-    note: str = ""  # where the answer is not ours
+    note: str = ""  # a sentence below the answer
 
     @property
     def is_command(self) -> bool:
@@ -79,65 +84,76 @@ def trains(dataset: str, more: str = "") -> str:
 
 
 MISTAKES = (
-    Mistake("Labels are words", trains('rows(["good", "bad"] * 10)') + "\nprint(model.config.id2label)"),
+    Mistake(
+        "Labels are names",
+        trains('rows(["good", "bad"] * 10)') + "\nprint(model.config.id2label)",
+        "This works. Names become classes in alphabetical order, and the saved model has them.",
+    ),
     Mistake("Labels begin at 1", trains("rows([1, 2] * 10)")),
-    Mistake("`num_labels` is forgotten, or too small", trains("rows([0, 1, 2, 1] * 5)")),
-    Mistake("Words of more classes than the model has", trains('rows(["good", "bad", "fair", "bad"] * 5)')),
-    Mistake("Some rows have no label", trains("rows([0, 1, None, 1] * 5)") + "\nprint(trainer.noise.labels[:4])"),
+    Mistake("`num_labels` is missing or too small", trains("rows([0, 1, 2, 1] * 5)")),
+    Mistake("More class names than the model has classes", trains('rows(["good", "bad", "fair", "bad"] * 5)')),
+    Mistake(
+        "Some rows have no label",
+        trains("rows([0, 1, None, 1] * 5)") + "\nprint(trainer.noise.labels[:4])",
+        "This works. -100 marks a row without a label. [Unlabeled rows](unlabeled_rows.md) says which methods use it.",
+    ),
     Mistake("The labels are in another column", trains('rows([0, 1] * 10, column="sentiment")')),
     Mistake("Texts are not tokenized", trains('Dataset.from_dict({"text": texts, "label": [0, 1] * 10})')),
     Mistake(
-        "The tokenizer by the name that it had in Transformers 4",
+        "`tokenizer=` of Transformers 4",
         "NoisyTrainer(model, args, train_dataset=rows([0, 1] * 10), tokenizer=tokenizer)",
     ),
-    Mistake("No tokenizer, so nothing pads", "NoisyTrainer(model, args, train_dataset=rows([0, 1] * 10)).train()"),
+    Mistake("No tokenizer is passed", "NoisyTrainer(model, args, train_dataset=rows([0, 1] * 10)).train()"),
     Mistake(
-        "The method is named to the stock arguments",
+        "`noise_method` in `TrainingArguments`",
         'from transformers import TrainingArguments\n\nTrainingArguments("output", noise_method="gce")',
-        "Write `NoisyTrainingArguments`, which takes all that `TrainingArguments` does.",
+        "Use `NoisyTrainingArguments`. It takes everything that `TrainingArguments` takes.",
     ),
-    Mistake("A name that there is not", 'NoisyTrainingArguments("output", noise_method="coteaching")'),
+    Mistake("Unknown method", 'NoisyTrainingArguments("output", noise_method="coteaching")'),
     Mistake(
-        "A parameter that there is not",
+        "Unknown parameter of a method",
         'NoisyTrainingArguments("output", noise_method="co_teaching", noise_kwargs={"rate": 0.2})',
     ),
     Mistake(
-        "A parameter out of its domain", 'NoisyTrainingArguments("output", noise_method="gce", noise_kwargs={"q": 7})'
+        "A parameter outside its domain", 'NoisyTrainingArguments("output", noise_method="gce", noise_kwargs={"q": 7})'
     ),
     Mistake(
-        "A method that reads trusted rows, and none given",
+        "A method that needs trusted rows",
         'args = NoisyTrainingArguments("output", num_train_epochs=2, noise_method="glc")\n'
         + trains("rows([0, 1] * 10)"),
+        "[Use trusted rows](trusted_rows.md) shows how.",
     ),
     Mistake(
-        "A method that reads votes, and none given",
+        "A method that needs votes",
         'args = NoisyTrainingArguments("output", max_steps=2, noise_method="candidate_labels")\n'
         + trains("rows([0, 1] * 10)"),
+        "[Labels of rules and several sources](weak_labels.md) shows how.",
     ),
     Mistake(
-        "The report before the training",
+        "`example_report()` before the training",
         trains("rows([0, 1] * 10)").replace("trainer.train()", "trainer.example_report()"),
     ),
     Mistake(
-        "A checkpoint that is not there", trains("rows([0, 1] * 10)").replace("train()", 'train("output/checkpoint-9")')
+        "A checkpoint that does not exist",
+        trains("rows([0, 1] * 10)").replace("train()", 'train("output/checkpoint-9")'),
     ),
-    Mistake("A command that there is not", "hf-noisy trian --data my.csv"),
-    Mistake("An option that there is not", "hf-noisy train --data my.csv --noise gce"),
-    Mistake("A key of the YAML file that there is not", "hf-noisy train --config config.yaml"),
-    Mistake("A file that is not there", "hf-noisy train --data your.csv --model MODEL"),
-    Mistake("A CSV with other columns", "hf-noisy train --data sentiment.csv --model MODEL"),
+    Mistake("Unknown command", "hf-noisy trian --data my.csv"),
+    Mistake("Unknown option", "hf-noisy train --data my.csv --noise gce"),
+    Mistake("Unknown key in a YAML file", "hf-noisy train --config config.yaml"),
+    Mistake("A file that does not exist", "hf-noisy train --data your.csv --model MODEL"),
+    Mistake("A CSV with other column names", "hf-noisy train --data sentiment.csv --model MODEL"),
     Mistake("A CSV with semicolons", "hf-noisy train --data semicolons.csv --model MODEL"),
     Mistake(
-        "A model that is not there",
+        "A model that does not exist",
         "hf-noisy train --data my.csv --model my-model",
-        "Here without a network; with one, the Hub's own words stand between the brackets.",
+        "The text in brackets is that of the Hub's client, here without a network.",
     ),
-    Mistake("A file of a few rows", "hf-noisy train --data my.csv --model MODEL"),
+    Mistake("A file with too few rows", "hf-noisy train --data my.csv --model MODEL"),
 )
 
 
 def answer(mistake: Mistake, folder: Path) -> str:
-    """What comes back, with `folder`, where MODEL and the files of `FILES` lie, left out."""
+    """What the package answers, without the path of `folder`, which holds MODEL and the files of `FILES`."""
     if mistake.is_command:
         words = [str(folder / "MODEL") if word == "MODEL" else word for word in shlex.split(mistake.typed)]
         done = run_program(words, cwd=folder)
@@ -176,7 +192,7 @@ def _listening(said: list[str]) -> Iterator[None]:
 
 
 def prepare(folder: Path) -> None:
-    """Put a model in the place of the reader's into `folder`, and the files."""
+    """Write a small model and the files into `folder`."""
     model, tokenizer = small_encoder(["a good day", "a bad day"], max_length=64)
     model.config.id2label, model.config.label2id = {0: "LABEL_0", 1: "LABEL_1"}, {"LABEL_0": 0, "LABEL_1": 1}
     for part in (model, tokenizer):
@@ -186,12 +202,12 @@ def prepare(folder: Path) -> None:
 
 
 def section(mistake: Mistake, told: str) -> str:
-    """A heading, what was typed, and what came back."""
+    """A heading, the call, the answer, and the note."""
     language = "bash" if mistake.is_command else "python"
     lines = [
         line
         for part in told.splitlines()
-        for line in textwrap.wrap(part, 140, break_long_words=False, break_on_hyphens=False)
+        for line in textwrap.wrap(part, 100, break_long_words=False, break_on_hyphens=False)
     ]
     return "\n".join(
         [

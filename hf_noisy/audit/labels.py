@@ -79,7 +79,8 @@ def audit_labels(
             and "disagreements" need `dynamics`, "sources" needs votes, "rule_folds" needs votes of several sources, and
             "cleanlab" needs its package.
         curves: learning curves of the training, for the report.
-        title, command: shown in the report.
+        title: name of the labels, shown in the report.
+        command: shown in the report as the way to make it again.
         folds: number of folds of the regression.
         resamples: number of bootstrap resamples of the rows, for the intervals.
         seed: seed of folds and resamples.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ from hf_noisy.benchmark.settings import FIXED
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 # From the colour-blind safe palette of Okabe and Ito. Hollow markers are for rows that read gold labels.
 _METHOD, _FIXED, _CE, _GOLD = "#0072B2", "#555555", "#D55E00", "#009E73"
@@ -32,17 +31,23 @@ def draw_accuracy(section: Section, order: Sequence[str], path: Path) -> None:
     corpora = section.corpora
     columns = min(len(corpora), _PER_ROW)
     rows = -(-len(corpora) // columns)
-    figure = _figure(rows * (0.7 + 0.21 * len(order)) + 0.7)
+    figure = _figure(rows * (0.7 + 0.21 * len(order)) + 0.5)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten().tolist()
     for corpus, axes in zip(corpora, panels, strict=False):
         _draw_panel(axes, section, corpus, order)
     for axes in panels[len(corpora) :]:
         axes.remove()
     panels[0].set_yticks(range(len(order)), [_name(section, variant) for variant in order])
+    for label, variant in zip(panels[0].get_yticklabels(), order, strict=True):
+        label.set_color(_marker(section, variant)["color"])
     panels[0].set_ylim(len(order) - 0.4, -0.6)
-    figure.suptitle(f"Test accuracy, {section.noise}", fontsize=10)
-    figure.legend(handles=_keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    figure.savefig(path, dpi=200)
+    figure.suptitle(f"Test accuracy and 95% interval, {section.noise}", fontsize=10, x=0.01, ha="left")
+    notes = [
+        "Dashed lines: ce (orange), gold (green).",
+        "† and hollow: reads gold labels." * bool(section.reads_gold.intersection(order)),
+    ]
+    figure.supxlabel(" ".join(filter(None, notes)), fontsize=8, x=0.01, ha="left")
+    _save(figure, path)
 
 
 def draw_cost(section: Section, order: Sequence[str], path: Path) -> None:
@@ -63,12 +68,15 @@ def draw_cost(section: Section, order: Sequence[str], path: Path) -> None:
         else:
             axes.plot(cost, accuracy, "o", **_marker(section, variant))
     _fit_costs(axes, [cost for cost, _ in known.values() if cost >= _TRAINS])
-    _label(axes, {_name(section, variant): point for variant, point in known.items()}, apart=0.15 / (height - 0.9))
-    axes.set_title(f"Mean over corpora, {section.noise}; dotted: trains no model", fontsize=10)
+    colors = {_name(section, variant): _marker(section, variant)["color"] for variant in known}
+    _label(axes, {_name(section, variant): point for variant, point in known.items()}, colors, 0.15 / (height - 0.9))
+    dotted = "; dotted: trains no model" if any(cost < _TRAINS for cost, _ in known.values()) else ""
+    axes.set_title(f"Mean over corpora, {section.noise}{dotted}", fontsize=10, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("training time, as a multiple of that of ce", fontsize=9)
     axes.set_ylabel("test accuracy", fontsize=9)
     axes.tick_params(labelsize=8)
-    figure.savefig(path, dpi=200)
+    _save(figure, path)
 
 
 def _figure(height: float) -> Figure:
@@ -81,6 +89,11 @@ def _figure(height: float) -> Figure:
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Writes the figure. An SVG file gets no date, so that equal figures are equal files."""
+    figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def _name(section: Section, variant: str) -> str:
@@ -110,30 +123,10 @@ def _draw_panel(axes: Axes, section: Section, corpus: str, order: Sequence[str])
     axes.set_title(corpus, fontsize=9)
     axes.locator_params(axis="x", nbins=3)
     axes.tick_params(axis="x", labelsize=7)
-    axes.tick_params(axis="y", labelsize=8, length=2)
+    axes.tick_params(axis="y", labelsize=8, length=0)
     axes.grid(axis="y", color="#eeeeee")
     axes.set_axisbelow(True)
-
-
-def _keys() -> list[Line2D]:
-    from matplotlib.lines import Line2D
-
-    return [
-        Line2D([], [], color=_CE, linestyle="--", linewidth=1, label="ce"),
-        Line2D([], [], color=_GOLD, linestyle="--", linewidth=1, label="gold"),
-        Line2D([], [], color=_METHOD, marker="o", markersize=5, linewidth=1.3, label="method, 95% interval"),
-        Line2D([], [], color=_FIXED, marker="o", markersize=5, linewidth=1.3, label="fixed row"),
-        Line2D(
-            [],
-            [],
-            color=_FIXED,
-            marker="o",
-            markersize=5,
-            markerfacecolor="white",
-            linestyle="",
-            label="† reads gold labels",
-        ),
-    ]
+    axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def _cost_and_accuracy(section: Section, variant: str) -> tuple[float, float] | None:
@@ -151,29 +144,31 @@ def _fit_costs(axes: Axes, costs: Sequence[float]) -> None:
     axes.set_ylim(axes.get_ylim())
 
 
-def _label(axes: Axes, points: dict[str, tuple[float, float]], apart: float) -> None:
+def _label(axes: Axes, points: dict[str, tuple[float, float]], colors: Mapping[str, str], apart: float) -> None:
     """Writes a column of names beside each cluster of dots, and one in the margin for rows that train no model."""
     inside = axes.transScale + axes.transLimits  # from data to fractions of the panel
     at = {name: tuple(inside.transform(point)) for name, point in points.items()}
     margin = [name for name, (cost, _) in points.items() if cost < _TRAINS]
-    _label_column(axes, {name: (1.0, at[name][1]) for name in margin}, 1.01, apart)
+    _label_column(axes, {name: (1.0, at[name][1]) for name in margin}, colors, 1.01, apart)
     cluster: dict[str, tuple[float, float]] = {}
     for name in sorted(at.keys() - margin, key=lambda name: at[name]):
         if cluster and at[name][0] - max(cluster.values())[0] > _COLUMN:
-            _label_column(axes, cluster, max(cluster.values())[0] + 0.05, apart)
+            _label_column(axes, cluster, colors, max(cluster.values())[0] + 0.05, apart)
             cluster = {}
         cluster[name] = at[name]
     if cluster:
-        _label_column(axes, cluster, max(cluster.values())[0] + 0.05, apart)
+        _label_column(axes, cluster, colors, max(cluster.values())[0] + 0.05, apart)
 
 
-def _label_column(axes: Axes, at: dict[str, tuple[float, float]], left: float, apart: float) -> None:
+def _label_column(
+    axes: Axes, at: dict[str, tuple[float, float]], colors: Mapping[str, str], left: float, apart: float
+) -> None:
     """Writes names at `left`, ordered by height, each with a line to its dot."""
     names = sorted(at, key=lambda name: at[name][1])
     for name, height in zip(names, spread([at[name][1] for name in names], apart), strict=True):
         line: dict[str, Any] = {
             "arrowstyle": "-",
-            "color": "#aaaaaa",
+            "color": "#b0b0b0",
             "linewidth": 0.6,
             "shrinkA": 0,
             "shrinkB": 3,
@@ -184,6 +179,7 @@ def _label_column(axes: Axes, at: dict[str, tuple[float, float]], left: float, a
             "textcoords": "axes fraction",
             "va": "center",
             "fontsize": 8,
+            "color": colors[name],
         }
         axes.annotate(name, at[name], (left, height), arrowprops=line, **place)
 

@@ -19,6 +19,7 @@ from hf_noisy.benchmark.data import load, prepare
 from hf_noisy.benchmark.results import append, identity, open_results, to_line
 from hf_noisy.benchmark.rows import run_row
 from hf_noisy.benchmark.settings import READS_GOLD, Run, Settings, plan
+from hf_noisy.common.progress import bars_aside, progress_bar, quietly
 from hf_noisy.data.noise_spec import check_spec
 from hf_noisy.models.pretrained import check_pretrained
 
@@ -127,14 +128,16 @@ def _lines_under_other_noise(
 def _collect(futures: dict[Future[dict[str, Any]], Run], writer: _ResultsWriter) -> None:
     waiting = set(futures)
     try:
-        while waiting:
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                error = future.exception()
-                if error is None:
-                    writer.finished(futures[future], future.result())
-                else:
-                    writer.failed(futures[future], error)
+        with progress_bar("Benchmark", total=len(futures), unit="run") as bar:
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    error = future.exception()
+                    if error is None:
+                        writer.finished(futures[future], future.result())
+                    else:
+                        writer.failed(futures[future], error)
+                bar.update(len(finished))
     finally:
         for future in waiting:
             future.cancel()
@@ -150,8 +153,9 @@ def execute(run: Run, settings: Settings, columns: Mapping[str, Any], threads: i
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    data = prepare(run, settings, dict(columns))
-    outcome = run_row(run, settings, data)
+    with quietly():  # the bar is that of the parent
+        data = prepare(run, settings, dict(columns))
+        outcome = run_row(run, settings, data)
     return to_line(run, settings, outcome, data, peak_memory_mb())
 
 
@@ -278,4 +282,5 @@ class _ResultsWriter:
         if self.done_weight and left:
             minutes = spent * left / self.done_weight / 60
             end = f"; about {minutes:.0f} min left" if minutes >= 1 else "; under a minute left"
-        self.say(f"[{self.total - len(self.left)}/{self.total}] {run}: {text}{end}")
+        with bars_aside():
+            self.say(f"[{self.total - len(self.left)}/{self.total}] {run}: {text}{end}")

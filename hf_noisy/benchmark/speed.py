@@ -25,6 +25,7 @@ from transformers.utils import logging
 
 from hf_noisy.benchmark.schedule import fresh_processes, peak_memory_mb
 from hf_noisy.benchmark.settings import parse_method
+from hf_noisy.common.progress import bars_aside, progress_bar, quietly
 from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.methods.registry import reads_clean
 from hf_noisy.trainer.arguments import NoisyTrainingArguments
@@ -85,9 +86,10 @@ def measure_speed(
         parse_method(spec)
     batches = Batches(model, rows, length, rounds + 1, bf16)
     costs = []
-    for name in (FLOOR, *methods):
+    for name in progress_bar("Measuring steps", (FLOOR, *methods), unit="method"):
         cost = _against_stock(name, batches, rounds)
-        say(f"{name}: {cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}]")
+        with bars_aside():
+            say(f"{name}: {cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}]")
         costs.append(cost)
     return costs
 
@@ -199,7 +201,8 @@ def _run_in_turns(connection: Connection, name: str, batches: Batches) -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     turns = Turns(connection)
-    (_floor if name == FLOOR else _train)(name, batches, turns)
+    with quietly():  # the bar is that of the parent
+        (_floor if name == FLOOR else _train)(name, batches, turns)
 
 
 class Turns(TrainerCallback):

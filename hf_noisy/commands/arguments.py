@@ -1,25 +1,84 @@
-"""The options of the commands. This module does not import torch, so that `--help` is fast."""
+"""The options of the commands and their groups. This module does not import torch, so that `--help` is fast."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-SOURCE = "A folder in the WRENCH layout, a CSV or JSONL file, or a dataset on the Hub. None: the embedded reviews."
+_SOURCE = "A CSV, JSONL, JSON or Parquet file, a folder in the WRENCH layout or with a file per split, or a dataset on the Hub."
+_REVIEWS = "Without it: generated reviews with the votes of labeling functions."
+_GENERATED = "Without it: generated texts with simulated labels."
+_SCRATCH = "Without it: a small BERT that is trained from scratch."
+_WORDS = "Without it: word features."
+_TRAIN_SUBSET = "Train on a random subset of this many rows. Without it: all rows."
+_TOKENS = "Maximum number of tokens of a text. Longer texts are truncated."
+
+GROUPS = {  # title in `--help` -> options, in the order in which they are printed
+    "Data": (
+        *("dataset", "data", "text_column", "label_column", "votes_columns", "gold_column"),
+        *("max_rows", "max_train_rows", "max_test_rows"),
+    ),
+    "Model": ("model_name_or_path", "model", "max_length"),
+    "Method": (
+        *("noise_method", "noise_kwargs", "methods", "noise", "nonfinite_loss"),
+        *("scorers", "estimators", "folds", "resamples"),
+    ),
+    "Training": (
+        *("num_train_epochs", "epochs", "per_device_train_batch_size", "batch_size", "learning_rate", "warmup_steps"),
+        "bf16",
+    ),
+    "Run": ("seed", "seeds", "processes", "use_cpu", "dataloader_pin_memory"),
+    "Evaluation": ("gold",),
+    "Cost of a step": ("speed", "speed_rounds"),
+    "Output": (
+        *("output_dir", "output", "report", "figure", "worst"),
+        *("save_strategy", "save_all_networks", "logging_steps", "report_to"),
+    ),
+}
+
+
+def described(text: str, *aliases: str, metavar: str | None = None) -> dict[str, Any]:
+    """Return the metadata of a dataclass field that is an option of a command.
+
+    Args:
+        text: what the option does, in whole sentences.
+        aliases: further names, such as "--model".
+        metavar: what stands for the value in the help; None for N (a whole number) or X (a number).
+    """
+    return {"help": text, "aliases": list(aliases), **({} if metavar is None else {"metavar": metavar})}
 
 
 @dataclass
 class ColumnArguments:
-    """The columns of plain files and datasets."""
+    """The columns of plain files and datasets, and an option that all commands have."""
 
-    text_column: str = field(default="text", metadata={"help": "The column of texts."})
+    text_column: str = field(default="text", metadata=described("Column with the texts.", metavar="COLUMN"))
     label_column: str | None = field(
-        default=None, metadata={"help": "The column of untrusted labels. None: the first of labels, label, label_ids."}
+        default=None,
+        metadata=described(
+            "Column with the untrusted labels. An empty cell is a row without a label. Without it: the first of labels, label, "
+            "label_ids.",
+            metavar="COLUMN",
+        ),
     )
     votes_columns: list[str] | None = field(
-        default=None, metadata={"help": "Instead of label_column: columns of untrusted labels, one per source."}
+        default=None,
+        metadata=described(
+            "Columns with the labels of several sources, one column per source, instead of --label_column. An empty cell "
+            "abstains.",
+            metavar="COLUMN",
+        ),
     )
-    gold_column: str | None = field(default=None, metadata={"help": "The column of true labels."})
+    gold_column: str | None = field(
+        default=None,
+        metadata=described(
+            "Column with true labels, where there are any. They measure the results. In train, methods that need true labels, such as glc, read those of validation rows.",
+            metavar="COLUMN",
+        ),
+    )
+    quiet: bool = field(
+        default=False, metadata=described("Print results, warnings and errors only: no progress bars and no notes.")
+    )
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -31,18 +90,27 @@ class ColumnArguments:
 class RecipeArguments(ColumnArguments):
     """The data, the encoder and the seeds of a recipe."""
 
-    dataset: str | None = field(default=None, metadata={"help": SOURCE, "aliases": ["--data"]})
+    dataset: str | None = field(default=None, metadata=described(f"{_SOURCE} {_GENERATED}", "--data", metavar="SOURCE"))
     model_name_or_path: str | None = field(
         default=None,
-        metadata={"help": "A pretrained encoder. None: a small one, trained from scratch.", "aliases": ["--model"]},
+        metadata=described(
+            f"Pretrained encoder: a folder, or a name on the Hub. {_SCRATCH}", "--model", metavar="MODEL"
+        ),
     )
-    max_length: int = field(default=128, metadata={"help": "Texts are truncated to this number of tokens."})
-    max_train_rows: int | None = field(default=None, metadata={"help": "Train on a random subset of this size."})
+    max_length: int = field(default=128, metadata=described(_TOKENS))
+    max_train_rows: int | None = field(default=None, metadata=described(_TRAIN_SUBSET))
     max_test_rows: int | None = field(
-        default=None, metadata={"help": "Test on a random subset of this size, the same for every seed."}
+        default=None,
+        metadata=described(
+            "Test on a random subset of this many rows, the same for every seed. Without it: all test rows."
+        ),
     )
     seeds: list[int] | None = field(
-        default=None, metadata={"help": "Run once per seed. Models after the first go to subfolders seed-N."}
+        default=None,
+        metadata=described(
+            "Run once per seed and average the results. The first model goes to --output_dir, the others to its subfolders "
+            "seed-N. Without it: --seed."
+        ),
     )
 
     @property
@@ -55,30 +123,53 @@ class RecipeArguments(ColumnArguments):
 class LabelArguments(ColumnArguments):
     """The labels to examine, and the encoder for their texts. Only light classifier heads are trained."""
 
-    data: str | None = field(default=None, metadata={"help": SOURCE, "aliases": ["--dataset"]})
+    data: str | None = field(default=None, metadata=described(f"{_SOURCE} {_REVIEWS}", "--dataset", metavar="SOURCE"))
     model: str | None = field(
         default=None,
-        metadata={"help": "A pretrained encoder. None: a bag of words.", "aliases": ["--model_name_or_path"]},
+        metadata=described(
+            f"Pretrained encoder, which is not trained: a folder, or a name on the Hub. {_WORDS}",
+            "--model_name_or_path",
+            metavar="MODEL",
+        ),
     )
     max_rows: int | None = field(
-        default=None, metadata={"help": "Examine a random subset of this size.", "aliases": ["--max_train_rows"]}
+        default=None,
+        metadata=described("Examine a random subset of this many rows. Without it: all rows.", "--max_train_rows"),
     )
-    max_length: int = field(default=64, metadata={"help": "Texts are truncated to this number of tokens."})
-    folds: int = field(default=5, metadata={"help": "The number of folds for out-of-fold probabilities."})
-    seed: int = field(default=0, metadata={"help": "The seed of tie-breaking, subset, folds and resamples."})
+    max_length: int = field(default=64, metadata=described(_TOKENS))
+    folds: int = field(
+        default=5, metadata=described("Number of folds: each label is predicted by a classifier that did not see it.")
+    )
+    seed: int = field(
+        default=0, metadata=described("Seed of the subset, the folds, the resamples, and of ties between sources.")
+    )
 
 
 @dataclass
 class AuditArguments(LabelArguments):
     """The options of `hf-noisy audit`."""
 
-    output: str = field(default="audit", metadata={"help": "The folder for report.html and audit.jsonl."})
-    gold: bool = field(default=False, metadata={"help": "Read gold labels, to print how well wrong labels were found."})
-    worst: int = field(default=2000, metadata={"help": "The number of rows with the highest wrongness on the page."})
-    resamples: int = field(default=100, metadata={"help": "Bootstrap resamples for the interval of the noise rate."})
+    output: str = field(
+        default="audit", metadata=described("Folder for report.html and audit.jsonl.", metavar="FOLDER")
+    )
+    gold: bool = field(
+        default=False,
+        metadata=described("Also print how well the wrong labels were found, by the labels in --gold_column."),
+    )
+    worst: int = field(
+        default=2000,
+        metadata=described("Number of rows in report.html, the most suspect ones. audit.jsonl has all rows."),
+    )
+    resamples: int = field(
+        default=100, metadata=described("Bootstrap resamples of the rows, for the interval of the noise rate.")
+    )
     scorers: list[str] | None = field(
         default=None,
-        metadata={"help": "Names in hf_noisy.audit.SCORERS, with equal weights. None: chosen from the data."},
+        metadata=described(
+            "Scores to average: held_out, reweighted, neighbours, truth, sources, rule_folds, cleanlab. (margin and "
+            "disagreements need a training: trainer.audit.) Without it: chosen from the data.",
+            metavar="NAME",
+        ),
     )
 
 
@@ -86,12 +177,24 @@ class AuditArguments(LabelArguments):
 class EstimateArguments(LabelArguments):
     """The options of `hf-noisy estimate`."""
 
-    output: str = field(default="noise.json", metadata={"help": "The JSON file for rates and matrices."})
-    figure: str | None = field(default=None, metadata={"help": "A PNG file for all matrices; needs matplotlib."})
-    gold: bool = field(default=False, metadata={"help": "Read gold labels, to show the true rate and matrix."})
-    resamples: int = field(default=100, metadata={"help": "Bootstrap resamples for the intervals."})
+    output: str = field(
+        default="noise.json", metadata=described("JSON file for the rates and matrices.", metavar="FILE")
+    )
+    figure: str | None = field(
+        default=None, metadata=described("PNG file for a figure of all matrices. Needs matplotlib.", metavar="FILE")
+    )
+    gold: bool = field(
+        default=False,
+        metadata=described("Also print the true rate, and draw the true matrix, by the labels in --gold_column."),
+    )
+    resamples: int = field(default=100, metadata=described("Bootstrap resamples of the rows, for the intervals."))
     estimators: list[str] | None = field(
-        default=None, metadata={"help": "Names of estimators. None: all that can run on the data."}
+        default=None,
+        metadata=described(
+            "Estimators to run: anchor_points, confident_joint, dual_t, volminnet, t_revision, expectation_maximization, "
+            "neighbours, dawid_skene, label_model, truth_inference. Without it: all that can run on the data.",
+            metavar="NAME",
+        ),
     )
 
 
@@ -101,40 +204,74 @@ class BenchmarkArguments(ColumnArguments):
 
     data: list[str] | None = field(
         default=None,
-        metadata={"help": "Folders, files or names of corpora. None: the embedded reviews.", "aliases": ["--dataset"]},
+        metadata=described(
+            f"One or more corpora with true labels. Each: {_SOURCE[0].lower()}{_SOURCE[1:]} {_REVIEWS}",
+            "--dataset",
+            metavar="SOURCE",
+        ),
     )
     model: str | None = field(
         default=None,
-        metadata={
-            "help": "A pretrained encoder. None: a small one, trained from scratch.",
-            "aliases": ["--model_name_or_path"],
-        },
+        metadata=described(
+            f"Pretrained encoder: a folder, or a name on the Hub. {_SCRATCH}", "--model_name_or_path", metavar="MODEL"
+        ),
     )
     methods: list[str] | None = field(
         default=None,
-        metadata={"help": 'As "gce" or "gce:q=0.5". None: all that need no gold labels.', "aliases": ["--method"]},
+        metadata=described(
+            "Methods to compare, with parameters after a colon: gce, gce:q=0.5, co_teaching+gce. Without it: all that need no "
+            "rows with true labels. The baselines always run.",
+            "--method",
+            metavar="METHOD",
+        ),
     )
-    seeds: list[int] = field(default_factory=lambda: [0, 1], metadata={"help": "The seeds for each corpus."})
+    seeds: list[int] = field(
+        default_factory=lambda: [0, 1], metadata=described("Seeds. Each method runs once per corpus and seed.")
+    )
     output: str = field(
-        default="results.jsonl", metadata={"help": "A JSONL file, one line per run. Runs that it holds are skipped."}
+        default="results.jsonl",
+        metadata=described("JSONL file of results, one line per run. Runs that it holds are skipped.", metavar="FILE"),
     )
-    report: str | None = field(default=None, metadata={"help": "Write tables to this file and figures next to it."})
-    epochs: int = field(default=3, metadata={"help": "Epochs of each training.", "aliases": ["--num_train_epochs"]})
-    max_train_rows: int | None = field(default=None, metadata={"help": "Train on a random subset of this size."})
+    report: str | None = field(
+        default=None,
+        metadata=described(
+            "Write tables to this markdown file and figures beside it. Needs matplotlib. Without --data nothing is run, and "
+            "the report is on --output.",
+            metavar="FILE",
+        ),
+    )
+    epochs: int = field(default=3, metadata=described("Epochs of each training.", "--num_train_epochs"))
+    max_train_rows: int | None = field(default=None, metadata=described(_TRAIN_SUBSET))
     max_test_rows: int | None = field(
-        default=None, metadata={"help": "Test on a random subset of this size, the same in all runs."}
+        default=None,
+        metadata=described(
+            "Test on a random subset of this many rows, the same in all runs. Without it: all test rows."
+        ),
     )
-    max_length: int = field(default=128, metadata={"help": "Texts are truncated to this number of tokens."})
-    batch_size: int = field(
-        default=32, metadata={"help": "Rows per step.", "aliases": ["--per_device_train_batch_size"]}
-    )
+    max_length: int = field(default=128, metadata=described(_TOKENS))
+    batch_size: int = field(default=32, metadata=described("Rows per step.", "--per_device_train_batch_size"))
     learning_rate: list[float] = field(
-        default_factory=lambda: [1e-4], metadata={"help": "A grid of learning rates, the same for all methods."}
+        default_factory=lambda: [1e-4],
+        metadata=described("Peak learning rate. Of several, each method uses the best one by noisy validation labels."),
     )
     noise: str | None = field(
-        default=None, metadata={"help": "Replace the given labels by gold labels with this noise, as symmetric:0.2."}
+        default=None,
+        metadata=described(
+            "Train on true labels with injected noise instead of the given labels: symmetric:0.2, pair:0.4, "
+            "instance_dependent:0.3, weak_model:0.3, or asymmetric:FILE with a matrix in JSON. The number is the share of wrong "
+            "labels.",
+            metavar="NOISE",
+        ),
     )
-    bf16: bool = field(default=False, metadata={"help": "Train under bfloat16 autocast."})
-    processes: int = field(default=1, metadata={"help": "The number of parallel runs."})
-    speed: bool = field(default=False, metadata={"help": "Only measure the cost of a training step."})
-    speed_rounds: int = field(default=40, metadata={"help": "Measured steps per method, in turn with the Trainer's."})
+    bf16: bool = field(default=False, metadata=described("Train in bfloat16 mixed precision."))
+    processes: int = field(
+        default=1,
+        metadata=described("Number of runs at the same time. Each gets an equal share of the processor cores."),
+    )
+    speed: bool = field(
+        default=False, metadata=described("Only measure the cost of a training step of each method. Needs no data.")
+    )
+    speed_rounds: int = field(
+        default=40,
+        metadata=described("Measured steps per method. Steps of the method and of the stock Trainer alternate."),
+    )

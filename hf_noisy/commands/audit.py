@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import datasets
 import numpy as np
 
 from hf_noisy.audit import audit_labels, write_report, write_scores
 from hf_noisy.commands.arguments import AuditArguments
+from hf_noisy.common.progress import note, output_of_command
 from hf_noisy.corpora.embedded import corpus_or_reviews
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.data.splits import training_subset
@@ -34,7 +34,11 @@ def run(given: AuditArguments, command: str) -> None:
     Raises:
         ValueError, FileNotFoundError: see `load_corpus` and `audit_labels`.
     """
-    datasets.disable_progress_bars()
+    with output_of_command(given.quiet):
+        _run(given, command)
+
+
+def _run(given: AuditArguments, command: str) -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     check_pretrained("model", given.model)
     corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
@@ -69,7 +73,7 @@ def run(given: AuditArguments, command: str) -> None:
     for sentence in noise.evidence:
         print(f"- {sentence}")
     print(f"train with: {content.recommendation.method}. {content.recommendation.reason}")
-    print(f"wrote {folder / 'audit.jsonl'} and {folder / 'report.html'} with the {shown:,} most suspect rows")
+    note(f"wrote {folder / 'audit.jsonl'} and {folder / 'report.html'} with the {shown:,} most suspect rows")
     if given.gold:
         measure(content.rows.wrongness, content.rows.labels, np.array(rows["gold"][:])[labels >= 0])
 

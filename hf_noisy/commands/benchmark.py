@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hf_noisy.benchmark import Settings, read_results, run_benchmark
 from hf_noisy.commands.arguments import BenchmarkArguments
+from hf_noisy.common.progress import note, output_of_command
 from hf_noisy.methods.registry import METHODS
 
 
@@ -26,6 +27,11 @@ def run(given: BenchmarkArguments) -> int:
     Raises:
         ValueError, FileNotFoundError, ImportError: see `run_benchmark`; also if the file to report on does not exist.
     """
+    with output_of_command(given.quiet):
+        return _run(given)
+
+
+def _run(given: BenchmarkArguments) -> int:
     only_report = given.report is not None and not given.data and not given.speed
     if only_report and not Path(given.output).is_file():
         raise FileNotFoundError(
@@ -51,7 +57,7 @@ def run(given: BenchmarkArguments) -> int:
     )
     failures = []
     if only_report:
-        say(f"no --data, so nothing is run: a report on what {given.output} holds")
+        note(f"no --data, so nothing is run: a report on what {given.output} holds")
     else:
         failures = run_benchmark(
             given.data or ["reviews"],
@@ -61,13 +67,13 @@ def run(given: BenchmarkArguments) -> int:
             settings,
             columns=given.columns,
             processes=given.processes,
-            say=say,
+            say=note,
         )
     if given.report:
         from hf_noisy.benchmark.report import write_report  # late: it needs matplotlib
 
         write_report(read_results(given.output), Path(given.report))
-        say(f"wrote {given.report}")
+        note(f"wrote {given.report}")
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -77,13 +83,8 @@ def measure_costs(given: BenchmarkArguments, methods: list[str]) -> None:
     """Print the cost of a step of each method relative to the Trainer of Transformers. Write it to `report` if set."""
     from hf_noisy.benchmark.speed import measure_speed, render_speed
 
-    costs = measure_speed(methods, given.model, rounds=given.speed_rounds, bf16=given.bf16, say=say)
+    costs = measure_speed(methods, given.model, rounds=given.speed_rounds, bf16=given.bf16, say=note)
     text = render_speed(costs, f"A step of 32 texts of 64 tokens, {given.speed_rounds} rounds")
     print(text)
     if given.report:
         Path(given.report).write_text(text, encoding="utf-8")
-
-
-def say(text: str) -> None:
-    """Print a line of progress without buffering."""
-    print(text, flush=True)

@@ -11,11 +11,11 @@ import json
 import logging
 from pathlib import Path
 
-import datasets
 import numpy as np
 
 from hf_noisy.commands.arguments import EstimateArguments
 from hf_noisy.common.drawing import new_figure
+from hf_noisy.common.progress import note, output_of_command
 from hf_noisy.corpora.embedded import corpus_or_reviews
 from hf_noisy.data.splits import training_subset
 from hf_noisy.evidence import draw_matrices, text_vectors
@@ -36,11 +36,15 @@ def run(given: EstimateArguments) -> None:
         ValueError, FileNotFoundError: see `load_corpus` and `estimate_noise`.
         ImportError: a figure was requested and matplotlib is not installed.
     """
+    with output_of_command(given.quiet):
+        _run(given)
+
+
+def _run(given: EstimateArguments) -> None:
     if given.figure:
         new_figure(1, 1)  # raises here without matplotlib, and not after all the work
     for file in filter(None, (given.output, given.figure)):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-    datasets.disable_progress_bars()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     check_pretrained("model", given.model)
     corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
@@ -73,6 +77,7 @@ def run(given: EstimateArguments) -> None:
     if given.figure:
         matrices = {name: estimate.matrix for name, estimate in report.estimates.items()}
         draw_matrices(matrices, names, given.figure, true=true)
+    note(f"wrote {' and '.join(filter(None, (given.output, given.figure)))}")
 
 
 def true_matrix(labels: np.ndarray, gold: np.ndarray, classes: int) -> np.ndarray:

@@ -10,16 +10,18 @@ from functools import partial
 from typing import Any
 
 from hf_noisy.common.checks import nearest
+from hf_noisy.methods.guide import GUIDE, SYMBOLS
 from hf_noisy.methods.registry import METHODS, Method
 
 
 def table_of_methods() -> str:
-    """Return one block of text per method: name and summary, then parameters, requirements and paper."""
+    """Return one block of text per method: name and summary, when to use it, parameters, requirements and paper."""
     width = shutil.get_terminal_size((100, 24)).columns
     column = max(map(len, METHODS)) + 2
 
     def block(name: str, method: Method) -> str:
         lines = [f"{name:{column}}{method.summary}"]
+        lines.append(f"use it when {GUIDE[name].use}")
         lines += [line for line in (parameters(method), needs(method), method.paper) if line]
         return "\n".join(
             textwrap.fill(
@@ -36,7 +38,7 @@ def table_of_methods() -> str:
 
 
 def method_in_full(name: str) -> str:
-    """Return the full description of a method: summary, requirements, each parameter, and the docstring of its class.
+    """Return the full description of a method: summary, advice, formula, parameters, and the docstring of its class.
 
     Raises:
         ValueError: unknown method; the error suggests the nearest name.
@@ -45,9 +47,16 @@ def method_in_full(name: str) -> str:
     build = method.build.func if isinstance(method.build, partial) else method.build
     fixed = method.build.keywords if isinstance(method.build, partial) else {}
     arguments = ", ".join([f"{key}={value!r}" for key, value in fixed.items()] + ["..."] * bool(method.parameters))
+    guide = GUIDE[name]
     lines = [
         f"{name}: {method.summary}",
         "",
+        f"  use it when: {guide.use}",
+        f"  not when: {guide.avoid}",
+        *(["  epoch: keep the last one; noisy validation labels choose worse ones"] * method.keeps_last),
+        "  formula:",
+        *(f"    {line}" for line in guide.formula.splitlines()),
+        f"    ({'; '.join(f'{symbol}: {meaning}' for symbol, meaning in SYMBOLS.items())})",
         f"  needs: {needs(method).removeprefix('needs ') or 'nothing but labels'}",
         f"  in code: hf_noisy.{build.__name__}({arguments})",
         f"  paper: {method.paper}",
@@ -72,7 +81,7 @@ def config_of(name: str) -> str:
         ValueError: unknown method; the error suggests the nearest name.
 
     >>> print(config_of("gce"))
-    # gce: lowers the gradient of labels to which the model gives a low probability
+    # gce: lowers the gradient of an example whose label has a low predicted probability
     # Zhang and Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels, NeurIPS 2018
     # accelerate launch recipes/sentiment.py --config recipes/configs/gce.yaml
     noise_method: gce

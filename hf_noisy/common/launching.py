@@ -6,21 +6,21 @@ import gc
 import json
 import os
 import sys
-from argparse import SUPPRESS, ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
-from collections.abc import Container, Sequence
+from argparse import SUPPRESS
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from transformers import HfArgumentParser
 
-from hf_noisy.common.checks import nearest
+from hf_noisy.common.options import OptionParser, nearest_option
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
 
-LISTED = 40  # an error lists all known names if there are at most this many
+TRANSFORMERS = "Options of Transformers (TrainingArguments)"
 
 
 def parse_arguments(
@@ -29,6 +29,8 @@ def parse_arguments(
     description: str | None = None,
     arguments: Sequence[str] | None = None,
     prog: str | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> tuple[Any, ...]:
     """Parse the command line, and the YAML file of `--config FILE`, into dataclasses.
 
@@ -38,38 +40,55 @@ def parse_arguments(
         dataclass_types: as for `HfArgumentParser`.
         description: text for `--help`.
         arguments: used instead of `sys.argv[1:]`.
-        prog: the name of the script in `--help`.
+        prog: the name of the script in messages.
+        groups: title -> names of options, for `--help`.
+        defaults: values of fields that neither the command line nor the file names, instead of the dataclasses' own.
 
     Raises:
         ValueError: an unknown option or key of the file (the error suggests the nearest name), a value of the wrong
             type, or a file that does not hold a mapping.
         FileNotFoundError: the file does not exist.
     """
-    parser = _Parser(
-        list(dataclass_types),
-        prog=prog,
-        usage="%(prog)s [--config FILE] [--option value ...]",
-        description=description,
-        allow_abbrev=False,
-        formatter_class=_Formatter,
-    )
-    parser.add_argument("--config", help="a YAML file of arguments; the command line wins over it")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    inherited = _inherited(dataclass_types)
-    if inherited:
-        parser.add_argument(
-            "--help_all", action="help", help=f"show {len(inherited)} more options, those of Transformers"
-        )
-        if "--help_all" not in given:
-            parser.hide(inherited)
+    parser = parser_of(
+        dataclass_types, description=description, prog=prog, groups=groups, hide_inherited="--help_all" not in given
+    )
+    parser.set_defaults(**(defaults or {}))
     files = [word.partition("=")[2] or given[at + 1] for at, word in enumerate(given) if _is_config(word, given, at)]
-    from_file = [word for file in files for word in _words(Path(file), parser.names)]
+    from_file = [word for file in files for word in _words(Path(file), parser.keys)]
     *parsed, _, unknown = parser.parse_args_into_dataclasses(
         [*from_file, *given], return_remaining_strings=True, look_for_args_file=False
     )
     if unknown:
-        _refuse(unknown[0], parser.names)
+        parser.refuse(unknown[0])
     return tuple(parsed)
+
+
+def parser_of(
+    dataclass_types: Sequence[Any],
+    *,
+    description: str | None = None,
+    prog: str | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    hide_inherited: bool = True,
+) -> DataclassParser:
+    """Return the parser of `parse_arguments`. `hide_inherited` leaves the options of Transformers out of the help."""
+    inherited = _inherited(dataclass_types)
+    parser = DataclassParser(
+        list(dataclass_types), prog=prog, description=description, groups={**(groups or {}), TRANSFORMERS: inherited}
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="A YAML file with lines of `name: value`. The command line overrides it."
+    )
+    if inherited:
+        parser.add_argument(
+            "--help_all",
+            action="help",
+            help=f"Print this text with {len(inherited)} more options, those of Transformers.",
+        )
+        if hide_inherited:
+            parser.hide(inherited)
+    return parser
 
 
 def check_launched(args: TrainingArguments) -> None:
@@ -101,59 +120,28 @@ def leave_process_group() -> None:
     PartialState().destroy_process_group()
 
 
-class _Formatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
-    """Prints the description unchanged and adds the default to each option."""
-
-
-class _Parser(HfArgumentParser):
-    """Raises errors instead of printing them below the usage of 200 options. List options accept an empty list."""
+class DataclassParser(OptionParser, HfArgumentParser):
+    """Makes an option of each field of the dataclasses. List options accept an empty list."""
 
     def add_argument(self, *names: Any, **settings: Any) -> Any:
         if settings.get("nargs") == "+" and not settings.get("required"):
             settings["nargs"] = "*"
         return super().add_argument(*names, **settings)
 
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}. `{self.prog} --help` lists the options.")
-
-    def hide(self, names: Container[str]) -> None:
+    def hide(self, names: Sequence[str]) -> None:
         """Hide these options from the help. They are still accepted."""
         for action in self._actions:
             if action.dest in names:
                 action.help = SUPPRESS
 
-    @property
-    def names(self) -> list[str]:
-        """The option names without dashes, which are the keys that a file may have."""
-        return [
-            word.removeprefix("--")
-            for word, action in self._option_string_actions.items()
-            if word.startswith("--") and "-" not in word[2:] and action.nargs != 0 and word != "--config"
-        ]
 
-
-def _inherited(dataclass_types: Sequence[Any]) -> set[str]:
-    """Return the fields that the dataclasses inherit unchanged from Transformers."""
+def _inherited(dataclass_types: Sequence[Any]) -> list[str]:
+    """Return the names of the fields that the dataclasses inherit unchanged from Transformers, in order."""
     bases = [base for kind in dataclass_types for base in kind.__mro__ if "__annotations__" in vars(base)]
-    theirs, ours = set[str](), set[str]()
+    theirs, ours = dict[str, Any](), dict[str, Any]()
     for base in bases:
         (theirs if base.__module__.startswith("transformers.") else ours).update(vars(base)["__annotations__"])
-    return theirs - ours
-
-
-def _refuse(word: str, names: Sequence[str]) -> NoReturn:
-    """Raise an error about a word of the command line that no option accepts."""
-    if not word.startswith("--"):
-        raise ValueError(f"{word!r}: belongs to no option. Expected --name value, as in --seed 1.")
-    name = word[2:].partition("=")[0].replace("-", "_")
-    options = [f"--{known}" for known in names]
-    raise ValueError(f"unknown option --{name}. {_nearest(f'--{name}', options)}")
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    """Return the same as `nearest`, but leave out the list of all names if it would fill the screen."""
-    hint, known, listed = nearest(name, names).partition("Known: ")
-    return f"{hint}{known}{listed}" if len(names) <= LISTED else f"{hint}--help_all lists them all."
+    return [name for name in theirs if name not in ours]
 
 
 def _is_config(word: str, given: Sequence[str], at: int) -> bool:
@@ -173,7 +161,7 @@ def _words(file: Path, names: Sequence[str]) -> list[str]:
     words = []
     for name, value in settings.items():
         if name not in names:
-            raise ValueError(f"{file}: unknown key {name!r}. {_nearest(str(name), names)}")
+            raise ValueError(f"{file}: unknown key {name!r}. {nearest_option(str(name), names)}")
         if value is None:
             continue
         values = value if isinstance(value, list) else [value]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hf_noisy.common.progress import dataset_bars
 from hf_noisy.data.corpus import Corpus, hold_out
 from hf_noisy.weak.votes import covered, votes_of
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+_MANY_ROWS = 10_000  # with fewer rows, tokenization takes about a second or less
 _MIN_LABELLED_ROWS = 10  # with fewer labelled training rows, no test rows are set aside
 
 
@@ -83,9 +85,11 @@ def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int,
     Texts are truncated to `max_length` tokens, or to fewer if the tokenizer's limit is lower.
     """
     length = min(max_length, tokenizer.model_max_length)
-    return rows.map(
-        lambda batch: tokenizer(batch["text"], truncation=True, max_length=length),
-        batched=True,
-        remove_columns=None if keep_text else "text",
-        load_from_cache_file=False,
-    )
+    with dataset_bars(in_commands=len(rows) >= _MANY_ROWS):
+        return rows.map(
+            lambda batch: tokenizer(batch["text"], truncation=True, max_length=length),
+            batched=True,
+            remove_columns=None if keep_text else "text",
+            load_from_cache_file=False,
+            desc="Tokenizing",
+        )

@@ -18,7 +18,8 @@ class CoTeaching(SmallLoss):
     2018. There, `forget_rate` is the true noise rate and rises over 10 of 200 epochs.
 
     Args:
-        forget_rate, ramp_epochs: as in `SmallLoss`.
+        forget_rate: as in `SmallLoss`.
+        ramp_epochs: as in `SmallLoss`.
 
     Costs two networks. Examples are ranked within the batch of a process, so gradient accumulation and several
     processes select other examples than one large batch would. Combines with any criterion, which is used for ranking

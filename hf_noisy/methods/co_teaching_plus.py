@@ -22,7 +22,8 @@ class CoTeachingPlus(SmallLoss):
     warm-up is 20 of 200 epochs.
 
     Args:
-        forget_rate, ramp_epochs: as in `SmallLoss`; the rate applies to the examples with disagreement.
+        forget_rate: as in `SmallLoss`; the rate applies to the examples with disagreement.
+        ramp_epochs: as in `SmallLoss`.
         warmup: share of the epochs in which disagreement is ignored, in [0, 1].
 
     Costs two networks. Uses few examples per step once the networks agree: with few steps, prefer `CoTeaching`. Ranks

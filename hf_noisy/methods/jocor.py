@@ -22,7 +22,8 @@ class JoCoR(SmallLoss):
     2020.
 
     Args:
-        forget_rate, ramp_epochs: as in `SmallLoss`.
+        forget_rate: as in `SmallLoss`.
+        ramp_epochs: as in `SmallLoss`.
         co_lambda: l, the weight of the agreement term, in [0, 1); 0.9 in the paper's experiments with 10 classes.
 
     Costs two networks. Ranks within a batch, as `CoTeaching` does.

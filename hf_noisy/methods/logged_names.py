@@ -1,4 +1,4 @@
-"""The table of logged names: `python -m hf_noisy.methods.logged_names > docs/logged_names.md`."""
+"""The table of logged names: `python -m hf_noisy.methods.logged_names > docs/reference/logged_names.md`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import hf_noisy.methods
 from hf_noisy.methods.parts.base import NoiseCallback
 
 _ALWAYS = {
-    "loss": "the training loss, as the method has it, mean over the examples since the last log",
+    "loss": "the training loss with all that methods change and add; mean over the examples since the last log",
     "grad_norm": "norm of the gradient before clipping, with several networks over all of them",
     "learning_rate": "of the first parameter group",
     "epoch": "epochs so far, a fraction within one",
@@ -22,7 +22,7 @@ _EVALUATION = {
     "eval_runtime": "seconds",
     "eval_samples_per_second": "examples a second",
     "eval_steps_per_second": "batches a second",
-    "eval_stopping_score": "what `NoisyStopping` goes by; in `state.log_history` only",
+    "eval_stopping_score": "the score by which `NoisyStopping` decides; in `state.log_history` only",
     "eval_prediction_changes": "`prediction_changes` at this evaluation, with `NoisyStopping`; in `state.log_history` only",
 }
 _END = {
@@ -30,7 +30,7 @@ _END = {
     "train_runtime": "seconds",
     "train_samples_per_second": "examples a second",
     "train_steps_per_second": "optimizer steps a second",
-    "total_flos": "floating-point operations, as Transformers reckons them",
+    "total_flos": "floating-point operations, as Transformers estimates them",
 }
 
 
@@ -69,17 +69,19 @@ def markdown() -> str:
             "<!-- written by `python -m hf_noisy.methods.logged_names` -->",
             "# Logged names",
             "",
-            "What `NoisyTrainer` logs into `trainer.state.log_history` and to each tracker of `report_to`. There the names of",
-            "training begin with `train/` and those of an evaluation with `eval/` in the place of `eval_`. With several",
-            "evaluation sets their names follow `eval_`, as in `eval_clean_loss`.",
+            "For people who read the log of a training. This page lists every name that `NoisyTrainer` logs into",
+            "`trainer.state.log_history` and to the trackers of `report_to`.",
             "",
-            "## Beside each training loss",
+            "In a tracker, names of training begin with `train/`, and names of an evaluation with `eval/` instead of `eval_`.",
+            "With several evaluation sets, the name of the set follows `eval_`, as in `eval_clean_loss`.",
+            "",
+            "## With each training loss",
             "",
             *_table(_ALWAYS),
             "",
-            "and what the methods add. `ExampleDynamics` is always on, `SupervisionRecord` wherever there is a method. A",
-            "picture is shown at the end of each epoch by TensorBoard, Weights & Biases and trackio, where matplotlib is",
-            "installed (`pip install hf_noisy[benchmark]`).",
+            "Methods log more. `ExampleDynamics` logs in every training, `SupervisionRecord` whenever a method is used. Pictures",
+            "are logged at the end of each epoch, to TensorBoard, Weights & Biases and trackio. They need matplotlib",
+            "(`pip install hf_noisy[benchmark]`).",
             "",
             "| name | what it is | logged by |",
             "|---|---|---|",

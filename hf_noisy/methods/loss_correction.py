@@ -76,7 +76,8 @@ class ForwardCorrection(LossCorrection):
     The paper trains a second network from scratch with the estimated matrix; here one training continues.
 
     Args:
-        matrix, warmup_epochs: as in `LossCorrection`.
+        matrix: as in `LossCorrection`.
+        warmup_epochs: as in `LossCorrection`.
 
     Raises:
         ValueError: an unknown estimator; before the first step, no transition matrix of the model's classes.
@@ -101,7 +102,8 @@ class BackwardCorrection(LossCorrection):
     Source: Patrini et al., "Making Deep Neural Networks Robust to Label Noise: a Loss Correction Approach", CVPR 2017.
 
     Args:
-        matrix, warmup_epochs: as in `LossCorrection`.
+        matrix: as in `LossCorrection`.
+        warmup_epochs: as in `LossCorrection`.
         max_condition: the largest condition number of T that is inverted, at least 1; it bounds how much errors of T
             grow. An estimate above it is mixed with the identity until it is not, with a warning.
         nonnegative: whether to leave out negative parts; False is the paper's version.

@@ -48,7 +48,7 @@ class Method:
     """A method that `noise_method` can name."""
 
     build: Callable[..., Criterion | NoiseCallback]
-    summary: str  # what it does to an example
+    summary: str  # what it does to an example; completes a sentence that begins with its name
     paper: str  # citation, for the model card
     reads_clean: bool = False  # whether it needs `NoisyTrainer(clean_dataset=...)`
     reads_votes: bool = False  # whether it needs the votes of the sources, a column `weak_labels`
@@ -73,13 +73,13 @@ METHODS: dict[str, Method] = {
     "ce": Method(CrossEntropy, "uses each label as it is", "the baseline"),
     "mae": Method(
         MeanAbsoluteError,
-        "bounds the loss of each example equally",
+        "limits the loss of an example to 2, whatever its label",
         "Ghosh et al., Robust Loss Functions under Label Noise for Deep Neural Networks, AAAI 2017",
     ),
     "gce": Method(
-        GeneralizedCrossEntropy, "lowers the gradient of labels to which the model gives a low probability", _ZHANG
+        GeneralizedCrossEntropy, "lowers the gradient of an example whose label has a low predicted probability", _ZHANG
     ),
-    "gce_truncated": Method(TruncatedGCE, "leaves out labels to which the model gives a low probability", _ZHANG),
+    "gce_truncated": Method(TruncatedGCE, "leaves out examples whose label has a low predicted probability", _ZHANG),
     "sce": Method(
         SymmetricCrossEntropy,
         "adds reverse cross-entropy, which is bounded, to cross-entropy",
@@ -95,8 +95,12 @@ METHODS: dict[str, Method] = {
         "assumes that a fixed share of the labels is drawn at random",
         f"{_PATRINI} (forward correction, uniform)",
     ),
-    "nce_rce": Method(partial(ActivePassive, passive="rce"), "pairs a normalised active loss with reverse CE", _MA),
-    "nce_mae": Method(partial(ActivePassive, passive="mae"), "pairs a normalised active loss with MAE", _MA),
+    "nce_rce": Method(
+        partial(ActivePassive, passive="rce"), "adds reverse cross-entropy to normalised cross-entropy", _MA
+    ),
+    "nce_mae": Method(
+        partial(ActivePassive, passive="mae"), "adds mean absolute error to normalised cross-entropy", _MA
+    ),
     "bootstrap_soft": Method(partial(Bootstrapping, kind="soft"), "mixes the label with the prediction", _REED),
     "bootstrap_hard": Method(partial(Bootstrapping, kind="hard"), "mixes the label with the predicted class", _REED),
     "co_teaching": Method(
@@ -106,33 +110,33 @@ METHODS: dict[str, Method] = {
     ),
     "co_teaching_plus": Method(
         CoTeachingPlus,
-        "as co_teaching, on the examples on which the two networks disagree",
+        "works as co_teaching, on the examples for which the two networks predict different classes",
         "Yu et al., How does Disagreement Help Generalization against Label Corruption?, ICML 2019",
     ),
     "jocor": Method(
         JoCoR,
-        "trains two networks on the examples on which both fit the label and agree",
+        "trains two networks on the examples that both fit and agree on, and penalises disagreement",
         "Wei et al., Combating Noisy Labels by Agreement: A Joint Training Method with Co-Regularization, CVPR 2020",
     ),
     "mentornet_pd": Method(
         partial(MentorNet, curriculum="predefined"),
-        "weighs an example by its loss, with a fixed curriculum",
+        "weights each example by its loss, with a fixed curriculum",
         _JIANG,
     ),
     "mentornet_dd": Method(
         partial(MentorNet, curriculum="data_driven"),
-        "weighs an example by its loss and label, as learned from rows with trusted labels",
+        "weights each example by its loss and label, as learned from rows with trusted labels",
         _JIANG,
         reads_clean=True,
     ),
     "dividemix": Method(
         DivideMix,
-        "drops labels with a large loss, and mixes pairs of examples",
+        "removes labels with large losses, and trains two networks on mixtures of pairs of examples",
         "Li et al., DivideMix: Learning with Noisy Labels as Semi-supervised Learning, ICLR 2020",
     ),
     "selfmix": Method(
         SelfMix,
-        "drops labels with a large loss, and mixes pairs of sentence vectors",
+        "removes labels with large losses, and trains one network on mixtures of pairs of sentence vectors",
         "Qiao et al., SelfMix: Robust Learning Against Textual Label Noise with Self-Mixup Training, COLING 2022",
     ),
     "elr": Method(
@@ -151,27 +155,29 @@ METHODS: dict[str, Method] = {
         _GOLDBERGER,
     ),
     "forward": Method(
-        ForwardCorrection, "puts a given or estimated transition matrix between true class and label", _PATRINI
+        ForwardCorrection,
+        "multiplies the prediction by a given or estimated transition matrix before it is compared with the label",
+        _PATRINI,
     ),
     "backward": Method(
         BackwardCorrection, "multiplies the losses by the inverse of a given or estimated transition matrix", _PATRINI
     ),
     "glc": Method(
         GoldLossCorrection,
-        "puts a transition matrix that is counted on rows with trusted labels between true class and label",
+        "works as forward, with a transition matrix that is estimated on rows with trusted labels",
         "Hendrycks et al., Using Trusted Data to Train Deep Networks on Labels Corrupted by Severe Noise, NeurIPS 2018",
         reads_clean=True,
     ),
     "pseudo_labeling": Method(
         PseudoLabeling,
-        "drops labels of low probability, and uses confident predictions as labels",
+        "removes labels with a very low predicted probability, and uses confident predictions as labels",
         "Lee, Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method, ICML 2013 workshop; Sohn et al., "
         "FixMatch, NeurIPS 2020; Zhang et al., FlexMatch, NeurIPS 2021",
         reads_unlabeled=True,
     ),
     "self_training": Method(
         SelfTraining,
-        "trains on the confident predictions of an earlier state of the model",
+        "trains on the labels at first, then on confident predictions of the model itself",
         "Yu et al., Fine-Tuning Pre-trained Language Model with Weak Supervision: A Contrastive-Regularized Self-Training "
         "Approach, NAACL 2021",
         reads_unlabeled=True,
@@ -183,31 +189,31 @@ METHODS: dict[str, Method] = {
     ),
     "consistency": Method(
         ConsistencyRegularization,
-        "asks for equal predictions of two views of a text",
+        "makes the predictions for two views of a text agree, with or without a label",
         "Liang et al., R-Drop: Regularized Dropout for Neural Networks, NeurIPS 2021; Sohn et al., FixMatch: Simplifying "
         "Semi-Supervised Learning with Consistency and Confidence, NeurIPS 2020",
         reads_unlabeled=True,
     ),
     "candidate_labels": Method(
         CandidateLabels,
-        "spreads the target over the classes voted for, by their predicted probability",
+        "spreads the target over the classes with a vote, by votes and predicted probability",
         "Lv et al., Progressive Identification of True Labels for Partial-Label Learning, ICML 2020",
         reads_votes=True,
     ),
     "model_average": Method(
         ModelAverage,
-        "evaluates and saves an average of the weights so far",
+        "evaluates and saves a moving average of the weights",
         "Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992; Tarvainen and Valpola, Mean "
         "teachers are better role models, NeurIPS 2017",
     ),
     "neighbours": Method(
         Neighbours,
-        "leaves out labels that disagree with the labels of the most similar texts",
+        "leaves out examples whose label disagrees with the labels of the most similar texts",
         "Lang et al., Training Subset Selection for Weak Supervision, NeurIPS 2022",
     ),
     "rule_masking": Method(
         RuleMasking,
-        "hides at random the words for which a rule labelled the text",
+        "hides, at random, the words for which a rule labelled the text",
         "after Dong et al., Debiasing Made State-of-the-art: Revisiting the Simple Seed-based Weak Supervision for Text "
         "Classification, EMNLP 2023",
         reads_votes=True,

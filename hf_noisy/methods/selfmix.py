@@ -32,7 +32,8 @@ class SelfMix(LossSplit):
         clean_threshold: an example keeps its label if its clean probability is above this.
         temperature: T of sharpening.
         alpha: of Beta(alpha, alpha), from which the mixing ratio l is drawn; max(l, 1 - l) is used.
-        lambda_p, lambda_r: weights of the two terms, at least 0.
+        lambda_p: weight of the first term, at least 0.
+        lambda_r: weight of the second term, at least 0.
 
     Costs two dropout views of one network, and a pass over the training set before each epoch after the warm-up. Does
     not combine with another method that splits; works with any criterion.

@@ -6,15 +6,17 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datasets
 from accelerate import PartialState
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PrinterCallback, set_seed
 
-from hf_noisy.commands.arguments import RecipeArguments
+from hf_noisy.commands.arguments import GROUPS, RecipeArguments, described
 from hf_noisy.common.launching import check_launched, leave_process_group, parse_arguments
+from hf_noisy.common.progress import note, output_of_command, shows_bars
 from hf_noisy.corpora.embedded import embedded_corpus
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.corpora.small_encoder import small_encoder
@@ -28,37 +30,81 @@ from hf_noisy.recipe.table import CEILING, PLAIN, Table, render
 from hf_noisy.trainer.arguments import NoisyTrainingArguments
 from hf_noisy.trainer.checkpoints import find_checkpoint
 from hf_noisy.trainer.noisy_trainer import NoisyTrainer
+from hf_noisy.trainer.nonfinite import RAISE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def setting(name: str, default: Any, *aliases: str) -> Any:
-    """Return a dataclass field for a training argument: another default, the same help, and optional aliases.
+    """Return a dataclass field for a training argument: another default, a help in plain words, and optional aliases.
 
-    The help is that of `NoisyTrainingArguments`.
+    The help is that of `RecipeTrainingArguments`, or that of Transformers for a field that is not in it.
     """
-    help_text = NoisyTrainingArguments.__dataclass_fields__[name].metadata.get("help")
-    return field(default=default, metadata={"help": help_text, "aliases": list(aliases)})
+    inherited = NoisyTrainingArguments.__dataclass_fields__[name].metadata.get("help", "")
+    return field(default=default, metadata=described(_HELP.get(name, inherited), *aliases, metavar=_VALUES.get(name)))
+
+
+_VALUES = {  # what stands for a value in the help
+    "output_dir": "FOLDER",
+    "noise_method": "NAME",
+    "noise_kwargs": "JSON",
+    "nonfinite_loss": "raise|skip",
+    "save_strategy": "no|steps|epoch|best",
+    "report_to": "NAME",
+}
+_HELP = {
+    "output_dir": "Folder for the trained model, results.md and results.json.",
+    "noise_method": "Method against wrong labels: a name in `hf-noisy methods`, or several joined by +, as co_teaching+gce. ce "
+    "is plain cross-entropy.",
+    "noise_kwargs": """Parameters of the method, as JSON: '{"q": 0.5}'. Of several methods: '{"gce": {"q": 0.5}}'.""",
+    "nonfinite_loss": "What happens at a batch whose loss is not finite: raise an error, or skip the batch and count it.",
+    "num_train_epochs": "Epochs of each training. With --model the default is 3.",
+    "per_device_train_batch_size": "Rows per step and device.",
+    "learning_rate": "Peak learning rate. With --model the default is 5e-5.",
+    "warmup_steps": "Steps in which the learning rate rises to its peak. Below 1: the share of all steps.",
+    "bf16": "Train in bfloat16 mixed precision.",
+    "seed": "Seed of the splits, the new weights, dropout and the order of rows.",
+    "use_cpu": "Train on the CPU even if there is a GPU. Needed for several processes without GPUs.",
+    "dataloader_pin_memory": "Copy batches to the GPU from pinned memory. Faster on some machines.",
+    "save_strategy": "When to save checkpoints. The trained model is saved at the end in any case.",
+    "save_all_networks": "Save all networks of a method that trains several, each in a subfolder, and not only the best one.",
+    "logging_steps": "Log the loss every so many steps. Below 1: the share of all steps.",
+    "report_to": "Where logs go: none, all, or names such as tensorboard, wandb.",
+}
 
 
 @dataclass
 class RecipeTrainingArguments(NoisyTrainingArguments):
-    """Training arguments with defaults for an embedded corpus; --help_all lists every field."""
+    """Training arguments with defaults for an embedded corpus; --help_all lists every field.
+
+    Bars of the Trainer appear only on a terminal, unless `disable_tqdm` is set.
+    """
 
     output_dir: str = setting("output_dir", "output/train", "--output")
     noise_method: str = setting("noise_method", "auto", "--method")
-    num_train_epochs: float = setting("num_train_epochs", 8, "--epochs")  # from scratch; 3 or 4 if pretrained
+    noise_kwargs: dict[str, Any] | str | None = setting("noise_kwargs", None)  # noqa: RUF009 (a field)
+    nonfinite_loss: str = setting("nonfinite_loss", RAISE)
+    num_train_epochs: float = setting("num_train_epochs", 8, "--epochs")  # from scratch; PRETRAINED otherwise
     per_device_train_batch_size: int = setting("per_device_train_batch_size", 32, "--batch_size")
-    learning_rate: float = setting("learning_rate", 1e-3)  # from scratch; 1e-4 for a pretrained encoder of this size
+    learning_rate: float = setting("learning_rate", 1e-3)
     warmup_steps: float = setting("warmup_steps", 0.1)
     save_strategy: str = setting("save_strategy", "no")  # the robust model is saved at the end
+    save_all_networks: bool = setting("save_all_networks", False)
     report_to: str = setting("report_to", "none")
     logging_steps: float = setting("logging_steps", 50)
     dataloader_pin_memory: bool = setting("dataloader_pin_memory", False)
     seed: int = setting("seed", 42)
     use_cpu: bool = setting("use_cpu", False)
     bf16: bool = setting("bf16", False)
+
+    def __post_init__(self) -> None:
+        if self.disable_tqdm is None:
+            self.disable_tqdm = not shows_bars()
+        super().__post_init__()
+
+
+PRETRAINED = {"num_train_epochs": 3, "learning_rate": 5e-5}  # defaults with a pretrained encoder, those of Transformers
 
 
 class Recipe:
@@ -88,19 +134,29 @@ class Recipe:
 
         Args:
             words: used instead of `sys.argv[1:]`.
-            description, prog: text and program name for `--help`.
+            description: text for `--help`.
+            prog: name of the program for `--help`.
 
         Raises:
             ValueError, TypeError, FileNotFoundError: the settings or the corpus are invalid. Raised before training.
             RuntimeError: several processes were launched that do not train together.
         """
-        given, args = parse_arguments(
-            [cls.arguments, cls.training_arguments], description=description, arguments=words, prog=prog
+        parsed = partial(
+            parse_arguments,
+            [cls.arguments, cls.training_arguments],
+            description=description,
+            arguments=words,
+            prog=prog,
+            groups=GROUPS,
         )
+        given, args = parsed()
+        if given.model_name_or_path is not None:
+            given, args = parsed(defaults=PRETRAINED)
         check_launched(args)
         datasets.utils.logging.set_verbosity_error()
-        datasets.disable_progress_bars()  # the bars of training stay
-        cls(given, args).launch()
+        args.disable_tqdm |= given.quiet
+        with output_of_command(given.quiet):
+            cls(given, args).launch()
         leave_process_group()
 
     def launch(self) -> None:
@@ -152,7 +208,9 @@ class Recipe:
 
     def source_names(self) -> list[str] | None:
         """Return the names of the sources of votes, or None if they are not known."""
-        return [rule.name for rule in labeling_functions()] if self.given.dataset is None else None
+        if self.given.dataset is None:
+            return [rule.name for rule in labeling_functions()]
+        return self.given.votes_columns
 
     def data(self, seed: int) -> tuple[Data, Table]:
         """Return the splits with their labels, and the rows of the table that need no training."""
@@ -225,6 +283,8 @@ class Recipe:
             compute_metrics=compute_metrics,
             clean_dataset=clean,
         )
+        if self.given.quiet:
+            trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
         measured = trainer.predict(tokens(data.test)).metrics or {}
         if save:
@@ -252,6 +312,6 @@ def baseline(args: RecipeTrainingArguments, name: str) -> RecipeTrainingArgument
 
 
 def say(text: str) -> None:
-    """Print on the main process only."""
+    """Print a note, on the main process only and not with `--quiet`."""
     if PartialState().is_main_process:
-        print(text, flush=True)
+        note(text)

@@ -70,6 +70,9 @@ def gather(
     table: Table = {LABELS: {"coverage": float((labels >= 0).mean())}}
     if measured.any():
         table[LABELS]["error"] = float((labels != gold)[measured].mean())
+    say(f"{corpus.name}: {len(train):,} training rows with labels of {listed(corpus.class_names, labels)}")
+    if source_names is None and votes.shape[1] == 1:
+        source_names = ["label"]
     say(summarize_votes(votes, names=source_names, gold=gold).to_string(float_format="{:.3f}".format))
 
     if len(test) < _FEW_TEST_ROWS:
@@ -96,6 +99,18 @@ def gather(
         test=with_labels(test, test_gold),
     )
     return data, table
+
+
+def listed(class_names: Sequence[str], labels: np.ndarray, most: int = 20) -> str:
+    """Name the classes with their numbers of labels, the largest first, so that a class in two spellings is noticed.
+
+    >>> listed(["bad", "good", "Good"], np.array([1, 1, 0, 2, -1]))
+    '3 classes: good 2, bad 1, Good 1'
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=len(class_names))
+    order = np.argsort(-counts, kind="stable")
+    named = [f"{class_names[k]} {counts[k]:,}" for k in order[:most]]
+    return f"{len(class_names)} classes: {', '.join(named)}" + ", ..." * (len(class_names) > most)
 
 
 def trusted(valid: Dataset, num_classes: int, seed: int) -> Dataset:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
+from hf_noisy.common.progress import quietly
 from hf_noisy.data.columns import INDEX
 from hf_noisy.data.token_checks import check_tokens
 from hf_noisy.models.batch import Batch, of_one_process
@@ -202,7 +203,8 @@ def begin_epoch(trainer: Any, parts: Parts) -> None:
     epoch = parts.progress.begin_epoch(trainer.state.global_step, accumulated)
     parts.sampling.begin_epoch(epoch, args.data_seed or 0)
     if not trainer.control.should_training_stop:  # an earlier callback may have stopped it
-        parts.methods.begin_epoch(epoch, trainer.survey, nonfinite_mode(args))
+        with quietly(args.disable_tqdm):
+            parts.methods.begin_epoch(epoch, trainer.survey, nonfinite_mode(args))
 
 
 def begin_step(
@@ -286,7 +288,7 @@ def row_pass(trainer: Any, parts: Parts) -> RowPass:
             yield
 
     prepare, autocast = trainer._prepare_inputs, trainer.compute_loss_context_manager
-    return RowPass(trainer.model, prepare, gather_of(trainer), autocast, around)
+    return RowPass(trainer.model, prepare, gather_of(trainer), autocast, around, quiet=trainer.args.disable_tqdm)
 
 
 def gather_of(trainer: Any) -> Callable[[Tensor], Tensor]:

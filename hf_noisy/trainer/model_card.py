@@ -202,7 +202,7 @@ def _labels(training: TrainingDescription) -> str:
         f"labels `{fingerprint(labels)}`."
     ]
     if training.sources is not None:
-        lines.append(f"Votes of {training.sources} sources for each row.")
+        lines.append(f"Votes of {training.sources} source{'s' * (training.sources != 1)} for each row.")
     if training.trusted is not None:
         lines.append(f"{training.trusted:,} of the rows have trusted labels.")
     return "\n".join([" ".join(lines), "", "| class | labels |", "|---|---|", *classes])

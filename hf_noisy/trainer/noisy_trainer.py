@@ -41,13 +41,17 @@ class NoisyTrainer(Trainer):
     is that of one large batch; in 5.x that of the stock Trainer is not (github.com/huggingface/transformers/issues/47688).
 
     Args:
-        model, args, train_dataset, eval_dataset, callbacks, ...: as for `Trainer`. `args` may name a method
-            (`NoisyTrainingArguments`). `callbacks` may hold `NoiseCallback`s, which run after the named methods.
+        model: as for `Trainer`.
+        args: as for `Trainer`; `NoisyTrainingArguments` may name a method.
+        train_dataset: as for `Trainer`.
+        eval_dataset: as for `Trainer`.
+        callbacks: as for `Trainer`. They may hold `NoiseCallback`s, which run after the named methods.
         gold_column: column of `train_dataset` with true classes, -1 where unknown. It is used for measuring only: where a
             method selects examples, the precision and recall of its selection are logged.
         clean_dataset: tokenized rows with trusted `labels`, for methods that use a clean subset. A column `given` may hold
             the untrusted labels of the same rows.
         criterion: per-example loss, by default cross-entropy. It cannot be combined with a method that has its own.
+        others: all other arguments of `Trainer`.
 
     Raises:
         ValueError, TypeError: labels, votes, a model or arguments that cannot be trained on. The message gives the

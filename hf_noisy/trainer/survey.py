@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hf_noisy.common.progress import progress_bar
 from hf_noisy.common.randomness import forked_generators
 from hf_noisy.data.columns import INDEX
 from hf_noisy.models.adapters import classifier
@@ -33,6 +34,7 @@ class RowPass:
     gather: Callable[[Tensor], Tensor] = of_one_process  # (batch, ...) -> (batch of all processes, ...)
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext  # around each forward
     around: Callable[[], AbstractContextManager[Any]] = nullcontext  # around the pass; swaps in the deployed weights
+    quiet: bool = False  # whether to show no bar
 
     @torch.no_grad()
     def __call__(self, batches: Iterable[Any], rows: int, look: Callable[[dict[str, Any]], Tensor]) -> Tensor:
@@ -66,7 +68,7 @@ class RowPass:
         def look(inputs: dict[str, Any]) -> Tensor:
             return network_logits(self.model(**inputs)).float().log_softmax(-1).transpose(0, 1)
 
-        return self(batches, rows, look).transpose(0, 1)
+        return self(self._bar("Predicting all rows", batches), rows, look).transpose(0, 1)
 
     def vectors(self, batches: Iterable[Any], rows: int, network: Any) -> Tensor:
         """(rows, width) float32: the mean of the last hidden states over the tokens of each row, without padding.
@@ -93,4 +95,7 @@ class RowPass:
             present = torch.ones_like(states[..., :1]) if mask is None else mask.unsqueeze(-1).float()
             return (states * present).sum(1) / present.sum(1).clamp_min(1)
 
-        return self(batches, rows, look)
+        return self(self._bar("Encoding texts", batches), rows, look)
+
+    def _bar(self, doing: str, batches: Iterable[Any]) -> Iterable[Any]:
+        return batches if self.quiet else progress_bar(doing, batches, unit="batch")

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from hf_noisy.common.progress import dataset_bars
 from hf_noisy.weak.votes import LARGEST_VOTE, votes_feature
 
 if TYPE_CHECKING:
@@ -70,20 +71,21 @@ def apply_labeling_functions(
             "dataset has 0 rows: expected at least one to label. Check the filter or the split it comes from."
         )
     check_new_column(dataset, column)
-    votes = dataset.with_format(None).map(
-        _vote_on_batch,
-        fn_kwargs={"functions": list(functions), "column": column},
-        with_indices=True,
-        batched=True,
-        batch_size=batch_size,
-        num_proc=num_proc,
-        remove_columns=dataset.column_names,
-        features=Features({column: votes_feature()}),
-        keep_in_memory=True,
-        load_from_cache_file=False,
-        new_fingerprint=uuid4().hex,  # functions may hold anything, so `add_column` hashes the votes
-        desc=f"Applying {len(functions)} labeling functions",
-    )
+    with dataset_bars():
+        votes = dataset.with_format(None).map(
+            _vote_on_batch,
+            fn_kwargs={"functions": list(functions), "column": column},
+            with_indices=True,
+            batched=True,
+            batch_size=batch_size,
+            num_proc=num_proc,
+            remove_columns=dataset.column_names,
+            features=Features({column: votes_feature()}),
+            keep_in_memory=True,
+            load_from_cache_file=False,
+            new_fingerprint=uuid4().hex,  # functions may hold anything, so `add_column` hashes the votes
+            desc=f"Applying {len(functions)} labeling functions",
+        )
     return dataset.add_column(column, votes.data.column(column).combine_chunks(), feature=votes_feature())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hf_noisy.common.checks import check_choice, check_fraction, check_whole, nearest
+from hf_noisy.common.progress import progress_bar
 from hf_noisy.common.randomness import forked_generators
 
 TASKS = ("zero-shot-classification", "text-generation")
@@ -199,8 +200,14 @@ class Answers:
 def _zero_shot_answers(
     pipe: Any, texts: Sequence[str], class_names: Sequence[str], wording: str, batch_size: int
 ) -> list[Answer]:
-    found = pipe(list(texts), candidate_labels=list(class_names), hypothesis_template=wording, batch_size=batch_size)
-    return [Answer(row["labels"][0], float(row["scores"][0])) for row in found]
+    found = pipe(
+        (text for text in texts),  # a generator, so that answers come one by one
+        candidate_labels=list(class_names),
+        hypothesis_template=wording,
+        batch_size=batch_size,
+    )
+    bar = progress_bar("Asking the model", found, total=len(texts), unit="text")
+    return [Answer(row["labels"][0], float(row["scores"][0])) for row in bar]
 
 
 def _sampled_answers(
@@ -214,14 +221,15 @@ def _sampled_answers(
     if pipe.tokenizer.chat_template:
         prompts = [[{"role": "user", "content": prompt}] for prompt in prompts]
     found = pipe(
-        prompts,
+        (prompt for prompt in prompts),  # a generator, so that answers come one by one
         do_sample=True,
         num_return_sequences=samples,
         max_new_tokens=12,
         return_full_text=False,
         batch_size=batch_size,
     )
-    return [_most_common_class([_answer_text(one) for one in row], class_names) for row in found]
+    bar = progress_bar("Asking the model", found, total=len(prompts), unit="text")
+    return [_most_common_class([_answer_text(one) for one in row], class_names) for row in bar]
 
 
 def _answer_text(generated: Mapping[str, Any]) -> str:

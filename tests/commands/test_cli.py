@@ -18,6 +18,7 @@ from hf_noisy.commands import arguments
 from hf_noisy.commands.arguments import BenchmarkArguments, RecipeArguments
 from hf_noisy.commands.methods import method_in_full, needs
 from hf_noisy.common.launching import parse_arguments
+from hf_noisy.methods.guide import GUIDE
 from hf_noisy.recipe import Recipe, RecipeTrainingArguments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,7 +138,7 @@ def test_help_comes_before_torch():
     code = """
 import sys
 from hf_noisy.cli import main
-for words in ([], ["--version"], ["methods", "--help"], ["audit", "--help"], ["estimate", "--help"], ["benchmark", "--help"]):
+for words in ([], ["--version"], ["methods", "--help"], ["env", "--help"], ["audit", "--help"], ["estimate", "--help"], ["benchmark", "--help"]):
     try:
         assert main(words) == 0
     except SystemExit as end:
@@ -203,7 +204,7 @@ def test_help_shows_our_options_and_all_of_them_on_demand(capsys):
         shown[word] = capsys.readouterr().out
     short, full = shown["--help"], shown["--help_all"]
     assert all(
-        f"{name} " in short for name in ("--noise_method", "--learning_rate", "--epochs", "--dataset", "--help_all")
+        f"  {name}" in short for name in ("--noise_method", "--learning_rate", "--num_train_epochs", "--help_all")
     )
     assert "--adam_beta1" in full
     assert "--adam_beta1" not in short
@@ -231,7 +232,7 @@ def test_the_table_holds_every_method_with_its_parameters_needs_and_paper(capsys
     assert cli.main(["methods"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for name, method in METHODS.items():
-        assert f"{name} {method.summary}" in shown
+        assert f"{name} {method.summary} use it when {GUIDE[name].use}" in shown
         assert method.paper in shown
         assert all(f"{key}=" in shown for key in method.parameters)
     assert needs(METHODS["glc"]) == "needs clean rows (clean_dataset=)"
@@ -241,9 +242,12 @@ def test_the_table_holds_every_method_with_its_parameters_needs_and_paper(capsys
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_in_full_has_its_class_and_docstring(name, capsys):
+def test_a_method_in_full_has_advice_formula_class_and_docstring(name, capsys):
     assert cli.main(["methods", name]) == 0
     shown = capsys.readouterr().out
+    assert f"  use it when: {GUIDE[name].use}\n  not when: {GUIDE[name].avoid}\n" in shown
+    assert all(f"    {line}\n" in shown for line in GUIDE[name].formula.splitlines())
+    assert ("keep the last one" in shown) == METHODS[name].keeps_last
     assert "in code: hf_noisy." in shown
     assert "paper: " in shown
     assert all(f"noise_kwargs: {key}=" in shown for key in METHODS[name].parameters)

@@ -1,27 +1,27 @@
-"""The lessons keep their word: each script and each notebook runs, on a few rows, and the two are the same code."""
+"""Each lesson runs on a few rows, its notebook is its script, and its page of the site shows the script's code and text."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
+import jupytext
 import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "examples" / "lessons").glob("*.py"))
 LESSON = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+PAGES, IMAGES = ROOT / "docs" / "tutorials", ROOT / "docs" / "images" / "tutorials"
+OUTPUT = re.compile(r"\s*(?:```text\n.*?\n```\s*)?(?:!\[[^\]]+\]\(\.\./images/tutorials/(\w+\.svg)\)\s*)?", re.DOTALL)
+SPEC = importlib.util.spec_from_file_location("tutorials", ROOT / "tests" / "measure" / "tutorials.py")
+tutorials = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(tutorials)
 CELL_SECONDS = 120  # a cell takes a few, where nothing else runs
-
-
-@pytest.fixture
-def quick(monkeypatch, tmp_path) -> Path:
-    """Few rows and epochs, and a folder of its own to write into."""
-    monkeypatch.setenv("HF_NOISY_QUICK", "1")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @LESSON
@@ -36,15 +36,25 @@ def test_there_is_no_notebook_without_a_script():
     assert sorted(path.with_suffix(".py") for path in notebooks) == LESSONS
 
 
-@pytest.mark.slow
 @LESSON
-def test_a_script_runs_and_draws(lesson, quick):
-    import matplotlib.pyplot as plt
+def test_a_page_is_its_script_with_outputs(lesson):
+    page, notebook = (PAGES / f"{lesson.stem}.md").read_text(encoding="utf-8"), jupytext.read(lesson)
+    shown = [OUTPUT.fullmatch(output) for output in tutorials.outputs_between(page, lesson.stem, notebook)]
+    assert all(shown), f"something is on the page that the script does not have: {page[:100]!r}"
+    drawn = [match[1] is not None for match in shown]
+    assert drawn == ["alt" in cell.metadata for cell in notebook.cells]
+    assert all(f"![{cell.metadata['alt']}](" in page for cell in notebook.cells if "alt" in cell.metadata)
 
-    plt.switch_backend("agg")
-    runpy.run_path(str(lesson), run_name="__main__")
-    plt.close("all")
-    assert list((quick / "output" / "lessons").glob("*.png"))
+
+def test_every_lesson_has_a_page_its_figures_and_a_row_of_the_index():
+    lessons = {lesson.stem for lesson in LESSONS}
+    assert {page.stem for page in PAGES.glob("*.md")} == {*lessons, "index"}
+    index = (PAGES / "index.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\((\w+)\.md\)", index)) >= lessons
+    shown = {
+        name for page in PAGES.glob("*.md") for name in re.findall(r"images/tutorials/([\w.]+)\)", page.read_text())
+    }
+    assert shown == {path.name for path in IMAGES.iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +71,22 @@ def kernel() -> Iterator:
 @pytest.mark.slow
 @LESSON
 def test_a_notebook_runs_and_shows_its_figures(lesson, tmp_path, kernel):
-    from nbclient import NotebookClient
-
     notebook = nbformat.read(lesson.with_suffix(".ipynb"), as_version=4)
-    start = nbformat.v4.new_code_cell(f"%reset -f\n%cd -q {tmp_path}")
-    notebook.cells.insert(0, start)
-    client = NotebookClient(notebook, km=kernel, timeout=CELL_SECONDS)
-    try:
-        client.execute()
-    finally:
-        client.kc.stop_channels()  # left open for a kernel that is not the client's own
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
+    tutorials.run(notebook, f"%reset -f\n%cd -q {tmp_path}\nimport tqdm.auto", km=kernel, timeout=CELL_SECONDS)
+    page, figures = tutorials.page_of(lesson.stem, notebook)
+    assert figures
+    assert page.count("](../images/tutorials/") == len(figures)
+    assert len(list((tmp_path / "output" / "lessons").glob("*.png"))) == len(figures), "a figure is not saved"
+
+
+def test_a_figure_without_a_text_alternative_is_refused():
+    cell = nbformat.v4.new_code_cell("draw()")
+    cell.outputs = [nbformat.v4.new_output("display_data", {"image/svg+xml": "<svg/>"})]
+    with pytest.raises(ValueError, match="a text alternative"):
+        tutorials.page_of("lesson", nbformat.v4.new_notebook(cells=[cell]))
+
+
+def test_a_page_names_no_folder_of_the_machine_that_wrote_it():
+    assert tutorials.printable("a line\n") == "a line"
+    with pytest.raises(ValueError, match="a folder of this machine"):
+        tutorials.printable(f"{ROOT}/file.py: a warning")

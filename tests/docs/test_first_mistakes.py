@@ -1,4 +1,4 @@
-"""The page of first mistakes says what comes back."""
+"""The page of common errors shows what the package answers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def folder(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning")  # of the defaults, on a CPU
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.title)
-def test_what_comes_back_is_what_the_page_says(folder, mistake):
+def test_the_answer_is_that_of_the_page(folder, mistake):
     assert section(mistake, answer(mistake, folder)) in TEXT, "run python tests/first_mistakes.py"
 
 
-def test_the_page_has_these_mistakes_and_no_others():
+def test_the_page_has_these_mistakes_in_this_order():
     assert TEXT.startswith(HEAD)
     assert [line[3:] for line in TEXT.splitlines() if line.startswith("## ")] == [one.title for one in MISTAKES]

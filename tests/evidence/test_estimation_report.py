@@ -248,6 +248,13 @@ def test_the_implied_accuracy_is_that_of_independent_sources(classes):
 # --- a frozen encoder ---
 
 
+def test_texts_are_cut_to_what_the_encoder_can_read():
+    model, tokenizer = small_encoder(["a good day"], max_length=8)
+    long = "a good day " * 20
+    found = mean_vectors(model.base_model, tokenizer, [long, "a good day"], max_length=128)
+    assert np.allclose(found[0], mean_vectors(model.base_model, tokenizer, [long], max_length=8)[0], atol=1e-6)
+
+
 def test_mean_vectors_are_those_of_each_text_alone_in_order():
     texts = ["a nice film", "bad", "the food was good but the service was slow", "good film"]
     model, tokenizer = small_encoder(texts, ("negative", "positive"), seed=0, max_length=16)

@@ -1,11 +1,11 @@
-"""How many training rows get their true class by `truth_inference`, and by what it is made of: no encoder is trained.
+"""The share of training rows whose class `truth_inference` finds, with and without each of its parts. No encoder is trained.
 
-    python tests/measure/inferred_classes.py --data FOLDER ... --model MODEL
+    python tests/measure/inferred_classes.py --data FOLDER ... --model MODEL --output recipes/results/inferred_classes.jsonl
 
 A row of the table is a variant, a column a corpus: the share of training rows, with a label or without, whose inferred class is
-the gold one, mean over the seeds. Gold labels measure and nothing else. "label" is the given one (a row without counts as
-wrong). The penalty is the parameter that was set by this table: the last lines say which one the other corpora would
-have chosen for each, and what that gives.
+the gold one, mean over the seeds. Gold labels are used to compare, for nothing else. "label" is the given one (a row without a
+label counts as wrong). The penalty is the parameter that was set by this table. The last rows say which penalty the other
+corpora would have chosen for each corpus, and the result with it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import datasets
 import numpy as np
+from reporting import Line, Results, add_output, distinct, markdown
 from transformers import AutoModel, AutoTokenizer
 
 from hf_noisy.benchmark import Settings
@@ -37,28 +38,31 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--max_train_rows", type=int, default=1000)
     parser.add_argument("--max_length", type=int, default=48)
-    parser.add_argument("--noise", help="gold labels made wrong in place of the given ones, as in symmetric:0.2")
+    parser.add_argument("--noise", nargs="+", default=["given"], help="given, or gold labels with noise: symmetric:0.2")
+    add_output(parser)
     given = parser.parse_args()
     datasets.disable_progress_bars()
     encoder, tokenizer = AutoModel.from_pretrained(given.model), AutoTokenizer.from_pretrained(given.model)
-    settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1, noise=given.noise)
-    table: dict[str, dict[str, list[float]]] = {}
-    for source in given.data:
-        for seed in given.seeds:
-            run = Run(source, "ce", seed)
-            data = prepare(run, settings, {})
-            texts = data.train.dataset["text"][:]
-            vectors = mean_vectors(encoder, tokenizer, texts, max_length=given.max_length)
-            for name, infer in variants(data.train, data.classes, vectors, text_vectors(texts), seed).items():
-                right = float((infer() == data.train.gold).mean())
-                table.setdefault(name, {}).setdefault(run.dataset, []).append(right)
-    corpora = list(next(iter(table.values())))
-    print(f"| | {' | '.join(corpora)} | mean |\n|{'---|' * (len(corpora) + 2)}")
-    for name, found in table.items():
-        print(row(name, [float(np.mean(found[corpus])) for corpus in corpora]))
-    left_out = [leave_one_corpus_out(table, corpora, corpus) for corpus in corpora]
-    print(row("penalty chosen on the others", [share for _, share in left_out]))
-    print(f"| which is | {' | '.join(f'{penalty:g}' for penalty, _ in left_out)} | |")
+
+    def measure(source: str, noise: str, seed: int) -> Line:
+        drawn = None if noise == "given" else noise
+        settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1, noise=drawn)
+        data = prepare(Run(source, "ce", seed), settings, {})
+        texts = data.train.dataset["text"][:]
+        vectors = mean_vectors(encoder, tokenizer, texts, max_length=given.max_length)
+        ways = variants(data.train, data.classes, vectors, text_vectors(texts), seed)
+        return {"right": {name: float((infer() == data.train.gold).mean()) for name, infer in ways.items()}}
+
+    results = Results(given.output)
+    for noise in given.noise:
+        for source in given.data:
+            for seed in given.seeds:
+                about = {"dataset": Run(source, "ce", seed).dataset, "noise": noise, "seed": seed}
+                about["rows"] = given.max_train_rows
+                results.once(about, lambda source=source, noise=noise, seed=seed: measure(source, noise, seed))
+                print(f"{about['dataset']}, {noise}, seed {seed}", file=sys.stderr, flush=True)
+    for noise in given.noise:
+        print(f"{noise}:\n\n{table(results.lines, noise)}\n")
     return 0
 
 
@@ -93,21 +97,36 @@ def variants(
     }
 
 
-def leave_one_corpus_out(
-    table: dict[str, dict[str, list[float]]], corpora: list[str], corpus: str
-) -> tuple[float, float]:
-    """The penalty that is best on the other corpora, and what it gives on this one."""
+def table(lines: list[Line], noise: str = "given") -> str:
+    """A row per variant, a column per corpus."""
+    lines = [line for line in lines if line["noise"] == noise]
+    corpora = distinct(lines, "dataset")
+    shares = {
+        name: {
+            corpus: float(np.mean([line["right"][name] for line in lines if line["dataset"] == corpus]))
+            for corpus in corpora
+        }
+        for name in lines[0]["right"]
+    }
+    rows = [row(name, [found[corpus] for corpus in corpora]) for name, found in shares.items()]
+    chosen = {corpus: best_elsewhere(shares, corpora, corpus) for corpus in corpora}
+    rows.append(row("penalty chosen on the others", [shares[penalty_name(p)][c] for c, p in chosen.items()]))
+    rows.append(["which is", *(f"{penalty:g}" for penalty in chosen.values()), ""])
+    return markdown(["", *corpora, "mean"], rows)
+
+
+def best_elsewhere(shares: dict[str, dict[str, float]], corpora: list[str], corpus: str) -> float:
+    """The penalty that is best on the other corpora."""
     others = [other for other in corpora if other != corpus] or corpora
-    best = max(PENALTIES, key=lambda p: sum(np.mean(table[penalty_name(p)][other]) for other in others))
-    return best, float(np.mean(table[penalty_name(best)][corpus]))
+    return max(PENALTIES, key=lambda penalty: sum(shares[penalty_name(penalty)][other] for other in others))
 
 
 def penalty_name(penalty: float) -> str:
     return f"weight_penalty={penalty:g}"
 
 
-def row(name: str, shares: list[float]) -> str:
-    return f"| {name} | {' | '.join(f'{share:.3f}' for share in shares)} | {np.mean(shares):.3f} |"
+def row(name: str, shares: list[float]) -> list[str]:
+    return [name, *(f"{share:.3f}" for share in shares), f"{np.mean(shares):.3f}"]
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""How many labels are wrong and of what kind, as `audit` and `estimate` say it, against the truth: no encoder is trained.
+"""Noise rate and kind of noise as `audit` and `estimate` report them, compared with gold labels. No encoder is trained.
 
-    python tests/measure/kinds_of_noise.py --data FOLDER ... --model MODEL
+    python tests/measure/kinds_of_noise.py --data FOLDER ... --model MODEL --output recipes/results/kinds_of_noise.jsonl
 
-A row of the table is a kind of noise, a column a corpus; "gold" are the gold labels themselves, of which none is wrong. A cell
-says what share of the labels is wrong, the estimate and its interval (means over the seeds), how often the interval held the true
-share, and what kinds were found, how often. Gold labels make the noise and measure, and nothing else.
+A row of the table is a kind of noise, a column a corpus. "gold" are the gold labels themselves, of which none is wrong. A
+cell has the share of wrong labels, the estimate and its interval (means over seeds), how often the interval contained the true
+share, and which kinds were reported, with counts. Gold labels are used to make the noise and to compare, for nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections import Counter
-from dataclasses import dataclass
 
 import datasets
 import numpy as np
+from reporting import Line, Results, add_output, distinct, markdown
 from transformers import AutoModel, AutoTokenizer
 
 from hf_noisy.benchmark import Settings
@@ -28,17 +29,6 @@ GIVEN, GOLD = "given", "gold"
 NOISES = (GIVEN, "symmetric:0.1", "symmetric:0.2", "symmetric:0.4", "pair:0.4", GOLD)
 
 
-@dataclass(frozen=True)
-class Found:
-    """Of one corpus, noise and seed."""
-
-    wrong: float
-    rate: float
-    low: float
-    high: float
-    kind: str
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", required=True, help="folders of corpora with gold labels")
@@ -48,32 +38,37 @@ def main() -> int:
     parser.add_argument("--max_train_rows", type=int, default=1000)
     parser.add_argument("--max_length", type=int, default=48)
     parser.add_argument("--resamples", type=int, default=100)
+    add_output(parser)
     given = parser.parse_args()
     datasets.disable_progress_bars()
     encoder, tokenizer = AutoModel.from_pretrained(given.model), AutoTokenizer.from_pretrained(given.model)
-    found: dict[str, dict[str, list[Found]]] = {noise: {} for noise in given.noise}
+
+    @functools.lru_cache(maxsize=1)
+    def encoded(texts: tuple[str, ...]) -> np.ndarray:
+        """Of the same rows, whatever their labels."""
+        return mean_vectors(encoder, tokenizer, list(texts), max_length=given.max_length)
+
+    def measure(source: str, noise: str, seed: int) -> Line:
+        drawn = None if noise in (GIVEN, GOLD) else noise
+        settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1, noise=drawn)
+        data = prepare(Run(source, "ce", seed), settings, {})
+        vectors = encoded(tuple(data.train.dataset["text"][:]))
+        labels = data.train.gold if noise == GOLD else data.train.labels
+        votes = None if noise == GOLD else data.train.votes
+        report = estimated(data.train, labels, votes, vectors, data.classes, given.resamples, seed)
+        wrong = float((labels != data.train.gold)[labels >= 0].mean())
+        low, high = map(float, report.interval)
+        return {"wrong": wrong, "rate": float(report.rate), "low": low, "high": high, "kind": str(report.kind)}
+
+    results = Results(given.output)
     for source in given.data:
         for seed in given.seeds:
-            run, vectors = Run(source, "ce", seed), None
             for noise in given.noise:
-                drawn = None if noise in (GIVEN, GOLD) else noise
-                settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1, noise=drawn)
-                data = prepare(run, settings, {})
-                if vectors is None:  # of the same rows, whatever their labels
-                    texts = data.train.dataset["text"][:]
-                    vectors = mean_vectors(encoder, tokenizer, texts, max_length=given.max_length)
-                labels = data.train.gold if noise == GOLD else data.train.labels
-                votes = None if noise == GOLD else data.train.votes
-                report = estimated(data.train, labels, votes, vectors, data.classes, given.resamples, seed)
-                wrong = float((labels != data.train.gold)[labels >= 0].mean())
-                found[noise].setdefault(run.dataset, []).append(
-                    Found(wrong, report.rate, *report.interval, report.kind)
-                )
-            print(f"{run.dataset}, seed {seed}", file=sys.stderr, flush=True)
-    corpora = list(found[given.noise[0]])
-    print(f"| labels | {' | '.join(corpora)} |\n|{'---|' * (len(corpora) + 1)}")
-    for noise, cells in found.items():
-        print(f"| {noise} | {' | '.join(cell(cells[corpus]) for corpus in corpora)} |")
+                about = {"dataset": Run(source, "ce", seed).dataset, "noise": noise, "seed": seed}
+                about |= {"rows": given.max_train_rows, "resamples": given.resamples}
+                results.once(about, lambda source=source, noise=noise, seed=seed: measure(source, noise, seed))
+            print(f"{Run(source, 'ce', seed).dataset}, seed {seed}", file=sys.stderr, flush=True)
+    print(table(results.lines))
     return 0
 
 
@@ -92,14 +87,37 @@ def estimated(
     return report
 
 
-def cell(found: list[Found]) -> str:
-    """One cell of the table."""
-    wrong, rate, low, high = (
-        100 * float(np.mean([getattr(one, name) for one in found])) for name in ("wrong", "rate", "low", "high")
+def table(lines: list[Line]) -> str:
+    """A row per noise, a column per corpus."""
+    corpora = distinct(lines, "dataset")
+    return markdown(
+        ["labels", *corpora],
+        [
+            [
+                noise,
+                *(cell([line for line in lines if (line["dataset"], line["noise"]) == (c, noise)]) for c in corpora),
+            ]
+            for noise in distinct(lines, "noise")
+        ],
     )
-    held = sum(one.low <= one.wrong <= one.high for one in found)
-    kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(one.kind for one in found).most_common())
-    return f"{wrong:.0f} %: {rate:.0f} [{low:.0f}, {high:.0f}], held {held} of {len(found)}; {kinds}"
+
+
+def cell(found: list[Line]) -> str:
+    """One cell of the table."""
+    if not found:
+        return ""
+    wrong, rate, low, high = (
+        100 * float(np.mean([line[key] for line in found])) for key in ("wrong", "rate", "low", "high")
+    )
+    kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(line["kind"] for line in found).most_common())
+    return (
+        f"{wrong:.0f} %: {rate:.0f} [{low:.0f}, {high:.0f}], contained {sum(map(held, found))} of {len(found)}; {kinds}"
+    )
+
+
+def held(line: Line) -> bool:
+    """Whether the interval contains the true rate."""
+    return line["low"] <= line["wrong"] <= line["high"]
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-"""Estimators of the noise where the noise is known: how far is the matrix that they find from the true one?
+"""Estimators of the noise matrix, on noise whose matrix is known.
 
-    python tests/measure/known_matrices.py
+    python tests/measure/known_matrices.py --output recipes/results/known_matrices.jsonl
 
-draws clusters of points, makes labels wrong by a known matrix, takes out-of-fold probabilities of a logistic regression, and
-prints for each estimator the mean total variation over rows between the matrix that it finds and the one by which labels
-really changed (0: equal, 1: nothing in common), mean and deviation over seeds. In the last lines, how far the medians of the
-two families of estimators are apart, and how often `estimate_noise` suspects that labels follow a rule; here it should not.
+draws clusters of points, makes labels wrong by a known matrix, and takes out-of-fold probabilities of a logistic regression.
+For each estimator it prints the distance between the estimated matrix and the one by which labels really changed (mean total
+variation of rows; 0: equal, 1: nothing in common), mean and deviation over seeds. The last row of each number of classes
+says how far the medians of the two families of estimators are apart, and how often `estimate_noise` suspects that labels
+follow a rule. Here it should not.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 
 import numpy as np
+from reporting import Line, Results, add_output, distinct, markdown, spread, values
 
 from hf_noisy.data.noise import NoisyLabels, asymmetric, pair, symmetric
 from hf_noisy.evidence import estimate_noise, out_of_fold_probabilities, total_variation
@@ -54,7 +54,7 @@ def random_dominant(classes: int, seed: int) -> np.ndarray:
     return matrix + np.diag(keep)
 
 
-def measure(noise: str, classes: int, rows: int, seed: int, distance: float) -> tuple[dict[str, float], float, bool]:
+def measure(noise: str, classes: int, rows: int, seed: int, distance: float) -> Line:
     """Total variation of each estimator, how far apart the families' rates are, and whether structure is suspected."""
     points, gold = clusters(max(rows, ROWS_A_CLASS * classes), classes, seed, distance)
     given = noisy(noise, gold, classes, seed)
@@ -64,7 +64,7 @@ def measure(noise: str, classes: int, rows: int, seed: int, distance: float) -> 
     )  # intervals are not shown
     errors = {name: total_variation(given.transition, found.matrix) for name, found in report.estimates.items()}
     families = family_rates({name: found.rate for name, found in report.estimates.items()}).values()
-    return errors, max(families) - min(families), report.structured
+    return {"errors": errors, "apart": max(families) - min(families), "structured": bool(report.structured)}
 
 
 def main() -> None:
@@ -73,30 +73,34 @@ def main() -> None:
     parser.add_argument("--distance", type=float, default=DISTANCE, help="between centres, in deviations")
     parser.add_argument("--classes", type=int, nargs="+", default=list(CLASSES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add_output(parser)
     given = parser.parse_args()
-    began = time.perf_counter()
-    settings = [(noise, classes) for classes in given.classes for noise in NOISES]
-    cells: dict[str, list[str]] = {name: [] for name in ESTIMATORS}
-    apart: list[str] = []
-    for noise, classes in settings:
-        runs = [measure(noise, classes, given.rows, seed, given.distance) for seed in given.seeds]
-        for name, row in cells.items():
-            row.append(spread([errors[name] for errors, _, _ in runs]))
-        suspected = sum(structured for _, _, structured in runs)
-        apart.append(f"{spread([width for _, width, _ in runs])}, suspected {suspected} of {len(runs)}")
-        print(f"{classes} classes, {noise}: {time.perf_counter() - began:.0f} s", flush=True)
-    for first in range(0, len(settings), len(NOISES)):
-        part = slice(first, first + len(NOISES))
-        print(f"\n| {settings[first][1]} classes | {' | '.join(noise for noise, _ in settings[part])} |")
-        print("|---" * (len(NOISES) + 1) + "|")
-        for name, row in cells.items():
-            print(f"| `{name}` | {' | '.join(row[part])} |")
-        print(f"| families apart | {' | '.join(apart[part])} |")
+    results = Results(given.output)
+    for classes in given.classes:
+        for noise in NOISES:
+            for seed in given.seeds:
+                run = {"noise": noise, "classes": classes, "rows": given.rows, "seed": seed, "distance": given.distance}
+                results.once(run, lambda run=run: measure(**run))
+            print(f"{classes} classes, {noise}", flush=True)
+    print(f"\n{table(results.lines)}")
 
 
-def spread(values: list[float]) -> str:
-    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{deviation}"
+def table(lines: list[Line]) -> str:
+    """A row per number of classes and estimator, a column per noise."""
+    noises, rows = distinct(lines, "noise"), []
+    for classes in distinct(lines, "classes"):
+        found = {
+            noise: [line for line in lines if (line["classes"], line["noise"]) == (classes, noise)] for noise in noises
+        }
+        for k, name in enumerate(found[noises[0]][0]["errors"]):
+            cells = [spread([line["errors"][name] for line in found[noise]]) for noise in noises]
+            rows.append(["" if k else str(classes), f"`{name}`", *cells])
+        apart = [
+            f"{spread(values(of_noise, 'apart'))}, suspected {sum(values(of_noise, 'structured'))} of {len(of_noise)}"
+            for of_noise in found.values()
+        ]
+        rows.append(["", "families apart", *apart])
+    return markdown(["classes", "estimator", *noises], rows)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,9 @@
-"""How many rows a second do labeling functions label: Snorkel's PandasLFApplier against apply_labeling_functions?
+"""Rows per second of labeling functions: Snorkel's PandasLFApplier and `apply_labeling_functions`.
 
-    python tests/measure/labeling_speed.py --rows 50000 --rounds 5
+    python tests/measure/labeling_speed.py --output recipes/results/labeling_speed.jsonl
 
-Both sides run the same 10 Snorkel labeling functions over the same generated texts, in one process, in turns, so that a
-busy machine slows both. The votes must be equal. Printed on two shared CPU cores:
-
-    round 1: PandasLFApplier 4,653 rows/s, apply_labeling_functions 120,088 rows/s, 25.8 times
-    round 2: PandasLFApplier 4,393 rows/s, apply_labeling_functions 129,125 rows/s, 29.4 times
-    round 3: PandasLFApplier 4,604 rows/s, apply_labeling_functions 132,104 rows/s, 28.7 times
-    round 4: PandasLFApplier 4,795 rows/s, apply_labeling_functions 91,410 rows/s, 19.1 times
-    round 5: PandasLFApplier 4,346 rows/s, apply_labeling_functions 132,001 rows/s, 30.4 times
-    ratio: median 28.7, from 19.1 to 30.4; votes equal
+Both run the same 10 Snorkel labeling functions over the same generated texts, in one process, in turns, so that a busy machine
+slows both. The votes must be equal.
 """
 
 import argparse
@@ -18,10 +11,13 @@ import gc
 import random
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from datasets import Dataset, disable_progress_bars
+from reporting import Line, Results, add_output, markdown
 from snorkel.labeling import LabelingFunction, PandasLFApplier
 
 from hf_noisy.weak.labeling_functions import apply_labeling_functions
@@ -56,33 +52,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-
+    add_output(parser)
+    given = parser.parse_args()
     disable_progress_bars()
     functions = [keyword_function(word, label) for word, label in KEYWORDS.items()]
-    texts = generate_texts(arguments.rows)
+    texts = generate_texts(given.rows)
     frame, dataset = pd.DataFrame({"text": texts}), Dataset.from_dict({"text": texts})
-    apply_labeling_functions(dataset.select(range(min(100, arguments.rows))), functions)  # imports outside the clock
+    apply_labeling_functions(dataset.select(range(min(100, given.rows))), functions)  # imports outside the clock
 
-    ratios = []
-    for round_number in range(1, arguments.rounds + 1):
-        gc.collect()  # each side pays for its own garbage, not for the other's
-        start = time.perf_counter()
-        expected = PandasLFApplier(functions).apply(frame, progress_bar=False)
-        snorkel_speed = arguments.rows / (time.perf_counter() - start)
-
-        gc.collect()
-        start = time.perf_counter()
-        labeled = apply_labeling_functions(dataset, functions)
-        our_speed = arguments.rows / (time.perf_counter() - start)
-
+    def measure() -> Line:
+        expected, snorkel = timed(lambda: PandasLFApplier(functions).apply(frame, progress_bar=False))
+        labeled, ours = timed(lambda: apply_labeling_functions(dataset, functions))
         assert np.array_equal(votes_of(labeled), expected), "the votes differ"
-        ratios.append(our_speed / snorkel_speed)
-        print(
-            f"round {round_number}: PandasLFApplier {snorkel_speed:,.0f} rows/s, "
-            f"apply_labeling_functions {our_speed:,.0f} rows/s, {ratios[-1]:.1f} times"
-        )
-    print(f"ratio: median {statistics.median(ratios):.1f}, from {min(ratios):.1f} to {max(ratios):.1f}; votes equal")
+        return {"snorkel": given.rows / snorkel, "ours": given.rows / ours, "ratio": snorkel / ours}
+
+    results = Results(given.output)
+    for number in range(1, given.rounds + 1):
+        results.once({"round": number, "rows": given.rows, "functions": len(functions)}, measure)
+    print(table(results.lines))
+
+
+def timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    """What `call` returns, and its seconds. Each call pays for its own garbage."""
+    gc.collect()
+    start = time.perf_counter()
+    return call(), time.perf_counter() - start
+
+
+def table(lines: list[Line]) -> str:
+    """A row per round, then the median."""
+    rows = [[str(line["round"]), *cells([line])] for line in lines]
+    return markdown(
+        ["round", "`PandasLFApplier`, rows/s", "`apply_labeling_functions`, rows/s", "ratio"],
+        [*rows, ["median", *cells(lines)]],
+    )
+
+
+def cells(lines: list[Line]) -> list[str]:
+    snorkel, ours, ratio = (statistics.median(line[key] for line in lines) for key in ("snorkel", "ours", "ratio"))
+    return [f"{snorkel:,.0f}", f"{ours:,.0f}", f"{ratio:.1f}"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A training set on the disk, shuffled: what a NoisyTrainer takes of time and memory before and after its steps.
+"""Time and memory of a NoisyTrainer before and after its steps, with a shuffled training set on the disk.
 
-    python tests/measure/large_dataset.py --rows 10000000
+    python tests/measure/large_dataset.py --rows 10000000 --output recipes/results/large_dataset.jsonl
 
 writes rows of four tokens, a label of 20 classes and five votes to an Arrow file, maps it into memory, shuffles it, makes a
 trainer of a tiny model with ELR, trains 20 steps and asks for the report on all rows. "Memory" is what the process holds of
@@ -20,6 +20,7 @@ import datasets
 import numpy as np
 import psutil
 import pyarrow as pa
+from reporting import Line, Results, add_output, markdown
 from transformers import BertConfig, BertForSequenceClassification, PrinterCallback
 
 from hf_noisy import NoisyTrainer, NoisyTrainingArguments
@@ -57,11 +58,12 @@ def held() -> tuple[float, float]:
     return (info.rss - shared) / 1e6, shared / 1e6
 
 
-def timed(name: str, call: Callable[[], Any]) -> Any:
+def timed(lines: list[Line], name: str, call: Callable[[], Any]) -> Any:
+    """Call, and add a line with seconds and memory."""
     before, start = held(), time.perf_counter()
     found = call()
     seconds, after = time.perf_counter() - start, held()
-    print(f"| {name} | {seconds:.1f} | {after[0] - before[0]:+.0f} | {after[1] - before[1]:+.0f} |", flush=True)
+    lines.append({"part": name, "seconds": seconds, "memory": after[0] - before[0], "mapped": after[1] - before[1]})
     return found
 
 
@@ -82,17 +84,43 @@ def make_trainer(dataset: datasets.Dataset, folder: str) -> NoisyTrainer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    rows = parser.parse_args().rows
+    add_output(parser)
+    given = parser.parse_args()
+    line = Results(given.output).once({"rows": given.rows}, lambda: measure(given.rows))
+    print(f"{given.rows:,} rows, {line['file']:.0f} MB on the disk\n\n{table([line])}")
+
+
+def measure(rows: int) -> Line:
+    """Size of the file, and each part."""
+    parts: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "rows.arrow")
         write(path, rows)
-        print(f"{rows:,} rows, {path.stat().st_size / 1e6:.0f} MB on the disk\n")
-        print("| | seconds | memory, MB | mapped, MB |\n|---|---|---|---|")
-        dataset = timed("load and shuffle", lambda: datasets.Dataset.from_file(str(path)).shuffle(seed=0))
-        trainer = timed("make the trainer", lambda: make_trainer(dataset, folder))
-        timed(f"{STEPS} steps", trainer.train)
-        report = timed("report", trainer.example_report)
+        size = path.stat().st_size / 1e6
+        dataset = timed(parts, "load and shuffle", lambda: datasets.Dataset.from_file(str(path)).shuffle(seed=0))
+        trainer = timed(parts, "make the trainer", lambda: make_trainer(dataset, folder))
+        timed(parts, f"{STEPS} steps", trainer.train)
+        report = timed(parts, "report", trainer.example_report)
         assert len(report) == rows
+    return {"file": size, "parts": parts}
+
+
+def table(lines: list[Line]) -> str:
+    """A row per part."""
+    return markdown(
+        ["rows", "part", "seconds", "memory, MB", "mapped, MB"],
+        [
+            [
+                f"{line['rows']:,}",
+                part["part"],
+                f"{part['seconds']:.1f}",
+                f"{part['memory']:+.0f}",
+                f"{part['mapped']:+.0f}",
+            ]
+            for line in lines
+            for part in line["parts"]
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What methods remember of each training row, in bytes: as their tables say, as measured, and in a checkpoint.
 
-    python tests/measure/large_memory.py --rows 10000000 --classes 20
+    python tests/measure/large_memory.py --rows 10000000 --classes 20 --most_gigabytes 18 --report tests/tables/memory.md
 
 sets up each method that remembers rows, in a process of its own and without a model, for 200,000 rows and then for all of
-them, writes its state as a checkpoint does and reads it again. A method that would need more than `--most_gigabytes` for that
-is not run, and its gigabytes are those of the smaller number of rows times more. Two rows of the table are kept whatever the
-method is. While it looks at all rows before an epoch, a method holds 4 x classes x (networks + 1) bytes a row more.
+them. It writes its state as a checkpoint does and reads it again. A method that would need more than `--most_gigabytes` is not
+run with all rows; its gigabytes are computed from those of 200,000. Two rows of the table are kept with every method. While it
+looks at all rows before an epoch, a method holds 4 x classes x (networks + 1) bytes a row more.
 """
 
 from __future__ import annotations
@@ -58,6 +58,21 @@ OPTIONS: dict[str, Callable[[], NoiseCallback]] = {
     "NoisyStopping": lambda: NoisyStopping("label_wave"),
     "ClassWeights": ClassWeights,
 }
+HEAD = """\
+Of `{command}`, on a CPU: {rows:,} rows, {classes} classes, {sources} sources,
+{tokens} tokens.
+
+- stated: bytes a row of a method's tables, by their shapes; measured: what its process grew by, a row; at most: at its peak,
+  writing and reading included; GB: stated, for all rows.
+- in a checkpoint: bytes a row of what is stored; seconds of writing and reading it; GB of the file.
+
+Two rows of the table are kept with every method. Methods that are a loss alone remember nothing. `truth_inference` and
+`auto` also hold the vectors of all texts while they infer, 4 x width bytes a row, and `rule_masking` the tokens while it looks
+for those of rules."""
+COLUMNS = (
+    "| method | stated | measured | at most | GB | in a checkpoint | write, s | read, s | file, GB |",
+    "|---|---|---|---|---|---|---|---|---|",
+)
 KEPT = (*ALWAYS, *METHODS, *OPTIONS)
 
 
@@ -175,19 +190,22 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=20)
     parser.add_argument("--most_gigabytes", type=float, default=6.0)
     parser.add_argument("--names", nargs="+", choices=KEPT, default=list(KEPT), metavar="NAME")
+    parser.add_argument("--report", type=Path, help="write the table to this file")
     given = parser.parse_args()
-    print(
-        f"{given.rows:,} rows, {given.classes} classes, {SOURCES} sources, {TOKENS} tokens; bytes a row, then gigabytes\n"
-    )
-    print("| method | stated | measured | at most | GB | in a checkpoint | write, s | read, s | file, GB |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    command = f"python tests/measure/large_memory.py --rows {given.rows} --classes {given.classes}"
+    about = HEAD.format(command=command, rows=given.rows, classes=given.classes, sources=SOURCES, tokens=TOKENS)
+    written = [about, "", *COLUMNS]
+    print("\n".join(written))
     for name in given.names:
         few = in_child(name, min(FEW, given.rows), given.classes)
         if not few or not few["tables"]:
             continue
         needed = few["start"] + given.rows * few["most"]
         full = in_child(name, given.rows, given.classes) if needed < given.most_gigabytes * 1e9 else None
-        print(line(name, given.rows, few, full), flush=True)
+        written.append(line(name, given.rows, few, full))
+        print(written[-1], flush=True)
+    if given.report is not None:
+        given.report.write_text("\n".join([*written, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
-"""One gradient however a batch is split: the stock Trainer and NoisyTrainer on the same 16 rows.
+"""The gradient of a step that is split into parts: the Trainer of Transformers and NoisyTrainer on the same 16 rows.
 
-    python tests/measure/loss_scaling.py
+    python tests/measure/loss_scaling.py --output recipes/results/loss_scaling.jsonl
 
-takes one step on 16 rows at once and one on 4 batches of 4, accumulated, and prints the logged loss of the second and how
-far its gradient is from that of the first. Dropout is off, so nothing but the scaling differs.
+takes one step on 16 rows at once and one on 4 accumulated batches of 4. It prints the logged loss of both, and compares their
+gradients. Dropout is off, so only the scaling differs.
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 
 import datasets
 import torch
+from reporting import Line, Results, add_output, markdown
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -69,14 +71,42 @@ def one_step(trainer_class: type[Trainer], batch_size: int) -> tuple[torch.Tenso
     return watch.value, trainer.state.log_history[0]["loss"]
 
 
-lines = [
-    "",
-    "| trainer | loss, 16 at once | loss, 4 x 4 | gradient's length, ratio | relative error |",
-    "|---|---|---|---|---|",
-]
-for trainer_class in (Trainer, NoisyTrainer):
+def measure(trainer_class: type[Trainer]) -> Line:
     whole, whole_loss = one_step(trainer_class, ROWS)
     parts, parts_loss = one_step(trainer_class, ROWS // 4)
-    ratio, error = parts.norm() / whole.norm(), (parts - whole).norm() / whole.norm()
-    lines.append(f"| {trainer_class.__name__} | {whole_loss:.4f} | {parts_loss:.4f} | {ratio:.2f} | {error:.1e} |")
-print("\n".join(lines))
+    return {
+        "loss_whole": whole_loss,
+        "loss_parts": parts_loss,
+        "ratio": float(parts.norm() / whole.norm()),
+        "error": float((parts - whole).norm() / whole.norm()),
+    }
+
+
+def table(lines: list[Line]) -> str:
+    """A row per trainer."""
+    return markdown(
+        ["trainer", "loss, 16 at once", "loss, 4 x 4", "ratio of gradient lengths", "relative error of the gradient"],
+        [
+            [
+                f"`{line['trainer']}`",
+                f"{line['loss_whole']:.4f}",
+                f"{line['loss_parts']:.4f}",
+                f"{line['ratio']:.2f}",
+                f"{line['error']:.1e}",
+            ]
+            for line in lines
+        ],
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_output(parser)
+    results = Results(parser.parse_args().output)
+    for trainer_class in (Trainer, NoisyTrainer):
+        results.once({"trainer": trainer_class.__name__}, lambda trainer_class=trainer_class: measure(trainer_class))
+    print(table(results.lines))
+
+
+if __name__ == "__main__":
+    main()

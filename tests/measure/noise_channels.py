@@ -1,21 +1,21 @@
-"""Methods with a transition matrix, on a problem whose matrix is known: is it found, and does the classifier gain?
+"""Methods with a transition matrix, on noise whose matrix is known.
 
-    python tests/measure/noise_channels.py
+    python tests/measure/noise_channels.py --output recipes/results/noise_channels.jsonl
 
-makes sentences of twelve words, of which four in five tell the class, turns labels wrong by a known matrix, trains a BERT of
-one layer from scratch for 6 epochs, on 3 seeds, and prints accuracy on clean test rows after the last epoch and how far the
-matrix that the method ended with is from the one that made the labels (total variation, mean over rows; 0 is equal).
+makes sentences of twelve words, of which four in five depend on the class, turns labels wrong by a known matrix, and trains a
+BERT of one layer from scratch for 6 epochs. It prints accuracy on clean test rows after the last epoch, and the distance
+between the last matrix of the method and the true one (total variation, mean over rows; 0 means equal).
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 from collections.abc import Callable
 
 import numpy as np
 from datasets import Dataset
+from reporting import Line, Results, add_output, distinct, markdown, spread, values
 from transformers import BertConfig, BertForSequenceClassification, PrinterCallback, set_seed
 
 from hf_noisy import NoisyTrainer, NoisyTrainingArguments
@@ -59,8 +59,8 @@ def dataset(tokens: list[list[int]], labels: np.ndarray) -> Dataset:
     return Dataset.from_dict({"input_ids": tokens, "attention_mask": [[1] * LENGTH] * len(tokens), "labels": labels})
 
 
-def train(method: str, noise: str, seed: int, epochs: int = EPOCHS, **parameters: float) -> dict[str, float]:
-    """Accuracy on clean test rows, and the distance of the method's matrix from the true one, where it has any."""
+def train(method: str, noise: str, seed: int, epochs: int = EPOCHS, **parameters: float) -> dict[str, float | None]:
+    """Accuracy on clean test rows, and the distance of the method's matrix from the true one, if it has one."""
     tokens, gold = sentences(TRAIN, 10 * seed)
     noisy = NOISES[noise](gold, seed)
     set_seed(seed)
@@ -83,8 +83,8 @@ def train(method: str, noise: str, seed: int, epochs: int = EPOCHS, **parameters
         test_tokens, test_gold = sentences(TEST, 10 * seed + 1)
         found = trainer.predict(dataset(test_tokens, test_gold)).predictions.argmax(-1)
     matrix = trainer.noise_matrix()
-    far = {} if matrix is None else {"distance": 0.5 * float(np.abs(matrix - noisy.transition).sum(1).mean())}
-    return {"accuracy": float((found == test_gold).mean()), **far}
+    distance = None if matrix is None else 0.5 * float(np.abs(matrix - noisy.transition).sum(1).mean())
+    return {"accuracy": float((found == test_gold).mean()), "distance": distance}
 
 
 def main() -> None:
@@ -92,20 +92,34 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    add_output(parser)
     given = parser.parse_args()
-    print("| noise | method | accuracy, last epoch | distance of the matrix |\n|---|---|---|---|")
-    for noise in NOISES:
-        for method in given.methods:
-            runs = [train(method, noise, seed, given.epochs, **METHODS[method]) for seed in given.seeds]
-            cells = [spread([run[key] for run in runs if key in run]) for key in ("accuracy", "distance")]
-            print(f"| {noise} | {method} | {' | '.join(cells)} |", flush=True)
+    results = Results(given.output)
+    for seed in given.seeds:
+        for noise in NOISES:
+            for method in given.methods:
+                run = {"noise": noise, "method": method, "seed": seed, "epochs": given.epochs}
+                line = results.once(run, lambda run=run: train(**run, **METHODS[run["method"]]))
+                print(f"{noise}, {method}, seed {seed}: {line['accuracy']:.3f}", flush=True)
+    print(f"\n{table(results.lines)}")
 
 
-def spread(values: list[float]) -> str:
-    if not values:
-        return ""
-    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{deviation}"
+def table(lines: list[Line]) -> str:
+    """A row per method; of each noise the accuracy and the distance of the matrix."""
+    noises = distinct(lines, "noise")
+    header = ["method", *(title for noise in noises for title in (f"{noise}: accuracy", "distance of the matrix"))]
+    return markdown(
+        header,
+        [
+            [f"`{method}`"]
+            + [
+                spread(values(lines, key, noise=noise, method=method))
+                for noise in noises
+                for key in ("accuracy", "distance")
+            ]
+            for method in distinct(lines, "method")
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The picture of the audit's page that README shows: the embedded reviews, audited by the words of their texts.
 
-    python tests/measure/report_picture.py --output docs/report.png
+    python tests/measure/report_picture.py --output docs/images/report.png
 
 The page itself is what `hf-noisy audit --output audit` writes. Needs Chromium on the path.
 """

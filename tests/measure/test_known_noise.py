@@ -1,10 +1,11 @@
-"""On a problem made for them the methods do what they are for: a floor, on one seed; README has five."""
+"""On noise of a known kind, methods that choose, weigh or replace labels do what they are for: a floor, on one seed."""
 
 from __future__ import annotations
 
 import importlib.util
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,16 +16,19 @@ SPEC = importlib.util.spec_from_file_location(
 known_noise = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(known_noise)
 EPOCHS, SEED = 14, 1
+CHOOSING = (
+    "co_teaching", "co_teaching_plus", "dividemix", "elr", "jocor", "mentornet_dd", "mentornet_pd", "selfmix",
+)  # fmt: skip
 LONGER = {"jocor": 20}  # agrees late
 NOISE = {"dividemix": "pair"}  # the others: symmetric
 
 
 @cache
-def run(method: str, noise: str, epochs: int) -> dict[str, float]:
-    return known_noise.train(method, noise, SEED, epochs, **known_noise.METHODS[method])
+def run(method: str, noise: str, epochs: int) -> dict[str, Any]:
+    return known_noise.train(method, noise, SEED, epochs, **known_noise.PARAMETERS.get(method, {}))
 
 
-@pytest.mark.parametrize("method", sorted(set(known_noise.METHODS) - {"ce"}))
+@pytest.mark.parametrize("method", CHOOSING)
 def test_each_method_beats_cross_entropy_trained_equally_long(method):
     noise, epochs = NOISE.get(method, "symmetric"), LONGER.get(method, EPOCHS)
     assert run(method, noise, epochs)["accuracy"] > run("ce", noise, epochs)["accuracy"]

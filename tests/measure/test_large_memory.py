@@ -119,7 +119,7 @@ def test_a_large_dataset_is_written_in_parts_and_trained_on(monkeypatch, capsys)
     large_dataset.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("400 rows")
-    assert [line.split("|")[1].strip() for line in lines[-4:]] == [
+    assert [line.split("|")[2].strip() for line in lines[-4:]] == [
         "load and shuffle",
         "make the trainer",
         "2 steps",

@@ -1,4 +1,4 @@
-"""Which methods go together: README's table is what the code does, for every pair."""
+"""Which methods combine: the table of groups in the guide on choosing a method is what the code does, for every pair."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from conftest import make_trainer, token_dataset
 from hf_noisy import METHODS
 from hf_noisy.methods.building import check_methods
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "choosing_a_method.md"
 
 
 def groups() -> dict[str, tuple[set[str], set[str]]]:
-    """Group -> its names, and the groups that it does not go with."""
-    (table,) = re.findall(r"\| group \|.*?\n\|---.*?\n((?:\|.*\n)+)", README)
+    """Group -> its names, and the groups that it does not combine with."""
+    (table,) = re.findall(r"\| group \|.*?\n\|---.*?\n((?:\|.*\n)+)", PAGE.read_text(encoding="utf-8"))
     found = {}
     for line in table.splitlines():
         group, _, names, without = (cell.strip() for cell in line.strip("|").split("|"))

@@ -16,7 +16,7 @@ from hf_noisy.common.drawing import pixels
 from hf_noisy.methods.logged_names import declared, is_known, markdown
 from hf_noisy.methods.parts.losses_figure import losses_figure
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "logged_names.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "logged_names.md"
 MATRIX = {"noise_method": "forward", "noise_kwargs": {"matrix": [[0.8, 0.1, 0.1], [0, 1, 0], [0, 0, 1]]}}
 SPLIT = {"noise_method": "selfmix", "noise_kwargs": {"warmup_epochs": 1}}
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from hf_noisy.common.progress import progress_bar
 from hf_noisy.evidence.inputs import check_features, check_labels, standardized
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def mean_vectors(
         model: model as `AutoModel.from_pretrained` returns it. It is run in evaluation mode, on its current device.
         tokenizer: tokenizer of the model.
         texts: at least one text.
-        max_length: maximum number of tokens per text; longer texts are truncated.
+        max_length: maximum number of tokens per text, or the tokenizer's own maximum if that is smaller; longer texts are
+            truncated.
         batch_size: number of texts per batch. Texts of similar length share a batch, which saves padding.
 
     Raises:
@@ -51,11 +53,11 @@ def mean_vectors(
     training = model.training
     model.eval()
     parts = []
-    for begin in range(0, len(order), batch_size):
+    for begin in progress_bar("Encoding texts", range(0, len(order), batch_size), unit="batch"):
         batch = tokenizer(
             [texts[row] for row in order[begin : begin + batch_size]],
             truncation=True,
-            max_length=max_length,
+            max_length=min(max_length, tokenizer.model_max_length),
             padding=True,
             return_tensors="pt",
         ).to(model.device)
@@ -163,10 +165,10 @@ def out_of_fold_probabilities(
         predictions = predict_rows(others[0], first, inverse)
         return float((row_weights[first] * np.log(predictions[np.arange(len(first)), found[first]])).sum())
 
-    inverse = max(INVERSE_PENALTIES, key=likelihood)
+    inverse = max(progress_bar("Choosing a penalty", INVERSE_PENALTIES), key=likelihood)
     probabilities = np.empty((len(table), classes))
     probabilities[found < 0] = predict_rows(others[0], np.flatnonzero(found < 0), inverse)
-    for fold in range(folds):
+    for fold in progress_bar("Predicting labels out of fold", range(folds), unit="fold"):
         asked = rows[parts == fold]
         probabilities[asked] = predict_rows(others[fold], asked, inverse)
     return probabilities

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hf_noisy.common.progress import progress_bar
+
+_BLOCK = 16_384  # rows whose neighbours are searched between two updates of the bar
+
 
 @dataclass(frozen=True)
 class NearestRows:
@@ -25,7 +29,19 @@ def nearest_rows(vectors: np.ndarray, neighbours: int) -> NearestRows:
     from sklearn.neighbors import NearestNeighbors
 
     units = unit_rows(vectors)
-    distances, rows = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(units).kneighbors()
+    search = NearestNeighbors(n_neighbors=neighbours + 1, algorithm="brute").fit(units)  # one more: the row itself
+    rows = np.empty((len(units), neighbours), dtype=np.int64)
+    distances = np.empty(rows.shape)
+    # no small last block: scikit-learn breaks ties between equal rows in another way if there are few rows
+    blocks = np.split(np.arange(len(units)), range(_BLOCK, len(units) - _BLOCK + 1, _BLOCK))
+    for block in progress_bar("Searching neighbours", blocks, unit="block"):
+        near_distances, near = search.kneighbors(units[block])
+        other = near != block[:, None]
+        other[other.all(1), 0] = False  # more equal rows than neighbours, so the row itself was not found
+        rows[block], distances[block] = (
+            near[other].reshape(-1, neighbours),
+            near_distances[other].reshape(-1, neighbours),
+        )
     return NearestRows(rows, distances)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from hf_noisy.common.progress import progress_bar
 from hf_noisy.evidence.features.neighbours import label_agreement, nearest_rows, top_share_by_group
 from hf_noisy.evidence.inference.heads import fit_head, principal
 from hf_noisy.evidence.inference.sources import TINY, Source, posterior
@@ -67,7 +68,7 @@ def infer_truth(
     inputs = principal(np.asarray(vectors, dtype=np.float64))
     head = fit_head(inputs[start], torch.from_numpy(given[start]), penalty * len(start))
     truth = given
-    for _ in range(rounds):
+    for _ in progress_bar("Inferring classes", range(rounds), unit="round"):
         with torch.no_grad():
             probs = head.log_probs(inputs).exp()
         truth = posterior(probs, sources, sharpen=sharpen)

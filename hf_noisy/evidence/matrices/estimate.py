@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hf_noisy.common.progress import progress_bar
 from hf_noisy.evidence.matrices.matrices import clean_posterior, noise_rate
 
 RESAMPLES = 200  # bootstrap resamples of the rows; enough for two digits of a 95 % interval
@@ -85,5 +86,6 @@ def with_interval(
     draws = list(resampled(rows, resamples, seed))
     matrix, prior = solve(np.ones(rows))
     rate = noise_rate(matrix, prior)
-    low, high = interval(np.array([noise_rate(*(again or solve)(weights)) for weights in draws]), rate)
+    bar = progress_bar("Resampling rows", draws, unit="resample")
+    low, high = interval(np.array([noise_rate(*(again or solve)(weights)) for weights in bar]), rate)
     return NoiseEstimate(matrix, prior, rate, low, high)

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from hf_noisy.common.progress import progress_bar
 from hf_noisy.evidence.inputs import check_classes, check_features, check_labels
 from hf_noisy.evidence.matrices.estimate import RESAMPLES, NoiseEstimate, Solution, interval, resampled
 from hf_noisy.evidence.matrices.matrices import noise_rate
@@ -69,7 +70,7 @@ def neighbours(
     logits, prior_logits = _fit(wanted[None], *_initial_logits(size), steps, learning_rate=0.1)
     rates: list[float] = []
     at_once = max(1, _SHARES_AT_ONCE // size**3)
-    for begin in range(0, resamples, at_once):
+    for begin in progress_bar("Resampling rows", range(0, resamples, at_once), unit="part"):
         part = draws[begin : begin + at_once]
         shares = torch.as_tensor(np.stack([triple_shares(triples, weights, size) for weights in part]))
         starts = (logits.expand(len(part), -1, -1), prior_logits.expand(len(part), -1))
@@ -100,7 +101,7 @@ def label_triples(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
         raise ValueError(f"features hold {len(first)} different rows: expected at least 3, a row and two neighbours.")
     units, labels = units[first], labels[first]
     nearest = np.empty((len(units), 2), dtype=np.int64)
-    for begin in range(0, len(units), _BLOCK):
+    for begin in progress_bar("Searching neighbours", range(0, len(units), _BLOCK), unit="block"):
         rows = np.arange(begin, min(begin + _BLOCK, len(units)))
         similarity = units[rows] @ units.T
         similarity[rows - begin, rows] = -np.inf  # no row is its own neighbour

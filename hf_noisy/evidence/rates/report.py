@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hf_noisy.common.checks import nearest
+from hf_noisy.common.progress import progress_bar
 from hf_noisy.evidence.inputs import check_features, check_labels, check_probs
 from hf_noisy.evidence.matrices.anchors import anchor_points, dual_t
 from hf_noisy.evidence.matrices.confident_joint import confident_joint
@@ -152,7 +153,8 @@ def estimate_noise(
     with warnings.catch_warnings():
         # `_checked` has already warned
         warnings.filterwarnings("ignore", message="the most probable class is the given label")
-        estimates = {name: ESTIMATORS[name].run(given) for name in names}
+        bar = progress_bar("Estimating the noise", names, unit="estimator")
+        estimates = {name: ESTIMATORS[name].run(given) for name in bar}
     consistency = _consistency(given)
     signs = _signs(estimates, consistency, several=count_voting_sources(given.votes) > 1)
     if given.probs is None or given.classes is None:

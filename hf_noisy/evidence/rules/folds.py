@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from hf_noisy.common.progress import progress_bar
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.evidence.features.frozen import INVERSE_PENALTIES, logistic_probabilities
 from hf_noisy.evidence.inputs import check_features, standardized
@@ -60,7 +61,7 @@ def rule_held_out_probabilities(
     heads = _heads(given, votes >= 0, seed)
     judged = np.full((len(given), classes), np.nan)
     inverse = _best_penalty(table, given, seed)
-    for head in heads:
+    for head in progress_bar("Judging labels without their rules", heads, unit="head"):
         judged[head.asked] = head.predicted(table, given, inverse)
     return judged
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_noisy.common.progress import progress_bar, quietly
 from hf_noisy.weak.labeling_functions import apply_labeling_functions
 from hf_noisy.weak.votes import votes_of
 
@@ -70,7 +70,7 @@ def words_behind_votes(
     columns = _columns(texts, text_column)
     count = len(columns[text_column])
     found: list[list[Span]] = []
-    for begin in range(0, count, _TEXTS):
+    for begin in progress_bar("Searching words behind votes", range(0, count, _TEXTS), unit="batch"):
         part = {name: values[begin : begin + _TEXTS] for name, values in columns.items()}
         found += _Texts(part, text_column, functions, num_proc).behind()
     return found
@@ -183,7 +183,7 @@ class _Texts:
         columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
         columns[self.name] = [self._masked_text(row, masked) for row, masked in wanted]
         asked = Dataset.from_dict(columns)
-        with _no_progress_bars():
+        with quietly():
             voted = apply_labeling_functions(asked, self.functions, num_proc=self.num_proc, column="_votes")
         return votes_of(voted, "_votes")
 
@@ -193,21 +193,6 @@ class _Texts:
             if word in masked:
                 text[begin:end] = ("_" if word[0].isalnum() or word[0] == "_" else " ") * (end - begin)
         return "".join(text)
-
-
-@contextlib.contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Disables the progress bars of `datasets` inside the context."""
-    import datasets
-
-    shown = not datasets.are_progress_bars_disabled()
-    if shown:
-        datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            datasets.enable_progress_bars()
 
 
 def _columns(texts: Sequence[str] | Dataset, text_column: str) -> dict[str, list[Any]]:
