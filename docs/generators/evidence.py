@@ -211,18 +211,20 @@ def random_noise() -> str:
 
 
 def random_noise_losses() -> str:
-    """On which corpora `auto` loses although its mean gains."""
-    losses = []
+    """What `auto` gains on the mean where labels are wrong at random, and on which corpora it loses."""
+    losses, means = [], []
     for noise in results.noises(f"{MAIN}.jsonl"):
         if noise is not None:
             section = section_of(MAIN, noise)
+            means.append(f"{said_points(gain_of(section, 'auto'))} ({noise_name(noise)})")
             lost = [
                 f"{results.points(100 * gain.value)} on `{corpus}`"
                 for corpus in corpora_of(section)
                 if (gain := section.gain(corpus, "auto")) is not None and gain.value < -0.0005
             ]
             losses += [f"{noise_name(noise)}: {listed(lost)}"] if lost else []
-    return f"`auto` loses, in points: {'; '.join(losses)}." if losses else "`auto` loses on no corpus."
+    lost = f"It loses, in points, with {'; '.join(losses)}." if losses else "It loses on no corpus."
+    return f"Where labels are wrong at random, `auto` gains {listed(means)} on the mean of the corpora. {lost}"
 
 
 def noise_name(noise: str) -> str:

@@ -12,6 +12,7 @@ from statistics import fmean, median
 from types import ModuleType
 from typing import Any
 
+import evidence_stored
 from evidence_cells import code, listed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,9 +43,16 @@ def script(name: str) -> ModuleType:
 
 
 def table(name: str, *arguments: str) -> str:
-    """The table of a script, and the versions with which its file was made."""
+    """The table of a script, and the versions with which its file was made; without a file, the table of an earlier run."""
+    if is_kept(name):
+        return evidence_stored.table(name)
     lines = lines_of(name)
     return f"{script(name).table(lines, *arguments)}\n\n{made_with(lines, name)}"
+
+
+def is_kept(name: str) -> bool:
+    """Whether there is only a table of an earlier run, and no file of results. Its sentences stand below that table."""
+    return not (RESULTS / f"{name}.jsonl").is_file() and (RESULTS / f"{name}.md").is_file()
 
 
 def made_with(lines: list[Line], name: str) -> str:
@@ -100,6 +108,8 @@ def estimates() -> str:
 
 def kinds_of_noise() -> str:
     """How often random noise is recognised, and how often the interval contains the true rate."""
+    if is_kept("kinds_of_noise"):
+        return ""
     lines, module = lines_of("kinds_of_noise"), script("kinds_of_noise")
     strong, weak = (
         [line for line in lines if line["noise"].partition(":")[0] in ("symmetric", "pair") and chosen(line["wrong"])]
@@ -119,6 +129,8 @@ def kinds_of_noise() -> str:
 
 def known_matrices() -> str:
     """The estimator with the smallest distance, by number of classes, and the largest."""
+    if is_kept("known_matrices"):
+        return ""
     lines = lines_of("known_matrices")
     parts = []
     for classes in dict.fromkeys(line["classes"] for line in lines):
@@ -178,6 +190,8 @@ def pseudo_labels() -> str:
 
 def labeling_speed() -> str:
     """How many times faster labeling functions are applied."""
+    if is_kept("labeling_speed"):
+        return ""
     ratios = [line["ratio"] for line in lines_of("labeling_speed")]
     return (
         f"`apply_labeling_functions` labels {median(ratios):.1f} times as many rows a second as Snorkel's `PandasLFApplier` (median of "

@@ -7,11 +7,14 @@
   both together give the best classifier.
 - **Time:** 15 minutes to read. The code runs in less than two minutes on two CPU cores and needs no network.
 
+From a clone of the repository, this runs everything on the page and writes into `output/lessons`:
+
 ```bash
+pip install -e ".[examples]"
 python examples/lessons/another_language.py
 ```
 
-runs everything on this page and draws into `output/lessons`. `examples/lessons/another_language.ipynb` is the same as a notebook.
+`examples/lessons/another_language.ipynb` is the same as a notebook.
 """
 
 # %%

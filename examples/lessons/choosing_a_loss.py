@@ -7,12 +7,14 @@
   what this costs, and have compared five losses on random mistakes and on mistakes of rules.
 - **Time:** 10 minutes to read. The code runs in less than two minutes on two CPU cores and needs no network.
 
+From a clone of the repository, this runs everything on the page and writes into `output/lessons`:
+
 ```bash
+pip install -e ".[examples]"
 python examples/lessons/choosing_a_loss.py
 ```
 
-runs everything on this page and draws into `output/lessons`. `examples/lessons/choosing_a_loss.ipynb` is the same as a notebook.
-Both need `pip install -e ".[examples]"`.
+`examples/lessons/choosing_a_loss.ipynb` is the same as a notebook.
 """
 
 # %%
@@ -88,7 +90,7 @@ def pull(criterion: Criterion, classes: int, p: torch.Tensor) -> torch.Tensor:
 p = torch.linspace(0.001, 0.999, 400, dtype=torch.float64)
 pulls = {classes: {name: pull(criterion, classes, p) for name, criterion in CRITERIA.items()} for classes in (2, 20)}
 
-# %% alt="TODO1"
+# %% alt="Two panels with curves of the gradient against the probability of the label, for 2 and for 20 classes. Cross-entropy, label smoothing and soft bootstrapping fall in a nearly straight line from one at probability zero to about zero at probability one. The gradients of generalized cross-entropy, mean absolute error, symmetric cross-entropy and the active-passive loss are small at probability zero, highest near one half, and zero at one. With 20 classes a training starts at the far left, where these are small."
 figure, panels = plt.subplots(2, 1, figsize=(7, 7), layout="constrained", sharex=True)
 for axes, classes in zip(panels, pulls, strict=True):
     for name, values in pulls[classes].items():
@@ -109,7 +111,7 @@ figure.savefig(OUTPUT / "gradients_of_losses.png", dpi=120)
 # ignores a small p then learns slowly, or not at all. The table has the gradient at a label that the model finds unlikely
 # (p = 0.02, two classes), and at the start with 2 and with 20 classes.
 #
-# Label smoothing alone becomes negative at the right: it makes predictions less certain.
+# Only label smoothing becomes negative, at the right: it makes very certain predictions less certain.
 
 # %%
 places = {"p = 0.02, 2 classes": (2, 0.02), "start, 2 classes": (2, 1 / 2), "start, 20 classes": (20, 1 / 20)}
@@ -165,18 +167,18 @@ for seed in SEEDS:
         print(f"seed {seed}, wrong {kind}: {wrong:.1%} of the labels are wrong")
         labelled = train_rows.remove_columns("gold").add_column("labels", labels)
         for name in COMPARED:
-            found = train_and_test(CRITERIA[name], labelled, test_rows, seed)
-            results.append({"loss": name, "wrong": kind, "seed": seed, "test accuracy": found})
+            accuracy = train_and_test(CRITERIA[name], labelled, test_rows, seed)
+            results.append({"loss": name, "wrong": kind, "seed": seed, "test accuracy": accuracy})
 
 # %%
-results = pd.DataFrame(results)
-table = results.pivot(index="loss", columns=["wrong", "seed"], values="test accuracy").loc[COMPARED]
-print(table.round(3).to_string())
+found = pd.DataFrame(results).set_index(["loss", "wrong", "seed"])["test accuracy"].unstack(["wrong", "seed"])
+found = found.rename_axis(None).loc[COMPARED, [(kind, seed) for kind in KINDS for seed in SEEDS]]
+print(found.set_axis([f"{kind}, seed {seed}" for kind, seed in found], axis=1).round(3).to_string())
 
-# %% alt="TODO2"
+# %% alt="Dots: mean test accuracy of five losses over two seeds, for labels wrong at random and labels wrong by a rule, with bars for the single seeds. The five means of each kind lie within a few points of each other, closer than the bars of the two seeds."
 figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
 for offset, kind, colour, marker in ((-0.15, "at random", "#0072B2", "o"), (0.15, "by a rule", "#D55E00", "s")):
-    values, places = table[kind].to_numpy(), np.arange(len(COMPARED)) + offset  # values: (losses, seeds)
+    values, places = found[kind].to_numpy(), np.arange(len(COMPARED)) + offset  # values: (losses, seeds)
     axes.plot(values.mean(1), places, marker, color=colour)
     axes.plot(values.ravel(), np.repeat(places, len(SEEDS)), "|", color=colour, markersize=10)
     axes.axvline(values[0].mean(), color=colour, linewidth=0.8, linestyle=":")
@@ -189,8 +191,8 @@ figure.savefig(OUTPUT / "comparison_of_losses.png", dpi=120)
 # ## What this shows, and what it does not
 #
 # - Most of the differences are smaller than the difference between two seeds. They do not say which loss is best.
-# - After six epochs cross-entropy has only begun to memorise. In longer trainings robust losses gain more; see
-#   [First training on noisy labels](../../docs/tutorials/first_training.md).
+# - After six epochs cross-entropy has only begun to memorise. [First training on noisy labels](../../docs/tutorials/first_training.md)
+#   shows what happens in ten. In longer trainings a robust loss can gain more.
 # - No loss sees why a label is wrong. Mistakes that follow the text are learned like the truth; see
 #   [why a loss cannot see a rule's mistakes](../../docs/concepts/rule_mistakes.md).
 # - Compare a loss with `CrossEntropy` and with [`auto`](../../docs/guides/choosing_a_method.md) on test rows of your own.

@@ -8,11 +8,14 @@
   into labels, and trained classifiers on the votes.
 - **Time:** 15 minutes to read. The code runs in less than two minutes on two CPU cores and needs no network.
 
+From a clone of the repository, this runs everything on the page and writes into `output/lessons`:
+
 ```bash
+pip install -e ".[examples]"
 python examples/lessons/crowd_labels.py
 ```
 
-runs everything on this page and draws into `output/lessons`. `examples/lessons/crowd_labels.ipynb` is the same as a notebook.
+`examples/lessons/crowd_labels.ipynb` is the same as a notebook.
 """
 
 # %%
@@ -53,10 +56,10 @@ datasets.disable_progress_bars()
 #
 # - five are careful: they choose the true topic about nine times in ten;
 # - seven are average: two times in three;
-# - six are careless: one time in three. Each has topics of its own that it confuses;
+# - six are careless: one time in three;
 # - two answer with the same topic almost always.
 #
-# Row i of an annotator's matrix says how often it votes for each topic when the true topic is i.
+# Each annotator confuses topics of its own. Row i of an annotator's matrix says how often it votes for each topic when the true topic is i.
 
 # %%
 rows, test = generate_topics(ROWS, seed=1), generate_topics(TEST_ROWS, seed=2)
@@ -105,7 +108,7 @@ print(f"{(votes == gold[:, None])[votes >= 0].mean():.1%} of all votes are right
 # - **Dawid and Skene's model** (1979) estimates a matrix for each annotator, such as those that we drew above, and the true
 #   topics along with them, by expectation-maximisation.
 #
-# Neither of them reads the texts.
+# None of them reads the texts.
 
 # %%
 estimate = dawid_skene(votes, classes=CLASSES)

@@ -7,11 +7,14 @@
   `noise_method="auto"`. You can read the comparison, and the better classifier lies in a folder that `pipeline` loads.
 - **Time:** 15 minutes to read. The code runs in less than two minutes on two CPU cores and needs no network.
 
+From a clone of the repository, this runs everything on the page and writes into `output/lessons`:
+
 ```bash
+pip install -e ".[examples]"
 python examples/lessons/first_training.py
 ```
 
-runs everything on this page and draws into `output/lessons`. `examples/lessons/first_training.ipynb` is the same as a notebook.
+`examples/lessons/first_training.ipynb` is the same as a notebook.
 """
 
 # %%
@@ -127,7 +130,7 @@ print(curves(plain).round(3).to_string())
 # %% [markdown]
 # The model first learns what the right labels have in common: in the first epochs the test accuracy rises, and the model
 # contradicts most of the wrong labels. Then it memorises. At the end it repeats most of the wrong labels, and the test
-# accuracy has fallen. More epochs make this worse.
+# accuracy has fallen.
 
 # %% [markdown]
 # ## Train with `auto`

@@ -7,12 +7,14 @@
   clean test rows, and trained with it.
 - **Time:** 10 minutes to read. The code runs in less than two minutes on two CPU cores and needs no network.
 
+From a clone of the repository, this runs everything on the page and writes into `output/lessons`:
+
 ```bash
+pip install -e ".[examples]"
 python examples/lessons/hyperparameter_search.py
 ```
 
-runs everything on this page and draws into `output/lessons`. `examples/lessons/hyperparameter_search.ipynb` is the same as a notebook.
-Both need `pip install -e ".[examples]"`.
+`examples/lessons/hyperparameter_search.ipynb` is the same as a notebook.
 
 `trainer.hyperparameter_search` is that of Transformers. A method and its parameters are fields of the arguments, so they are searched
 like a learning rate.
@@ -36,7 +38,7 @@ from hf_noisy.data.noise import symmetric
 from hf_noisy.data.splits import tokenize
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # the tests set it and run every lesson on a few rows
-ROWS, VALID_ROWS, TEST_ROWS, EPOCHS, TRIALS = (80, 40, 40, 1, 2) if QUICK else (800, 1000, 1000, 8, 10)
+ROWS, VALID_ROWS, TEST_ROWS, EPOCHS, TRIALS = (80, 40, 40, 1, 2) if QUICK else (800, 1000, 1000, 8, 8)
 RATE = 0.3
 OUTPUT = Path("output/lessons")
 OUTPUT.mkdir(parents=True, exist_ok=True)
@@ -111,7 +113,7 @@ chosen = table.loc[table["noisy validation"].idxmax()]
 print(f"\nchosen by noisy validation rows: q = {chosen['q']:.3f}")
 print(f"accuracy on clean test rows: chosen {chosen['clean test']:.3f}, best of all {table['clean test'].max():.3f}")
 
-# %% alt="TODO1"
+# %% alt="Two lines over the values of q that were tried: the accuracy on clean test rows, and far below it the accuracy on noisy validation rows. Both change by a few points only and rise a little towards large q. A vertical dotted line marks the chosen q, at the highest point of the lower line. A horizontal one at 0.7 marks a perfect classifier on noisy rows."
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 ordered = table.sort_values("q")
 for column, colour, name in (

@@ -7,12 +7,14 @@
   and have trained classifiers on them. The last one corrects many mistakes of the rules.
 - **Time:** 15 minutes to read. The code runs in less than two minutes on two CPU cores and needs no network.
 
+From a clone of the repository, this runs everything on the page and writes into `output/lessons`:
+
 ```bash
+pip install -e ".[examples]"
 python examples/lessons/labeling_functions.py
 ```
 
-runs everything on this page and draws into `output/lessons`. `examples/lessons/labeling_functions.ipynb` is the same as a
-notebook. Both need `pip install -e ".[examples]"`.
+`examples/lessons/labeling_functions.ipynb` is the same as a notebook.
 """
 
 # %%
@@ -206,7 +208,7 @@ figure.savefig(OUTPUT / "labeling_functions_results.png", dpi=120)
 # %% [markdown]
 # ## What this shows, and what it does not
 #
-# - A classifier that is trained with cross-entropy on the votes repeats most mistakes of the functions. They are wrong for
+# - A classifier that is trained with cross-entropy on the votes repeats many mistakes of the functions. They are wrong for
 #   reasons that the text shows, so the model can learn their mistakes like the truth.
 # - Snorkel's label model is not better than counting here. It assumes that functions err independently of each other, and these
 #   do not.

@@ -11,12 +11,14 @@
 with a class and a confidence, and its mistakes have reasons in the text. The section
 [Ask a real model](#ask-a-real-model) has the lines that replace it. Everything else stays the same.
 
+From a clone of the repository, this runs everything on the page and writes into `output/lessons`:
+
 ```bash
+pip install -e ".[examples]"
 python examples/lessons/language_model_labels.py
 ```
 
-runs everything on this page and draws into `output/lessons`. `examples/lessons/language_model_labels.ipynb` is the same as a
-notebook.
+`examples/lessons/language_model_labels.ipynb` is the same as a notebook.
 """
 
 # %%
@@ -63,29 +65,30 @@ rows, test = generate_topics(ROWS, seed=1), generate_topics(TEST_ROWS, seed=2)
 texts, gold = rows["text"][:], np.array(rows["gold"][:])
 
 
-def simulated(text: str) -> list[Answer]:
-    """The answers of a rule in place of a language model, one for each wording."""
-    probabilities = [simulated_answers(text, wording) for wording in range(len(WORDINGS))]
-    return [Answer(CLASS_NAMES[found.argmax()], float(found.max())) for found in probabilities]
+def ask_about(texts: list[str]) -> list[list[Answer]]:
+    """The answers of a rule in place of a language model: for each text, one answer for each wording."""
+    found = [[simulated_answers(text, wording) for wording in range(len(WORDINGS))] for text in texts]
+    return [[Answer(CLASS_NAMES[shares.argmax()], float(shares.max())) for shares in row] for row in found]
 
 
 answers = Answers(OUTPUT / "answers.jsonl", by="a rule, no language model")
 missing = answers.missing(texts)
-answers.add(missing, [simulated(text) for text in missing])
+answers.add(missing, ask_about(missing))
 for key, value in json.loads(answers.path.read_text(encoding="utf-8").splitlines()[0]).items():
     print(f"{key}: {value}")
 
 # %% [markdown]
 # ### Ask a real model
 #
-# With a model, these lines take the place of the rule. `ask` runs a pipeline of Transformers on your machine:
+# With a model, this function takes the place of the one above, and its name that of the rule in `by=`. `ask` runs a pipeline of
+# Transformers on your machine:
 #
 # ```python
 # from hf_noisy.weak.language_model import ask
 #
-# answers = Answers("answers.jsonl", by="PATH_OR_NAME")
-# missing = answers.missing(texts)
-# answers.add(missing, ask("PATH_OR_NAME", missing, CLASS_NAMES, task="zero-shot-classification"))
+#
+# def ask_about(texts: list[str]) -> list[list[Answer]]:
+#     return ask("PATH_OR_NAME", texts, CLASS_NAMES, task="zero-shot-classification")
 # ```
 #
 # This task needs a classifier that was trained on entailment. With `task="text-generation"` a generative model answers each
@@ -156,7 +159,7 @@ def predictions(train_rows: datasets.Dataset, noise_method: str) -> np.ndarray:
 
 
 true_labels = rows.select_columns(["text", "gold"]).rename_column("gold", "labels")
-test_votes = votes_of_answers([simulated(text) for text in test["text"][:]], CLASS_NAMES)
+test_votes = votes_of_answers(ask_about(test["text"][:]), CLASS_NAMES)
 found = {
     "answers": hard_labels(majority_vote(test_votes, len(CLASS_NAMES)), seed=0),  # -1 without a vote
     "cross-entropy": predictions(labelled_rows, "ce"),

@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "examples" / "lessons").glob("*.py"))
 LESSON = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 PAGES, IMAGES = ROOT / "docs" / "tutorials", ROOT / "docs" / "images" / "tutorials"
-OUTPUT = re.compile(r"\s*(?:```text\n.*?\n```\s*)?(?:!\[[^\]]+\]\(\.\./images/tutorials/(\w+\.svg)\)\s*)?", re.DOTALL)
 SPEC = importlib.util.spec_from_file_location("tutorials", ROOT / "tests" / "measure" / "tutorials.py")
 tutorials = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(tutorials)
@@ -39,11 +38,22 @@ def test_there_is_no_notebook_without_a_script():
 @LESSON
 def test_a_page_is_its_script_with_outputs(lesson):
     page, notebook = (PAGES / f"{lesson.stem}.md").read_text(encoding="utf-8"), jupytext.read(lesson)
-    shown = [OUTPUT.fullmatch(output) for output in tutorials.outputs_between(page, lesson.stem, notebook)]
-    assert all(shown), f"something is on the page that the script does not have: {page[:100]!r}"
-    drawn = [match[1] is not None for match in shown]
-    assert drawn == ["alt" in cell.metadata for cell in notebook.cells]
-    assert all(f"![{cell.metadata['alt']}](" in page for cell in notebook.cells if "alt" in cell.metadata)
+    assert page.startswith(f"{tutorials.first_line(lesson.stem)}\n\n# ")
+    outputs = tutorials.outputs_between(page, lesson.stem, notebook)
+    assert all(tutorials.OUTPUT.fullmatch(output) for output in outputs), (
+        "the page has something that its script has not"
+    )
+    for cell, output in zip(notebook.cells, outputs, strict=True):
+        alternatives = [cell.metadata["alt"]] if "alt" in cell.metadata else []
+        assert re.findall(r"!\[([^\]]+)\]", output) == alternatives
+
+
+def test_the_text_of_a_page_is_renewed_without_running_it():
+    notebook = jupytext.reads("# %% [markdown]\n# New.\n\n# %%\nprint(1)\n", fmt="py:percent")
+    page = f"{tutorials.first_line('one')}\n\nOld.\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n"
+    assert tutorials.with_new_text(page, "one", notebook) == page.replace("Old.", "New.")
+    with pytest.raises(ValueError, match="is not on its page"):
+        tutorials.with_new_text(page.replace("print(1)", "print(2)"), "one", notebook)
 
 
 def test_every_lesson_has_a_page_its_figures_and_a_row_of_the_index():

@@ -88,6 +88,8 @@ def test_no_page_overflows_sideways(site, address, browser, width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_pages_follow_the_preferred_scheme_and_are_readable(address, browser, width, scheme):
     show(browser, width, scheme)
+    browser.driver.get(address)
+    browser.run("localStorage.clear()")  # where the page keeps the scheme of the last visit
     for page in ("./", "guides/choosing_a_method/", "reference/methods/co_teaching/", "evidence/benchmark/"):
         browser.driver.get(address + page)
         assert browser.run("return document.body.getAttribute('data-md-color-scheme')") == SCHEMES[scheme]

@@ -5,7 +5,8 @@
 
 Without names it runs all of `examples/lessons/`. A lesson that takes more than two minutes fails, and its page stays as it was;
 on a machine that does other work, give a higher `--limit`. A cell that draws has a text alternative, `# %% alt="..."`, which
-stands on the page in place of the figure for those who cannot see it.
+stands on the page in place of the figure for those who cannot see it. Where only the prose of lessons has changed, and no code,
+`--text` rewrites the pages with the outputs that they have.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ IMAGES = ROOT / "docs" / "images" / "tutorials"
 SUFFIXES = {"image/svg+xml": ".svg", "image/png": ".png"}
 SECONDS = 120
 WIDTH = 100  # characters of a line of output
+# what a page shows below the code of a cell
+OUTPUT = re.compile(r"\s*(?:```text\n.*?\n```\s*)?(?:!\[[^\]]+\]\(\.\./images/tutorials/\w+\.svg\)\s*)?", re.DOTALL)
 # a page's figures look like those of the rest of the site, and are the same at each run
 STYLE = f"""
 import sys, matplotlib, tqdm.auto  # which warns where a notebook has no widgets
@@ -140,7 +143,25 @@ def outputs_between(page: str, name: str, notebook: nbformat.NotebookNode) -> li
                 f"{name}: {part[:60]!r} is not on its page. Run `python tests/measure/tutorials.py {name}`."
             )
         found.append(before)
-    return [*found[1:], rest]
+    return [*found[2:], rest]
+
+
+def with_new_text(page: str, name: str, notebook: nbformat.NotebookNode) -> str:
+    """The page with the outputs that it has and the prose of its script.
+
+    Raises:
+        ValueError: the code has changed.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    after = outputs_between(page, name, nbformat.v4.new_notebook(cells=code))
+    outputs = iter(OUTPUT.match(text)[0].strip() for text in after)  # type: ignore[index]
+    parts = [first_line(name)]
+    for source, cell in zip(sources(name, notebook), notebook.cells, strict=True):
+        output = next(outputs) if cell.cell_type == "code" else ""
+        if "alt" in cell.metadata:
+            output = re.sub(r"!\[[^\]]+\]", lambda _, alt=cell.metadata["alt"]: f"![{alt}]", output)
+        parts += [source, output] if output else [source]
+    return "\n\n".join(parts) + "\n"
 
 
 def printable(printed: str) -> str:
@@ -177,6 +198,7 @@ def write(name: str, page: str, figures: dict[str, bytes]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"lessons, by default all: {', '.join(names())}")
+    parser.add_argument("--text", action="store_true", help="run nothing: rewrite the prose, keep the outputs")
     parser.add_argument("--limit", type=float, default=SECONDS, help="the most seconds that a lesson may take")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.names) - set(names()))
@@ -188,6 +210,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     slow = 0
     for name in given.names or names():
         notebook = jupytext.read(script_of(name))
+        if given.text:
+            page = PAGES / f"{name}.md"
+            page.write_text(with_new_text(page.read_text(encoding="utf-8"), name, notebook), encoding="utf-8")
+            continue
         with tempfile.TemporaryDirectory() as folder:
             options = {"kernel_name": "python3", "resources": {"metadata": {"path": folder}}}
             seconds, outputs = run(notebook, STYLE, CPU_SECONDS, **options)
