@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 
 from hf_noisy import NoisyTrainer, NoisyTrainingArguments
 from hf_noisy.recipe import RecipeTrainingArguments
+from hf_noisy.recipe.base import PRETRAINED
 
 _STOCK = "as for `Trainer`"
 
@@ -35,14 +36,15 @@ def trainer_parameters() -> str:
 
 
 def defaults_of_commands() -> str:
-    """The fields whose default differs between `hf-noisy train` and `NoisyTrainingArguments`."""
+    """The fields whose default differs between `hf-noisy train`, without or with `--model`, and `NoisyTrainingArguments`."""
     stock = {field.name: default_of(field) for field in fields(NoisyTrainingArguments)}
     rows = [
-        f"| `{field.name}` | `{stock[field.name]!r}` | `{default_of(field)!r}` |"
+        f"| `{field.name}` | `{stock[field.name]!r}` | `{default_of(field)!r}` | `{PRETRAINED.get(field.name, default_of(field))!r}` |"
         for field in fields(RecipeTrainingArguments)
         if default_of(field) != stock[field.name]
     ]
-    return "\n".join(["| field | `NoisyTrainingArguments` | `hf-noisy train` |", "|---|---|---|", *rows])
+    titles = "| field | `NoisyTrainingArguments` | `hf-noisy train` | `hf-noisy train --model` |"
+    return "\n".join([titles, "|---|---|---|---|", *rows])
 
 
 def default_of(field: Field[Any]) -> Any:

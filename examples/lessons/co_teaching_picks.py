@@ -48,7 +48,7 @@ from hf_noisy.data.splits import tokenize
 from hf_noisy.weak.votes import votes_of
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # the tests set it and run every lesson on a few rows
-ROWS, TEST_ROWS, EPOCHS = (80, 40, 2) if QUICK else (1200, 1000, 10)
+ROWS, TEST_ROWS, EPOCHS = (80, 40, 2) if QUICK else (1000, 1000, 10)
 RATE, RAMP = 0.3, 4  # the share that is left out in the end, and the epochs until then
 OUTPUT = Path("output/lessons")
 OUTPUT.mkdir(parents=True, exist_ok=True)
@@ -144,6 +144,7 @@ for (above, below), kind in zip(panels.T, given, strict=True):
         below.plot(epochs, values, color=colour)
         place = values[-5:].max() + 0.01 if trainer is selective else values[-5:].min() - 0.03
         below.text(EPOCHS, place, name, color=colour, ha="right")
+    below.margins(y=0.12)
     below.set(xlabel="epoch", title="Accuracy on clean test rows", xticks=epochs[1::2])
 figure.savefig(OUTPUT / "co_teaching_epochs.png", dpi=120)
 
@@ -166,7 +167,7 @@ print(pd.DataFrame(table).round(3).to_string())
 # `example_report()` has a row for each example, in the order of the training set. It has the mean loss, and the weight that each of the
 # two networks gave the example last (0: left out).
 
-# %% alt="Two panels with histograms of the mean loss of examples with right and with wrong labels. Nearly all right labels have a small loss. For labels wrong at random, most wrong labels have a large loss. For labels wrong by a rule, a larger part of the wrong labels has a small loss, in the same place as the right ones."
+# %% alt="Two panels with histograms of the mean loss of examples with right and with wrong labels. Nearly all right labels have a small loss. For labels wrong at random, about half of the wrong labels have a large loss. For labels wrong by a rule, most of the wrong labels have a small loss, in the same place as the right ones."
 figure, panels = plt.subplots(2, 1, figsize=(7, 6), layout="constrained", sharex=True)
 for axes, kind in zip(panels, given, strict=True):
     report = selective[kind].example_report().with_format("numpy")

@@ -28,7 +28,7 @@ GROUPS = {  # title in `--help` -> options, in the order in which they are print
         "bf16",
     ),
     "Run": ("seed", "seeds", "processes", "use_cpu", "dataloader_pin_memory"),
-    "Evaluation": ("gold",),
+    "Evaluation": ("gold", "baselines"),
     "Cost of a step": ("speed", "speed_rounds"),
     "Output": (
         *("output_dir", "output", "report", "figure", "worst"),
@@ -81,6 +81,11 @@ class ColumnArguments:
     )
 
     @property
+    def source_names(self) -> list[str] | None:
+        """The names of the sources of labels, or None if no option names them."""
+        return self.votes_columns or ([self.label_column] if self.label_column else None)
+
+    @property
     def columns(self) -> dict[str, Any]:
         """The columns as arguments of `load_corpus`."""
         return {name: getattr(self, name) for name in ("text_column", "label_column", "votes_columns", "gold_column")}
@@ -103,6 +108,12 @@ class RecipeArguments(ColumnArguments):
         default=None,
         metadata=described(
             "Test on a random subset of this many rows, the same for every seed. Without it: all test rows."
+        ),
+    )
+    baselines: bool = field(
+        default=True,
+        metadata=described(
+            "Also train with plain cross-entropy on the given labels, and on true ones if there are any, to compare."
         ),
     )
     seeds: list[int] | None = field(

@@ -52,7 +52,7 @@ def _run(given: AuditArguments, command: str) -> None:
         corpus.class_names,
         text_vectors(texts, given.model, max_length=given.max_length, seed=given.seed),
         votes=votes,
-        source_names=[function.name for function in labeling_functions()] if given.data is None else None,
+        source_names=[function.name for function in labeling_functions()] if given.data is None else given.source_names,
         ids=rows["id"][:],
         scorers=given.scorers,
         title=corpus.name,

@@ -69,15 +69,16 @@ class Columns:
         sources = list(self.votes or ([self.label] if self.label is not None else usual[:1]))
         if not sources:
             raise ValueError(
-                f"{train.where}: none of its columns is called {' or '.join(LABEL_COLUMNS)}: expected one of untrusted labels. Columns: "
-                f"{', '.join(train.columns)}. Name it with label_column, or several sources with votes_columns."
+                f"{train.where}: has no column {' or '.join(LABEL_COLUMNS)}, and its columns are {', '.join(train.columns)}. "
+                "Name the untrusted labels with label_column, or several sources with votes_columns"
+                f"{'' if self.text in train.columns else ', and the texts with text_column'}."
             )
         for table in tables.values():
-            _check_column(table.where, self.text, table.columns)
+            _check_column(table.where, self.text, table.columns, "text_column")
         for source in sources:
-            _check_column(train.where, source, train.columns)
+            _check_column(train.where, source, train.columns, "label_column" if self.votes is None else "votes_columns")
         if self.gold is not None and not any(self.gold in table.columns for table in tables.values()):
-            _check_column(train.where, self.gold, train.columns)
+            _check_column(train.where, self.gold, train.columns, "gold_column")
         return sources
 
 
@@ -223,9 +224,9 @@ READERS: dict[str, Callable[[Path], Table]] = {
 }
 
 
-def _check_column(where: str, column: str, known: Mapping[str, Any]) -> None:
+def _check_column(where: str, column: str, known: Mapping[str, Any], option: str) -> None:
     if column not in known:
-        raise ValueError(f"{where}: no column {column!r}. {nearest(column, known)}")
+        raise ValueError(f"{where}: no column {column!r}. {nearest(column, known)} Name it with {option}.")
 
 
 def _normalized(cell: Any) -> Any:

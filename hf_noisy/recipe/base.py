@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Mapping, Sequence
@@ -92,7 +93,7 @@ class RecipeTrainingArguments(NoisyTrainingArguments):
     save_strategy: str = setting("save_strategy", "no")  # the robust model is saved at the end
     save_all_networks: bool = setting("save_all_networks", False)
     report_to: str = setting("report_to", "none")
-    logging_steps: float = setting("logging_steps", 50)
+    logging_steps: float = setting("logging_steps", 0.1)
     dataloader_pin_memory: bool = setting("dataloader_pin_memory", False)
     seed: int = setting("seed", 42)
     use_cpu: bool = setting("use_cpu", False)
@@ -185,10 +186,11 @@ class Recipe:
             )
         model, tokenizer = self.encoder(args.seed, data)
         for title, (settings, rows) in self.trainings(args, data).items():
-            if len(rows):
+            if len(rows) and (settings is args or self.given.baselines):
                 say(f"\n{title}: {len(rows)} rows, seed {args.seed}")
                 save = settings is args
                 table[title] = self.train(settings, copy.deepcopy(model), tokenizer, rows, data, save=save)
+                _remove_if_empty(Path(settings.output_dir))
         return table
 
     @property
@@ -210,7 +212,7 @@ class Recipe:
         """Return the names of the sources of votes, or None if they are not known."""
         if self.given.dataset is None:
             return [rule.name for rule in labeling_functions()]
-        return self.given.votes_columns
+        return self.given.source_names
 
     def data(self, seed: int) -> tuple[Data, Table]:
         """Return the splits with their labels, and the rows of the table that need no training."""
@@ -291,6 +293,13 @@ class Recipe:
             trainer.evaluate()  # on noisy validation labels, for the model card
             trainer.save_model()
         return {name: measured[f"test_{name}"] for name in ("accuracy", "f1")}
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove the folder of a baseline of which nothing was saved, and the folder around it."""
+    for one in (folder, folder.parent):
+        with contextlib.suppress(OSError):  # it holds something, or it is not there
+            one.rmdir()
 
 
 def _resumed(args: RecipeTrainingArguments) -> str | bool | None:

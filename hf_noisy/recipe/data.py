@@ -73,7 +73,11 @@ def gather(
     say(f"{corpus.name}: {len(train):,} training rows with labels of {listed(corpus.class_names, labels)}")
     if source_names is None and votes.shape[1] == 1:
         source_names = ["label"]
-    say(summarize_votes(votes, names=source_names, gold=gold).to_string(float_format="{:.3f}".format))
+    say(
+        summarize_votes(votes, names=source_names, gold=gold if (gold >= 0).any() else None).to_string(
+            float_format="{:.3f}".format
+        )
+    )
 
     if len(test) < _FEW_TEST_ROWS:
         say(f"only {len(test)} test rows: differences below may be due to chance")

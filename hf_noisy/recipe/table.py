@@ -60,7 +60,18 @@ def render(tables: Mapping[int, Table], robust: str) -> str:
 
 
 def margin(tables: Mapping[int, Table], robust: str) -> str:
-    """Return the accuracy gain of the row `robust` over cross-entropy on the same labels, for each seed."""
+    """Return the accuracy gain of the row `robust` over cross-entropy on the same labels, for each seed.
+
+    Without true labels of test rows, it is no gain, so the text says how to read the table instead.
+    """
+    first = next(iter(tables.values()))
+    if GOLD_TEST_ROWS in first[LABELS]:
+        return (
+            "The test rows have no true labels. Part of their labels is wrong too, so a better classifier may agree with fewer "
+            "of them."
+        )
+    if not all({robust, PLAIN} <= table.keys() for table in tables.values()):
+        return ""
     gains = [table[robust]["accuracy"] - table[PLAIN]["accuracy"] for table in tables.values()]
     spread = f"; mean {statistics.mean(gains):+.3f} ± {statistics.stdev(gains):.3f}" if len(gains) > 1 else ""
     return f"gain over {PLAIN}: {', '.join(f'{gain:+.3f}' for gain in gains)}{spread}"

@@ -127,9 +127,13 @@ class MethodSet:
             context: of the training.
             gold: (rows,) true classes, negative where unknown, for measuring only; None if there are none.
             compiled: whether `torch_compile` is on.
+
+        Raises:
+            TypeError: a method has state that it would not read back.
         """
         self.begun_epoch, self.record.gold = -1, gold
         for callback in self.callbacks:
+            _check_restores(type(callback))
             callback.setup(context)
             if compiled and callback.needs_vectors:
                 name = type(callback).__name__
@@ -168,10 +172,15 @@ class MethodSet:
     # ---- results of the methods -----------------------------------------------------------------------------------
 
     def metrics(self) -> dict[str, float]:
-        """The metrics that the methods log in addition to the loss."""
+        """The metrics that the methods log in addition to the loss. Of equal names the last method's is logged.
+
+        Raises:
+            TypeError, ValueError: a metric is no number, or has the name of one that the Trainer logs.
+        """
         found: dict[str, float] = {}
         for callback in self.callbacks:
-            found.update({name: float(value) for name, value in callback.metrics().items()})
+            for name, value in callback.metrics().items():
+                found[name] = _metric(type(callback).__name__, name, value)
         return found
 
     def figures(self) -> dict[str, Any]:
@@ -203,3 +212,25 @@ class MethodSet:
     def with_channel(self) -> dict[int, NoiseCallback]:
         """The methods with a noise channel, by position in fold order. Their channel matrix belongs to the weights."""
         return {place: callback for place, callback in enumerate(self.callbacks) if callback.has_channel}
+
+
+def _check_restores(method: type[NoiseCallback]) -> None:
+    """Refuse a class whose state would be written and never read: a resumed run would forget it without a word."""
+    writes = method.state_dict is not NoiseCallback.state_dict
+    if writes and method.load_state_dict is NoiseCallback.load_state_dict:
+        raise TypeError(
+            f"{method.__name__} has a state_dict() and no load_state_dict(), so a resumed run would forget its state. Write "
+            "`def load_state_dict(self, state): ...`."
+        )
+
+
+_LOGGED_BY_THE_TRAINER = ("loss", "grad_norm", "learning_rate", "epoch")
+
+
+def _metric(method: str, name: str, value: Any) -> float:
+    if name in _LOGGED_BY_THE_TRAINER:
+        raise ValueError(f"{method}.metrics(): {name!r} is logged by the Trainer. Take another name.")
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{method}.metrics(), {name!r}: expected a number, found {value!r}.") from error

@@ -161,8 +161,8 @@ def _noise(training: TrainingDescription) -> str:
         if (meaning := meanings(callback, name)) is not None
     }
     if not said:
-        return "No method that estimates anything about the labels was trained with."
-    lines = ["Values that the methods logged last. None of them was measured against true labels.", ""]
+        return "The methods of this training log no estimate about the labels. What they chose is listed above."
+    lines = ["Values that the methods logged last. Those that were measured against true labels say so.", ""]
     lines += ["| name | value | what it is |", "|---|---|---|", *said.values()]
     matrix = training.noise_matrix
     if matrix is not None and len(matrix) <= _MATRIX_CLASSES:

@@ -64,12 +64,28 @@ def save_state(
     tensors = {
         _key(position, callback, name): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for position, callback in enumerate(callbacks)
-        for name, tensor in callback.state_dict().items()
+        for name, tensor in checked_state(callback).items()
     }
     facts = {"version": _VERSION, "epoch": str(epoch), "processes": str(processes)}
     unfinished = Path(folder) / f"{STATE_NAME}.unfinished"
     save_file(tensors, unfinished, metadata={**facts, **identity})
     os.replace(unfinished, Path(folder) / STATE_NAME)
+
+
+def checked_state(callback: NoiseCallback) -> dict[str, torch.Tensor]:
+    """Return `state_dict()` of a method.
+
+    Raises:
+        TypeError: a value is no tensor.
+    """
+    state = callback.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(
+                f"{type(callback).__name__}.state_dict(), {name!r}: expected a tensor, found {type(value).__name__}. Of a Memory return "
+                "`memory.state()`, of numbers `torch.tensor(numbers)`."
+            )
+    return state
 
 
 def check_identity(folder: str | Path, identity: Mapping[str, str]) -> int:

@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where pytest finds conftest; for the script
+
 import pytest
 import torch
 import transformers

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where pytest finds conftest; for the script
+
 import pytest
 import torch
 from conftest import relative_difference, tiny_model

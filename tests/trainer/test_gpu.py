@@ -9,10 +9,13 @@ import argparse
 import multiprocessing
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where pytest finds conftest; for the script
 
 import pytest
 import torch

@@ -88,7 +88,9 @@ class SupervisionRecord(NoiseCallback):
             gold = torch.from_numpy(self.gold).to(seen.device)
             logs |= self._gold_metrics(taught * seen.unsqueeze(-1), seen, gold)
             known = relabeled & (gold >= 0).unsqueeze(-1)
-            logs["relabeled_accuracy"] = (known & (taught_class == gold.unsqueeze(-1))).sum() / known.sum().clamp_min(1)
+            if known.any():
+                right = known & (taught_class == gold.unsqueeze(-1))
+                logs["relabeled_accuracy"] = right.sum() / known.sum()
         return logs
 
     def _means_by_class(self, weights: Tensor, seen: Tensor) -> Tensor:
