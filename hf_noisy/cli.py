@@ -133,8 +133,7 @@ COMMANDS = {
     "train": Command(
         train,
         "Train a classifier on labels that are partly wrong, compare it with plain training, and save it.",
-        "hf-noisy train --data my.csv --output my_model\n"
-        "hf-noisy train --data my.csv --model distilbert-base-uncased --epochs 3 --learning_rate 5e-5",
+        "hf-noisy train --data my.csv --output my_model\nhf-noisy train --data my.csv --model distilbert-base-uncased",
         "my.csv has a column `text` and a column `label`. The trained model is saved, with a table of its test accuracy "
         "beside that of plain cross-entropy. Without true labels (--gold_column) the table shows agreement with the given "
         "test labels, which are as noisy as those of training. On several GPUs: `accelerate launch --multi_gpu -m hf_noisy "

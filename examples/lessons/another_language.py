@@ -38,10 +38,10 @@ from hf_noisy.data.splits import tokenize
 from hf_noisy.weak.votes import covered, votes_of
 
 QUICK = "HF_NOISY_QUICK" in os.environ  # the tests set it and run every lesson on a few rows
-ROWS, TEST_ROWS, EPOCHS, SIZES = (200, 40, 1, [20]) if QUICK else (1000, 1000, 10, [25, 50, 100])
+ROWS, TEST_ROWS, EPOCHS, SIZES = (120, 40, 1, [20]) if QUICK else (1000, 1000, 10, [25, 50, 100])
 OUTPUT = Path("output/lessons")
 OUTPUT.mkdir(parents=True, exist_ok=True)
-BLUE, RED, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6b6b6b"  # Okabe and Ito
+BLUE, GREEN, PURPLE, GREY = "#0072B2", "#009E73", "#CC79A7", "#6b6b6b"  # of Okabe and Ito, safe for the colour-blind
 datasets.disable_progress_bars()
 
 # %% [markdown]

@@ -41,7 +41,7 @@ QUICK = "HF_NOISY_QUICK" in os.environ  # the tests set it and run every lesson 
 ROWS, TEST_ROWS, EPOCHS, READ = (150, 40, 1, 20) if QUICK else (1500, 1000, 6, 200)
 OUTPUT = Path("output/lessons")
 OUTPUT.mkdir(parents=True, exist_ok=True)
-BLUE, RED, GREY = "#0072B2", "#D55E00", "#6b6b6b"  # of the palette of Okabe and Ito, safe for the colour-blind
+BLUE, GREY = "#0072B2", "#6b6b6b"  # of the palette of Okabe and Ito, safe for the colour-blind
 datasets.disable_progress_bars()
 
 # %% [markdown]

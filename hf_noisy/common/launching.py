@@ -126,6 +126,8 @@ class DataclassParser(OptionParser, HfArgumentParser):
     def add_argument(self, *names: Any, **settings: Any) -> Any:
         if settings.get("nargs") == "+" and not settings.get("required"):
             settings["nargs"] = "*"
+        if settings.get("action") == "store_false":  # --no_NAME, which says no more than --NAME False
+            settings["help"] = SUPPRESS
         return super().add_argument(*names, **settings)
 
     def hide(self, names: Sequence[str]) -> None:

@@ -54,9 +54,9 @@ def render(tables: Mapping[int, Table], robust: str) -> str:
     accuracy = "agreement with test labels" if GOLD_TEST_ROWS in first[LABELS] else "test accuracy"
     weak = f"weak labels: coverage {cell(LABELS, 'coverage')}, error {cell(LABELS, 'error') or 'unknown'}"
     lines = [f"| {row} | {cell(row, 'accuracy')} | {cell(row, 'f1')} |" for row in first if row != LABELS]
-    return "\n".join(
-        ["", weak, "", f"| | {accuracy} | macro-F1 |", "|---|---|---|", *lines, "", margin(tables, robust)]
-    )
+    table = ["", weak, "", f"| | {accuracy} | macro-F1 |", "|---|---|---|", *lines]
+    last = margin(tables, robust)
+    return "\n".join([*table, "", last] if last else table)
 
 
 def margin(tables: Mapping[int, Table], robust: str) -> str:

@@ -64,7 +64,7 @@ def test_wrong_labels_at_random_are_found_counted_and_corrected():
     assert content.suspect.mean() == pytest.approx(content.noise.rate, abs=0.01)
     assert (content.rows.suggested_labels == gold)[wrong].mean() > 0.95
     assert content.recommendation.method == "truth_inference"
-    assert "compare with sce" in content.recommendation.reason
+    assert "compare with ce" in content.recommendation.reason
     found = [reasons for reasons, is_wrong in zip(content.rows.reasons, wrong, strict=True) if is_wrong]
     assert (
         np.mean([any(reason.startswith("neighbours say otherwise") for reason in reasons) for reasons in found]) > 0.9

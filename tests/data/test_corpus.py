@@ -245,7 +245,7 @@ def test_the_first_of_the_usual_columns_holds_the_labels_unless_it_holds_somethi
     [
         (
             {"gold_column": "label"},
-            r"none of its columns is called labels or label or label_ids: .*Columns: text, label, gold",
+            r"has no column labels or label or label_ids, and its columns are text, label, gold",
         ),
         ({"label_column": "lable"}, r"no column 'lable'. Did you mean 'label'\?"),
         ({"label_column": "label", "text_column": "txt"}, r"no column 'txt'. Did you mean 'text'\?"),

@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no lesson {', '.join(unknown)}: expected some of {', '.join(names())}")
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     os.environ.pop("HF_NOISY_QUICK", None)
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # so small a model is no faster with two
     slow = 0
     for name in given.names or names():
         notebook = jupytext.read(script_of(name))
