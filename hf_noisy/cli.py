@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
 import sys
 import textwrap
@@ -77,12 +76,12 @@ def _parsed(name: str, words: Words, prog: str) -> Any:
         ValueError, FileNotFoundError: see `parse_arguments`.
     """
     command = COMMANDS[name]
-    if command.dataclasses:
+    if command.options is not None:
         from hf_noisy.commands.arguments import GROUPS
         from hf_noisy.common.launching import parse_arguments
 
         (given,) = parse_arguments(
-            command.dataclass_types(), description=command.describe(), arguments=words, prog=prog, groups=GROUPS
+            command.options(), description=command.describe(), arguments=words, prog=prog, groups=GROUPS
         )
         return given
     parser = command.parser(prog)
@@ -100,8 +99,8 @@ class Command:
     summary: str  # what it does
     usual: str  # the most common calls, a line each
     details: str = ""
-    dataclasses: tuple[str, ...] = ()  # "module:class" of its options
-    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name -> settings, without dataclasses
+    options: Callable[[], list[type]] | None = None  # imports the dataclasses of its options
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name -> settings, without `options`
 
     def describe(self) -> str:
         """Return the text above the options in `--help`."""
@@ -110,21 +109,40 @@ class Command:
 
     def parser(self, prog: str) -> OptionParser:
         """Return the parser of its words."""
-        if self.dataclasses:
+        if self.options is not None:
             from hf_noisy.commands.arguments import GROUPS
             from hf_noisy.common.launching import parser_of
 
-            return parser_of(self.dataclass_types(), description=self.describe(), prog=prog, groups=GROUPS)
+            return parser_of(self.options(), description=self.describe(), prog=prog, groups=GROUPS)
         groups = {"Arguments": [name.removeprefix("--") for name in self.arguments]}
         parser = OptionParser(prog=prog, description=self.describe(), groups=groups)
         for name, settings in self.arguments.items():
             parser.add_argument(name, **settings)
         return parser
 
-    def dataclass_types(self) -> list[type]:
-        """Import the dataclasses of its options."""
-        places = [place.split(":") for place in self.dataclasses]
-        return [getattr(importlib.import_module(module), name) for module, name in places]
+
+def _train_options() -> list[type]:
+    from hf_noisy.recipe import RecipeArguments, RecipeTrainingArguments
+
+    return [RecipeArguments, RecipeTrainingArguments]
+
+
+def _audit_options() -> list[type]:
+    from hf_noisy.commands.arguments import AuditArguments
+
+    return [AuditArguments]
+
+
+def _estimate_options() -> list[type]:
+    from hf_noisy.commands.arguments import EstimateArguments
+
+    return [EstimateArguments]
+
+
+def _benchmark_options() -> list[type]:
+    from hf_noisy.commands.arguments import BenchmarkArguments
+
+    return [BenchmarkArguments]
 
 
 _QUIET = {"--quiet": {"action": "store_true", "help": "Accepted as in all commands. It changes nothing here."}}
@@ -138,7 +156,7 @@ COMMANDS = {
         "beside that of plain cross-entropy. Without true labels (--gold_column) the table shows agreement with the given "
         "test labels, which are as noisy as those of training. On several GPUs: `accelerate launch --multi_gpu -m hf_noisy "
         f"train ...`. {_FILE}",
-        dataclasses=("hf_noisy.recipe:RecipeArguments", "hf_noisy.recipe:RecipeTrainingArguments"),
+        options=_train_options,
     ),
     "audit": Command(
         audit,
@@ -147,7 +165,7 @@ COMMANDS = {
         "hf-noisy audit --data my.csv --model distilbert-base-uncased --output audit",
         "Open audit/report.html in a browser. True labels are never needed; --gold uses them to measure the result. "
         f"{_FILE}",
-        dataclasses=("hf_noisy.commands.arguments:AuditArguments",),
+        options=_audit_options,
     ),
     "estimate": Command(
         estimate,
@@ -155,7 +173,7 @@ COMMANDS = {
         "hf-noisy estimate --data my.csv\nhf-noisy estimate --data my.csv --model distilbert-base-uncased --figure noise.png",
         "Prints the rate by several estimators and the kind of noise. True labels are never needed; --gold shows the true "
         f"rate beside the estimates. {_FILE}",
-        dataclasses=("hf_noisy.commands.arguments:EstimateArguments",),
+        options=_estimate_options,
     ),
     "benchmark": Command(
         benchmark,
@@ -164,7 +182,7 @@ COMMANDS = {
         "hf-noisy benchmark --output results.jsonl --report report.md",
         "Needs true labels in the test rows, here in a column `gold`. Runs that the file of results holds are skipped, so "
         f"an interrupted benchmark continues. {_FILE}",
-        dataclasses=("hf_noisy.commands.arguments:BenchmarkArguments",),
+        options=_benchmark_options,
     ),
     "methods": Command(
         methods,

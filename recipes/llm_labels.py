@@ -3,7 +3,7 @@
     accelerate launch recipes/llm_labels.py
 
 The recipe generates short news of five topics (`hf_noisy.corpora.topics`) and trains on labels of a rule that stands in
-for a language model (`hf_noisy.corpora.topic_labels.simulated_answers`). The rule counts words and is overconfident; no
+for a language model (`hf_noisy.corpora.topic_labels.simulated_answers`). The rule counts words; no
 language model is run. A model labels each text with three wordings of the prompt. Each wording is a source: it votes if
 its confidence is at least --confidence, and abstains otherwise. The recipe prints the same table as
 recipes/sentiment.py. It needs no download and ends within 3 minutes on two cores.

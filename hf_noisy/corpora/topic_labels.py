@@ -93,7 +93,7 @@ def readers() -> list[LabelingFunction]:
 def simulated_answers(text: str, wording: int) -> np.ndarray:
     """Return topic probabilities (classes,) by a rule that replaces a language model.
 
-    The rule counts cue words. It ignores one in three of them, depending on the wording, and is overconfident.
+    The rule counts cue words. It ignores one in three of them, depending on the wording.
 
     Args:
         text: the text to label.

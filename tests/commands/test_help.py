@@ -17,7 +17,7 @@ from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.evidence.rates.report import ESTIMATORS
 
 NAMED = "distilbert-base-uncased"  # the encoder of the examples, for which the tests take a small one
-WITH_DATACLASSES = [name for name, command in cli.COMMANDS.items() if command.dataclasses]
+WITH_DATACLASSES = [name for name, command in cli.COMMANDS.items() if command.options is not None]
 SHORT = {  # what is added to an example, so that it ends soon
     "train": ["--epochs", "1"],
     "audit": ["--resamples", "5"],
@@ -34,7 +34,7 @@ def help_of(name: str, capsys, word: str = "--help") -> str:
 
 
 def parser_for(name: str, **settings) -> options.OptionParser:
-    return parser_of(cli.COMMANDS[name].dataclass_types(), prog=name, groups=GROUPS, **settings)
+    return parser_of(cli.COMMANDS[name].options(), prog=name, groups=GROUPS, **settings)
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

@@ -2,7 +2,7 @@
 
 A page's `python` blocks share one namespace, in which `MODEL` is the folder of a small encoder. Each line of a `bash` block
 is a command; the word MODEL stands for that folder. A block below the line `<!-- slow -->` is shortened here (`SHORTER`) and
-run whole by `python tests/measure/pages.py`. Lines that set up or test the project itself (`NOT_RUN`) are left out.
+run whole by `python tests/measure/slow_commands.py`. Lines that set up or test the project itself (`NOT_RUN`) are left out.
 """
 
 from __future__ import annotations

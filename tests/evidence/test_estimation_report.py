@@ -373,11 +373,11 @@ def test_the_example_measures_every_estimator():
     matrix = example.random_dominant(4, 0)
     assert matrix.sum(1) == pytest.approx(1)
     assert (matrix.argmax(1) == np.arange(4)).all()
-    errors, apart, suspected = example.measure("symmetric 0.2", 2, 600, 0, example.DISTANCE)
-    assert set(errors) == set(example.ESTIMATORS)
-    assert min(errors.values()) < 0.03
-    assert apart < 0.1
-    assert not suspected
+    found = example.measure("symmetric 0.2", 2, 600, 0, example.DISTANCE)
+    assert set(found["errors"]) == set(example.ESTIMATORS)
+    assert min(found["errors"].values()) < 0.03
+    assert found["apart"] < 0.1
+    assert not found["structured"]
 
 
 @pytest.mark.slow
@@ -388,5 +388,8 @@ def test_the_example_of_kinds_says_how_often_the_interval_held(monkeypatch):
     vectors = text_vectors(rows.dataset["text"][:])
     report = example.estimated(rows, rows.labels, None, vectors, 2, resamples=3, seed=0)
     assert report.kind in KINDS
-    found = [example.Found(0.3, 0.25, 0.1, 0.4, "symmetric"), example.Found(0.3, 0.35, 0.32, 0.5, "undecided")]
-    assert example.cell(found) == "30 %: 30 [21, 45], held 1 of 2; symmetric 1, undecided 1"
+    found = [
+        {"wrong": 0.3, "rate": 0.25, "low": 0.1, "high": 0.4, "kind": "symmetric"},
+        {"wrong": 0.3, "rate": 0.35, "low": 0.32, "high": 0.5, "kind": "undecided"},
+    ]
+    assert example.cell(found) == "30 %: 30 [21, 45], contained 1 of 2; symmetric 1, undecided 1"

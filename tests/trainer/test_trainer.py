@@ -548,7 +548,7 @@ def test_a_card_before_any_training_says_so_little(tmp_path):
     make_trainer(tmp_path).save_model(str(tmp_path / "out"))
     card = card_of(tmp_path / "out")
     assert "Nothing was measured" in card
-    assert "No method that estimates anything" in card
+    assert "log no estimate about the labels" in card
     assert "No method of a paper" in card
 
 

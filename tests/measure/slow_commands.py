@@ -1,10 +1,10 @@
 """Runs the commands of README and docs that are marked `<!-- slow -->`, whole, as a reader would.
 
-    python tests/measure/pages.py --list
-    python tests/measure/pages.py --model MODEL --match known_noise
+    python tests/measure/slow_commands.py --list
+    python tests/measure/slow_commands.py --model MODEL --match known_noise
 
 CI runs each of them shortened. All together take many hours: the benchmark alone is a day on two cores. A command that ended
-well is noted in `output/pages.log`, and left out when it is asked for again.
+well is noted in `output/slow_commands.log`, and left out when it is asked for again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "docs")]
-DONE = ROOT / "output" / "pages.log"
+DONE = ROOT / "output" / "slow_commands.log"
 
 
 def slow_commands() -> dict[str, list[str]]:
