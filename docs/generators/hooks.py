@@ -16,9 +16,6 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-GENERATORS = str(Path(__file__).parent)
-sys.path.insert(0, GENERATORS)
-
 _REQUEST = re.compile(r"^<!-- generated: (\w+)\.(\w+)((?: \S+)*) -->$", re.MULTILINE)
 METHODS_IN_NAV = "reference/methods/"
 
@@ -39,8 +36,7 @@ def generated(text: str) -> str:
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """List the pages of the methods in the navigation."""
-    if GENERATORS not in sys.path:  # MkDocs takes it out again when it has loaded this file
-        sys.path.insert(0, GENERATORS)
+    sys.path.insert(0, str(Path(__file__).parent))  # here, since MkDocs puts sys.path back when it has loaded this file
     from method_pages import PAGES
 
     config.nav = _filled(config.nav, PAGES)

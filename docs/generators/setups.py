@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-TABLE = Path(__file__).resolve().parents[2] / "tests" / "tables" / "parallel.md"
+from evidence_stored import rows_of
+
 _COMMAND = "python tests/trainer/test_distributed.py"
 
 
@@ -32,15 +32,12 @@ def rows() -> dict[str, dict[str, str]]:
     Raises:
         ValueError: a method does not run on several processes, or DeepSpeed is not refused; the page says otherwise.
     """
-    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    header, _, *body = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in lines)
-    found = {}
-    for name, *cells in body:
-        if "+" not in name:
-            found[name.strip("`")] = dict(zip(header[1:], cells, strict=True))
+    found = {row["method"].strip("`"): row for row in rows_of("parallel") if "+" not in row["method"]}
     for name, row in found.items():
         if row["both ranks identical"] != "yes" or row["resume exact"] != "yes" or row["DeepSpeed"] != "refused":
-            raise ValueError(f"{TABLE}: {name}: {row}: expected identical ranks, an exact resume, and no DeepSpeed.")
+            raise ValueError(
+                f"tests/tables/parallel.md, {name}: {row}: expected identical ranks, an exact resume, and no DeepSpeed."
+            )
     return found
 
 

@@ -6,8 +6,8 @@ import gc
 import json
 import os
 import sys
-from argparse import SUPPRESS
-from collections.abc import Mapping, Sequence
+from argparse import SUPPRESS, Namespace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ def parse_arguments(
     arguments: Sequence[str] | None = None,
     prog: str | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
-    defaults: Mapping[str, Any] | None = None,
+    defaults: Callable[[Namespace], Mapping[str, Any]] | None = None,
 ) -> tuple[Any, ...]:
     """Parse the command line, and the YAML file of `--config FILE`, into dataclasses.
 
@@ -42,7 +42,7 @@ def parse_arguments(
         arguments: used instead of `sys.argv[1:]`.
         prog: the name of the script in messages.
         groups: title -> names of options, for `--help`.
-        defaults: values of fields that neither the command line nor the file names, instead of the dataclasses' own.
+        defaults: from the options as they were read, the defaults of fields that replace those of the dataclasses.
 
     Raises:
         ValueError: an unknown option or key of the file (the error suggests the nearest name), a value of the wrong
@@ -53,11 +53,13 @@ def parse_arguments(
     parser = parser_of(
         dataclass_types, description=description, prog=prog, groups=groups, hide_inherited="--help_all" not in given
     )
-    parser.set_defaults(**(defaults or {}))
     files = [word.partition("=")[2] or given[at + 1] for at, word in enumerate(given) if _is_config(word, given, at)]
-    from_file = [word for file in files for word in _words(Path(file), parser.keys)]
+    words = [*(word for file in files for word in _words(Path(file), parser.keys)), *given]
+    if defaults is not None:
+        read, _ = parser.parse_known_args(words)
+        parser.set_defaults(**defaults(read))
     *parsed, _, unknown = parser.parse_args_into_dataclasses(
-        [*from_file, *given], return_remaining_strings=True, look_for_args_file=False
+        words, return_remaining_strings=True, look_for_args_file=False
     )
     if unknown:
         parser.refuse(unknown[0])

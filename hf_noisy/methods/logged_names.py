@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import hf_noisy.methods
 from hf_noisy.methods.parts.base import NoiseCallback
 
-_ALWAYS = {
+ALWAYS = {
     "loss": "the training loss with all that methods change and add; mean over the examples since the last log",
     "grad_norm": "norm of the gradient before clipping, with several networks over all of them",
     "learning_rate": "of the first parameter group",
@@ -49,7 +49,7 @@ def is_known(name: str) -> bool:
     >>> is_known("weight_class_12"), is_known("eval_loss"), is_known("weight")
     (True, True, False)
     """
-    return re.sub(r"_\d+$", "_K", name) in {*_ALWAYS, *_EVALUATION, *_END, *declared()}
+    return re.sub(r"_\d+$", "_K", name) in {*ALWAYS, *_EVALUATION, *_END, *declared()}
 
 
 def meanings(callback: NoiseCallback, name: str) -> str | None:
@@ -77,7 +77,7 @@ def markdown() -> str:
             "",
             "## With each training loss",
             "",
-            *_table(_ALWAYS),
+            *_table(ALWAYS),
             "",
             "Methods log more. `ExampleDynamics` logs in every training, `SupervisionRecord` whenever a method is used. Pictures",
             "are logged at the end of each epoch, to TensorBoard, Weights & Biases and trackio. They need matplotlib",

@@ -7,7 +7,6 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,17 +141,14 @@ class Recipe:
             ValueError, TypeError, FileNotFoundError: the settings or the corpus are invalid. Raised before training.
             RuntimeError: several processes were launched that do not train together.
         """
-        parsed = partial(
-            parse_arguments,
+        given, args = parse_arguments(
             [cls.arguments, cls.training_arguments],
             description=description,
             arguments=words,
             prog=prog,
             groups=GROUPS,
+            defaults=lambda read: {} if read.model_name_or_path is None else PRETRAINED,
         )
-        given, args = parsed()
-        if given.model_name_or_path is not None:
-            given, args = parsed(defaults=PRETRAINED)
         check_launched(args)
         datasets.utils.logging.set_verbosity_error()
         args.disable_tqdm |= given.quiet

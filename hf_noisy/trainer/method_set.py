@@ -18,6 +18,7 @@ from transformers.utils import logging
 from hf_noisy.data.columns import INDEX
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.methods.building import build_methods, changed_parameters, check_roles, choose_criterion
+from hf_noisy.methods.logged_names import ALWAYS
 from hf_noisy.methods.parts.base import NoiseCallback
 from hf_noisy.methods.parts.dynamics import ExampleDynamics
 from hf_noisy.methods.parts.losses import CrossEntropy
@@ -224,11 +225,8 @@ def _check_restores(method: type[NoiseCallback]) -> None:
         )
 
 
-_LOGGED_BY_THE_TRAINER = ("loss", "grad_norm", "learning_rate", "epoch")
-
-
 def _metric(method: str, name: str, value: Any) -> float:
-    if name in _LOGGED_BY_THE_TRAINER:
+    if name in ALWAYS:
         raise ValueError(f"{method}.metrics(): {name!r} is logged by the Trainer. Take another name.")
     try:
         return float(value)

@@ -283,9 +283,7 @@ class NoisyTrainer(Trainer):
         checkpoints.save_methods(self, self._noise, output_dir)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(
-            checkpoint
-        )  # called on all ranks, after `setup` and before the first step
+        super()._load_optimizer_and_scheduler(checkpoint)  # on all ranks, after `setup` and before the first step
         checkpoints.load_methods(self, self._noise, checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:

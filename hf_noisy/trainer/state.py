@@ -64,7 +64,7 @@ def save_state(
     tensors = {
         _key(position, callback, name): tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for position, callback in enumerate(callbacks)
-        for name, tensor in checked_state(callback).items()
+        for name, tensor in _state_of(callback).items()
     }
     facts = {"version": _VERSION, "epoch": str(epoch), "processes": str(processes)}
     unfinished = Path(folder) / f"{STATE_NAME}.unfinished"
@@ -72,7 +72,7 @@ def save_state(
     os.replace(unfinished, Path(folder) / STATE_NAME)
 
 
-def checked_state(callback: NoiseCallback) -> dict[str, torch.Tensor]:
+def _state_of(callback: NoiseCallback) -> dict[str, torch.Tensor]:
     """Return `state_dict()` of a method.
 
     Raises:

@@ -16,8 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from reporting import Line, Results, add_output, distinct, markdown
+from reporting import Line, Results, add_output, distinct
 
+from hf_noisy.benchmark.cells import markdown_table
 from hf_noisy.commands.arguments import EstimateArguments
 from hf_noisy.commands.estimate import run
 
@@ -63,7 +64,7 @@ def table(lines: list[Line]) -> str:
     rows += [[f"`{name}`", *(cell(line["estimators"].get(name)) for line in of.values())] for name in names]
     rows.append(["**reported rate**", *(cell(line) for line in of.values())])
     rows.append(["reported kind", *(line["kind"] for line in of.values())])
-    return markdown(["", *distinct(lines, "dataset")], rows)
+    return markdown_table(["", *distinct(lines, "dataset")], rows)
 
 
 def cell(found: Line | None) -> str:

@@ -16,10 +16,11 @@ from collections.abc import Callable
 
 import datasets
 import numpy as np
-from reporting import Line, Results, add_output, distinct, markdown
+from reporting import Line, Results, add_output, distinct
 from transformers import AutoModel, AutoTokenizer
 
 from hf_noisy.benchmark import Settings
+from hf_noisy.benchmark.cells import markdown_table
 from hf_noisy.benchmark.data import Rows, prepare
 from hf_noisy.benchmark.settings import Run
 from hf_noisy.evidence import mean_vectors, text_vectors
@@ -112,7 +113,7 @@ def table(lines: list[Line], noise: str = "given") -> str:
     chosen = {corpus: best_elsewhere(shares, corpora, corpus) for corpus in corpora}
     rows.append(row("penalty chosen on the others", [shares[penalty_name(p)][c] for c, p in chosen.items()]))
     rows.append(["which is", *(f"{penalty:g}" for penalty in chosen.values()), ""])
-    return markdown(["", *corpora, "mean"], rows)
+    return markdown_table(["", *corpora, "mean"], rows)
 
 
 def best_elsewhere(shares: dict[str, dict[str, float]], corpora: list[str], corpus: str) -> float:

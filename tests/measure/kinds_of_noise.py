@@ -16,10 +16,11 @@ from collections import Counter
 
 import datasets
 import numpy as np
-from reporting import Line, Results, add_output, distinct, markdown
+from reporting import Line, Results, add_output, distinct
 from transformers import AutoModel, AutoTokenizer
 
 from hf_noisy.benchmark import Settings
+from hf_noisy.benchmark.cells import markdown_table
 from hf_noisy.benchmark.data import Rows, prepare
 from hf_noisy.benchmark.settings import Run
 from hf_noisy.evidence import NoiseReport, mean_vectors
@@ -90,7 +91,7 @@ def estimated(
 def table(lines: list[Line]) -> str:
     """A row per noise, a column per corpus."""
     corpora = distinct(lines, "dataset")
-    return markdown(
+    return markdown_table(
         ["labels", *corpora],
         [
             [

@@ -14,8 +14,9 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from reporting import Line, Results, add_output, distinct, markdown, spread, values
+from reporting import Line, Results, add_output, distinct, spread, values
 
+from hf_noisy.benchmark.cells import markdown_table
 from hf_noisy.data.noise import NoisyLabels, asymmetric, pair, symmetric
 from hf_noisy.evidence import estimate_noise, out_of_fold_probabilities, total_variation
 from hf_noisy.evidence.rates.structure import family_rates
@@ -100,7 +101,7 @@ def table(lines: list[Line]) -> str:
             for of_noise in found.values()
         ]
         rows.append(["", "families apart", *apart])
-    return markdown(["classes", "estimator", *noises], rows)
+    return markdown_table(["classes", "estimator", *noises], rows)
 
 
 if __name__ == "__main__":

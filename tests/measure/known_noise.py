@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from reporting import Line, Results, add_output, distinct, markdown, spread, values
+from reporting import Line, Results, add_output, distinct, spread, values
 from transformers import BertConfig, BertForSequenceClassification, PrinterCallback, set_seed
 
 from hf_noisy import METHODS, NoisyTrainer, NoisyTrainingArguments
+from hf_noisy.benchmark.cells import markdown_table
 from hf_noisy.data.noise import pair, symmetric
 
 CLASSES, WORDS, LENGTH = 4, 200, 12
@@ -134,7 +135,7 @@ def table(lines: list[Line]) -> str:
     for noise in noises:
         header += [f"{noise}: accuracy", "gain on `ce`, points", "right labels among used"]
     order = sorted(methods, key=lambda name: -sum(values(lines, "accuracy", method=name)))
-    return markdown(header, [[f"`{name}`", *cells(lines, noises, name)] for name in order])
+    return markdown_table(header, [[f"`{name}`", *cells(lines, noises, name)] for name in order])
 
 
 def cells(lines: list[Line], noises: list[str], method: str) -> list[str]:

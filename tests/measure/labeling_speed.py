@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from datasets import Dataset, disable_progress_bars
-from reporting import Line, Results, add_output, markdown
+from reporting import Line, Results, add_output
 from snorkel.labeling import LabelingFunction, PandasLFApplier
 
+from hf_noisy.benchmark.cells import markdown_table
 from hf_noisy.weak.labeling_functions import apply_labeling_functions
 from hf_noisy.weak.votes import votes_of
 
@@ -82,7 +83,7 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
 def table(lines: list[Line]) -> str:
     """A row per round, then the median."""
     rows = [[str(line["round"]), *cells([line])] for line in lines]
-    return markdown(
+    return markdown_table(
         ["round", "`PandasLFApplier`, rows/s", "`apply_labeling_functions`, rows/s", "ratio"],
         [*rows, ["median", *cells(lines)]],
     )

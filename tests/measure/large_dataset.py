@@ -20,10 +20,11 @@ import datasets
 import numpy as np
 import psutil
 import pyarrow as pa
-from reporting import Line, Results, add_output, markdown
+from reporting import Line, Results, add_output
 from transformers import BertConfig, BertForSequenceClassification, PrinterCallback
 
 from hf_noisy import NoisyTrainer, NoisyTrainingArguments
+from hf_noisy.benchmark.cells import markdown_table
 
 CLASSES, TOKENS, SOURCES, WORDS = 20, 4, 5, 40
 AT_ONCE, STEPS = 100_000, 20
@@ -107,7 +108,7 @@ def measure(rows: int) -> Line:
 
 def table(lines: list[Line]) -> str:
     """A row per part."""
-    return markdown(
+    return markdown_table(
         ["rows", "part", "seconds", "memory, MB", "mapped, MB"],
         [
             [

@@ -13,7 +13,7 @@ import tempfile
 
 import datasets
 import torch
-from reporting import Line, Results, add_output, markdown
+from reporting import Line, Results, add_output
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from hf_noisy import NoisyTrainer
+from hf_noisy.benchmark.cells import markdown_table
 
 ROWS, CLASSES, WORDS = 16, 3, 50
 
@@ -84,7 +85,7 @@ def measure(trainer_class: type[Trainer]) -> Line:
 
 def table(lines: list[Line]) -> str:
     """A row per trainer."""
-    return markdown(
+    return markdown_table(
         ["trainer", "loss, 16 at once", "loss, 4 x 4", "ratio of gradient lengths", "relative error of the gradient"],
         [
             [

@@ -15,10 +15,11 @@ from collections.abc import Callable
 
 import numpy as np
 from datasets import Dataset
-from reporting import Line, Results, add_output, distinct, markdown, spread, values
+from reporting import Line, Results, add_output, distinct, spread, values
 from transformers import BertConfig, BertForSequenceClassification, PrinterCallback, set_seed
 
 from hf_noisy import NoisyTrainer, NoisyTrainingArguments
+from hf_noisy.benchmark.cells import markdown_table
 from hf_noisy.data.noise import NoisyLabels, asymmetric, pair, symmetric
 
 CLASSES, WORDS, LENGTH = 4, 200, 12
@@ -108,7 +109,7 @@ def table(lines: list[Line]) -> str:
     """A row per method; of each noise the accuracy and the distance of the matrix."""
     noises = distinct(lines, "noise")
     header = ["method", *(title for noise in noises for title in (f"{noise}: accuracy", "distance of the matrix"))]
-    return markdown(
+    return markdown_table(
         header,
         [
             [f"`{method}`"]

@@ -22,10 +22,11 @@ from typing import Any
 import datasets
 import numpy as np
 from datasets import Dataset
-from reporting import Line, Results, add_output, distinct, markdown, spread, values
+from reporting import Line, Results, add_output, distinct, spread, values
 from transformers import PrinterCallback
 
 from hf_noisy import NoisyTrainer, NoisyTrainingArguments, hard_labels, majority_vote
+from hf_noisy.benchmark.cells import markdown_table
 from hf_noisy.corpora.embedded import embedded_corpus
 from hf_noisy.corpora.reviews import CLASS_NAMES
 from hf_noisy.corpora.small_encoder import small_encoder
@@ -126,7 +127,7 @@ def main() -> None:
 
 def table(lines: list[Line]) -> str:
     """A row per way to treat rows without a label."""
-    return markdown(
+    return markdown_table(
         ["rows without a label", "test accuracy", "steps", "share pseudo-labelled", "of these right"],
         [
             [arm, spread(values(lines, "accuracy", arm=arm)), f"{values(lines, 'steps', arm=arm)[0]:.0f}"]

@@ -14,7 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reporting import Line, Results, add_output, markdown
+from reporting import Line, Results, add_output
+
+from hf_noisy.benchmark.cells import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKS = {  # name -> what holds, the command, options that make it short
@@ -66,7 +68,7 @@ def last_line(command: str) -> Line:
 
 def table(lines: list[Line]) -> str:
     """A row per check."""
-    return markdown(
+    return markdown_table(
         ["what holds", "command", "found"],
         [[CHECKS[line["check"]][0], f"`{line['command']}`", line["found"]] for line in lines],
     )

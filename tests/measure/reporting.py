@@ -81,16 +81,3 @@ def spread(found: Sequence[float], places: int = 3) -> str:
         return ""
     deviation = f" ± {statistics.stdev(found):.{places}f}" if len(found) > 1 else ""
     return f"{statistics.mean(found):.{places}f}{deviation}"
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """
-    >>> print(markdown(["", "accuracy"], [["ce", "0.890"]]))
-    | | accuracy |
-    |---|---|
-    | ce | 0.890 |
-    """
-    first, *others = [
-        f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |") for cells in (header, *rows)
-    ]
-    return "\n".join([first, "|---" * len(header) + "|", *others])
