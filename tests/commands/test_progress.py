@@ -74,6 +74,16 @@ def bars_of_datasets() -> Iterator[None]:
 
 
 @pytest.fixture
+def bars_of_transformers() -> Iterator[None]:
+    """`transformers` shows bars, as it does unless told otherwise; a benchmark in this process may have told it."""
+    before = logging.is_progress_bar_enabled()
+    logging.enable_progress_bar()
+    yield
+    if not before:
+        logging.disable_progress_bar()
+
+
+@pytest.fixture
 def labels_csv(tmp_path) -> Path:
     rows = [f"{word} thing {k},{label}" for k in range(40) for word, label in (("nice", "good"), ("poor", "bad"))]
     path = tmp_path / "my.csv"
@@ -218,7 +228,7 @@ def test_bars_of_datasets_stay_disabled_where_the_user_disabled_them():
     assert terminal.text == ""
 
 
-@pytest.mark.usefixtures("bars_of_datasets")
+@pytest.mark.usefixtures("bars_of_datasets", "bars_of_transformers")
 def test_a_command_hides_bars_of_other_libraries_where_ours_are_hidden():
     assert logging.is_progress_bar_enabled()
     with Terminal(), progress.output_of_command(quiet=False):
