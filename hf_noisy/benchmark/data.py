@@ -30,6 +30,11 @@ class Rows:
     gold: np.ndarray  # (rows,) -1 where unknown
 
     @property
+    def texts(self) -> list[str]:
+        """(rows,)"""
+        return self.dataset["text"][:]
+
+    @property
     def votes(self) -> np.ndarray:
         """(rows, sources), -1 abstains."""
         return votes_of(self.dataset)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from transformers import EvalPrediction
 
-from hf_noisy.benchmark.rows import Outcome
+from hf_noisy.benchmark.rows import Outcome, share_correct
 from hf_noisy.benchmark.settings import Run, Settings
 from hf_noisy.data.metrics import compute_metrics
 
@@ -45,15 +45,18 @@ KEYS = (
     "correct_chosen",  # hex of packed bits: whether each test row is correct at the chosen epoch
     "ce_seconds",  # time of that `ce` run, not always that of the line of `ce`; cost * ce_seconds: time of this run
     "accuracy_by_rule",  # stopping rule -> accuracy at the epoch that it chooses; null without validation scores
+    "given_correct",  # share of the labelled training rows whose given label is gold, where that is known
+    "taught_correct",  # same, of the class taught in the last epoch: largest class of the target, ties shared; see TaughtLabels
 )
-OPTIONAL = ("accuracy_by_rule", "ce_seconds")  # older lines lack them
+OPTIONAL = ("accuracy_by_rule", "ce_seconds", "given_correct", "taught_correct")  # older lines lack them
+CORRECT = ("given_correct", "taught_correct")  # left out where nothing is taught or no true label is known
 _PACKAGES = ("hf_noisy", "torch", "transformers", "accelerate", "datasets", "snorkel")
 
 
 def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memory_mb: float) -> dict[str, Any]:
     """Returns the line of a finished run, with an empty `cost`."""
     gold = data.test.gold
-    line: dict[str, Any] = dict.fromkeys(KEYS)
+    line: dict[str, Any] = dict.fromkeys(key for key in KEYS if key not in CORRECT)
     line |= {
         "dataset": run.dataset,
         "method": run.method,
@@ -72,6 +75,9 @@ def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memo
         "settings": settings.record(),
         "test_rows": len(gold),
     }
+    if outcome.taught_correct is not None and outcome.labels is not None:
+        given_correct = share_correct(outcome.labels, data.train.gold)
+        line |= {"given_correct": given_correct, "taught_correct": outcome.taught_correct}
     if outcome.predictions:
         scores = [_score(found, gold, data.classes) for found in outcome.predictions]
         best = max(range(len(scores)), key=lambda epoch: scores[epoch]["accuracy"])
@@ -154,8 +160,8 @@ def _noise_rate(run: Run, outcome: Outcome, data: Any) -> float | None:
     if outcome.labels is None:
         return None
     gold = data.clean.gold if run.method == "clean_valid" else data.train.gold
-    known = (outcome.labels >= 0) & (gold >= 0)
-    return float((outcome.labels != gold)[known].mean()) if known.any() else None
+    correct = share_correct(outcome.labels, gold)
+    return None if correct is None else 1 - correct
 
 
 def _score(found: np.ndarray, gold: np.ndarray, classes: int) -> dict[str, float]:

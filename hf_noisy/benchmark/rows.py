@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from hf_noisy.benchmark.data import Data
 from hf_noisy.benchmark.settings import FOLDS, MEASURED_RULES, Run, Settings
+from hf_noisy.benchmark.taught import share_of_gold
 from hf_noisy.benchmark.training import Fit, TrainingBench, clocks
 from hf_noisy.data.corpus import hold_out
 from hf_noisy.methods.parts.stopping_rules import chosen_epoch
@@ -35,18 +38,24 @@ class Outcome:
     estimated_noise_rate: float | None = None
     learning_rate: float | None = None
     by_rule: Mapping[str, int] = field(default_factory=dict)  # stopping rule -> epoch that it chooses
+    taught_correct: float | None = None  # share of labelled rows whose taught class is gold; None if nothing is taught
 
 
 NOTHING = Outcome([], 0, 0.0, np.zeros(2), None, 0)
 
 
-def run_row(run: Run, settings: Settings, data: Data) -> Outcome:
-    """Executes one run, with the learning rate that scores best on validation labels; ties go to the smallest rate."""
+def run_row(run: Run, settings: Settings, data: Data, vectors: str | Path | None = None) -> Outcome:
+    """Executes one run, with the learning rate that scores best on validation labels; ties go to the smallest rate.
+
+    Args:
+        run, settings, data: the method, its budget and its rows.
+        vectors: folder of stored vectors, for a frozen encoder; None keeps none.
+    """
     if run.method in VOTE_ROWS:
         return VOTE_ROWS[run.method](data, run.seed)
     if run.reads_gold and not _has_gold(run, data):
         return NOTHING
-    bench = TrainingBench(settings, data, run.seed)
+    bench = TrainingBench(settings, data, run.seed, vectors)
     train = TRAINED.get(run.method, _method)
     tried = [replace(train(bench, run, rate), learning_rate=rate) for rate in sorted(settings.learning_rates)]
     return max(tried, key=lambda outcome: outcome.score)
@@ -77,7 +86,12 @@ def _label_model(data: Data, seed: int) -> Outcome:
     probabilities, on_train = np.split(predicted, [len(data.test.votes)])
     given = np.flatnonzero(data.train.labels >= 0)
     noise_rate = 1 - on_train[given, data.train.labels[given]].mean()
-    return replace(_vote(data, probabilities, seed, seconds), estimated_noise_rate=float(noise_rate))
+    outcome = replace(_vote(data, probabilities, seed, seconds), estimated_noise_rate=float(noise_rate))
+    known = given[data.train.gold[given] >= 0]
+    if not len(known):
+        return outcome
+    right = share_of_gold(torch.from_numpy(on_train[known]), torch.from_numpy(data.train.gold[known]))
+    return replace(outcome, taught_correct=float(right.mean()))
 
 
 def _vote(data: Data, probabilities: np.ndarray, seed: int, seconds: np.ndarray) -> Outcome:
@@ -87,12 +101,14 @@ def _vote(data: Data, probabilities: np.ndarray, seed: int, seconds: np.ndarray)
     so in that case the corpus has the true class in place of votes.
     """
     labels, votes = data.train.labels, data.test.votes
+    taught_correct = share_correct(labels, data.train.gold)
     wrong = (votes >= 0) & (votes != data.test.gold[:, None])
     if not covered(votes).any() or not wrong.any():
-        return replace(NOTHING, labels=labels, seconds=seconds)
+        return replace(NOTHING, labels=labels, seconds=seconds, taught_correct=taught_correct)
     commonest = int(np.bincount(labels[labels >= 0], minlength=data.classes).argmax())
     found = hard_labels(probabilities, seed=seed)
-    return Outcome([np.where(found >= 0, found, commonest)], 0, 0.0, seconds, labels, 0)
+    predictions = [np.where(found >= 0, found, commonest)]
+    return Outcome(predictions, 0, 0.0, seconds, labels, 0, taught_correct=taught_correct)
 
 
 # ---- rows that train -----------------------------------------------------------------------------------------------
@@ -115,6 +131,7 @@ def _method(bench: TrainingBench, run: Run, rate: float) -> Outcome:
         method=run.method,
         params=run.params,
         clean=_trusted(data) if run.reads_clean else None,
+        gold=data.train.gold[(data.train.labels >= 0) | run.reads_unlabeled],
     )
     return _outcome(fit, data.train.labels, len(rows), keeps_last=run.keeps_last)
 
@@ -132,7 +149,7 @@ def _gold(bench: TrainingBench, run: Run, rate: float) -> Outcome:
     rows = data.train.labelled(known)
     labels = data.clean.gold if (data.clean.gold >= 0).any() else data.clean.labels
     fit = bench.fit(rows, learning_rate=rate, test=data.test.dataset, valid=data.clean.labelled(labels))
-    return _outcome(fit, known, len(rows))
+    return replace(_outcome(fit, known, len(rows)), taught_correct=1.0 if len(rows) else None)
 
 
 def _clean_valid(bench: TrainingBench, run: Run, rate: float) -> Outcome:
@@ -174,7 +191,12 @@ def _cleanlab(bench: TrainingBench, run: Run, rate: float) -> Outcome:
     kept = rows.select(np.flatnonzero(~issues))
     fit = bench.fit(kept, learning_rate=rate, test=data.test.dataset, valid=valid)
     outcome = _outcome(fit, data.train.labels, len(kept))
-    return replace(outcome, seconds=outcome.seconds + seconds, estimated_noise_rate=float(issues.mean()))
+    return replace(
+        outcome,
+        seconds=outcome.seconds + seconds,
+        estimated_noise_rate=float(issues.mean()),
+        taught_correct=share_correct(data.train.labels, data.train.gold),  # a row that was removed keeps its label
+    )
 
 
 def _outcome(fit: Fit, labels: np.ndarray, train_rows: int, *, keeps_last: bool = False) -> Outcome:
@@ -183,8 +205,26 @@ def _outcome(fit: Fit, labels: np.ndarray, train_rows: int, *, keeps_last: bool 
     chosen = last if keeps_last else by_rule.get("accuracy", last)
     score = fit.scores[chosen] if fit.scores else 0.0
     return Outcome(
-        fit.predictions, chosen, score, fit.seconds, labels, train_rows, fit.estimated_noise_rate, by_rule=by_rule
+        fit.predictions,
+        chosen,
+        score,
+        fit.seconds,
+        labels,
+        train_rows,
+        fit.estimated_noise_rate,
+        by_rule=by_rule,
+        taught_correct=fit.taught_correct,
     )
+
+
+def share_correct(labels: np.ndarray, gold: np.ndarray) -> float | None:
+    """Returns the share of (rows,) labels that are gold, where both are known (>= 0); None if there is no such row.
+
+    >>> share_correct(np.array([0, 1, -1, 1]), np.array([0, 0, 0, -1]))
+    0.5
+    """
+    known = (labels >= 0) & (gold >= 0)
+    return float((labels == gold)[known].mean()) if known.any() else None
 
 
 VOTE_ROWS: dict[str, Callable[[Data, int], Outcome]] = {"majority_vote": _majority_vote, "label_model": _label_model}

@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from hf_noisy.benchmark.data import load, prepare
+from hf_noisy.benchmark.frozen import not_applicable
 from hf_noisy.benchmark.results import append, identity, open_results, to_line
 from hf_noisy.benchmark.rows import run_row
-from hf_noisy.benchmark.settings import READS_GOLD, Run, Settings, plan
+from hf_noisy.benchmark.settings import FIXED, READS_GOLD, Run, Settings, dataset_name, plan
+from hf_noisy.benchmark.training import distinct_texts
+from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.common.progress import bars_aside, progress_bar, quietly
 from hf_noisy.data.noise_spec import check_spec
 from hf_noisy.models.pretrained import check_pretrained
@@ -35,6 +38,7 @@ def run_benchmark(
     *,
     columns: Mapping[str, Any] | None = None,
     processes: int = 1,
+    vectors: str | Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[str]:
     """Measures the fixed rows and `methods` on each corpus with each seed, and appends one line per run to `output`.
@@ -52,13 +56,16 @@ def run_benchmark(
         settings: the training budget, the same for all runs.
         columns: how to read plain files (`load_corpus`).
         processes: number of parallel runs; each gets an equal share of the cores.
+        vectors: with `settings.frozen`, folder in which the vectors of texts are stored and found again. None is the
+            folder `STEM.vectors` beside `output`.
         say: called with each line of progress.
 
     Returns:
         The failed runs, each with its error. They have no line in `output`.
 
     Raises:
-        ValueError, FileNotFoundError: something cannot be run; raised before the first run starts.
+        ValueError, FileNotFoundError: something cannot be run, such as a method that hides words of a text with
+            `settings.frozen`; raised before the first run starts.
         ImportError: cleanlab is not installed.
     """
     columns = dict(columns or {})
@@ -67,10 +74,13 @@ def run_benchmark(
         raise ValueError(f"processes={processes}: expected at least 1.")
     if find_spec("cleanlab") is None:
         raise ImportError("the row `cleanlab` needs the package of that name: pip install hf_noisy[benchmark]")
+    if settings.frozen:
+        _check_applicable(runs)
     check_pretrained("model", settings.model)
     for source in sources:
         _check_corpus(source, settings, columns)
     output = Path(output)
+    vectors = output.with_suffix(".vectors") if vectors is None else Path(vectors)
     lines = open_results(output)
     done = {identity(line) for line in lines}
     todo = [run for run in runs if _identity(run, settings) not in done]
@@ -83,11 +93,34 @@ def run_benchmark(
     taken = [run for run, _ in known]
     to_run = [run for run in todo if run not in taken]
     again = _ce_runs_to_repeat(to_run, runs)
-    writer = _ResultsWriter(output, [*again, *to_run], again, processes, say)
+    started = [*again, *to_run]
+    if settings.frozen:
+        _encode_texts(started, settings, columns, vectors, say)
+    writer = _ResultsWriter(output, started, again, processes, say)
     with ThreadPoolExecutor(processes) as threads:
-        futures = {threads.submit(_in_a_process, run, settings, columns, processes): run for run in [*again, *to_run]}
+        futures = {threads.submit(_in_a_process, run, settings, columns, processes, vectors): run for run in started}
         _collect(futures, writer)
     return writer.failures()
+
+
+def _check_applicable(runs: Sequence[Run]) -> None:
+    reasons = dict.fromkeys(not_applicable(run.method, run.params) for run in runs if run.method not in FIXED)
+    if any(reasons):
+        raise ValueError(f"{'; '.join(filter(None, reasons))}. Leave it out of the methods, or run without `frozen`.")
+
+
+def _encode_texts(
+    runs: Sequence[Run], settings: Settings, columns: dict[str, Any], vectors: Path, say: Callable[[str], None]
+) -> None:
+    """Encodes the texts of all runs before the first one, so that parallel runs find them."""
+    texts: dict[str, dict[str, None]] = {}  # of each corpus
+    for source, seed in dict.fromkeys((run.source, run.seed) for run in runs if run.weight):
+        data = prepare(Run(source, "ce", seed), settings, columns)
+        texts.setdefault(source, {}).update(dict.fromkeys(distinct_texts(data)))
+    for source, found in texts.items() if settings.model is not None else ():
+        began = time.perf_counter()
+        VectorStore(vectors, settings.model, settings.max_length).vectors(list(found))
+        say(f"{dataset_name(source)}: vectors of {len(found):,} texts, {time.perf_counter() - began:.0f} s")
 
 
 def _ce_runs_to_repeat(to_run: Sequence[Run], runs: Sequence[Run]) -> list[Run]:
@@ -143,7 +176,9 @@ def _collect(futures: dict[Future[dict[str, Any]], Run], writer: _ResultsWriter)
             future.cancel()
 
 
-def execute(run: Run, settings: Settings, columns: Mapping[str, Any], threads: int) -> dict[str, Any]:
+def execute(
+    run: Run, settings: Settings, columns: Mapping[str, Any], threads: int, vectors: Path | None = None
+) -> dict[str, Any]:
     """Executes one run and returns its line of results, with an empty `cost`."""
     import datasets
     import torch
@@ -155,7 +190,7 @@ def execute(run: Run, settings: Settings, columns: Mapping[str, Any], threads: i
     logging.set_verbosity_error()
     with quietly():  # the bar is that of the parent
         data = prepare(run, settings, dict(columns))
-        outcome = run_row(run, settings, data)
+        outcome = run_row(run, settings, data, vectors)
     return to_line(run, settings, outcome, data, peak_memory_mb())
 
 
@@ -193,10 +228,12 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _in_a_process(run: Run, settings: Settings, columns: dict[str, Any], processes: int) -> dict[str, Any]:
-    threads = max(1, (os.cpu_count() or 1) // processes)
+def _in_a_process(
+    run: Run, settings: Settings, columns: dict[str, Any], processes: int, vectors: Path
+) -> dict[str, Any]:
+    threads = 1 if settings.frozen else max(1, (os.cpu_count() or 1) // processes)  # a linear layer needs no more
     with ProcessPoolExecutor(1, mp_context=fresh_processes(), initializer=end_with_parent) as pool:
-        return pool.submit(execute, run, settings, columns, threads).result()
+        return pool.submit(execute, run, settings, columns, threads, vectors).result()
 
 
 def _identity(run: Run, settings: Settings) -> str:

@@ -18,6 +18,8 @@ FIXED = ("majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab"
 READS_GOLD = ("gold", "clean_valid")  # rows that use gold labels of training or validation rows
 FOLDS = 5  # for cleanlab's out-of-fold probabilities; cleanlab's default
 MEASURED_RULES = ("accuracy", "label_wave", "both")  # stopping rules whose epoch each run records
+FINE_TUNING = (3, (1e-4,))  # epochs and learning rates without others
+FROZEN = (10, (3e-3,))  # of a linear head; it is then as accurate as a logistic regression with the best penalty
 
 
 @dataclass(frozen=True)
@@ -26,31 +28,38 @@ class Settings:
 
     Args:
         model: name or folder of a pretrained encoder; None trains a small encoder from scratch.
-        epochs: epochs of each training; the model is evaluated after each of them.
+        epochs: epochs of each training; the model is evaluated after each of them. None is 3, or 10 if `frozen`.
         max_length: maximum number of tokens of a text; longer texts are truncated.
         batch_size: rows per step.
-        learning_rates: a grid; each method uses the rate that is best for it on noisy validation labels.
+        learning_rates: a grid; each method uses the rate that is best for it on noisy validation labels. None is 1e-4,
+            or 3e-3 if `frozen`.
         max_train_rows: train on a random subset of this size; None uses all rows.
         max_test_rows: evaluate on a random subset of this size, the same in all runs; None uses all rows.
         noise: noise to inject into gold labels, in place of the given labels, as in "symmetric:0.2"
             (`hf_noisy.data.noise_spec.inject`).
         bf16: train and evaluate under bfloat16 autocast.
+        frozen: encode each text once and train only a linear head on the vectors. Without `model` these are word
+            features.
 
     Raises:
         ValueError: a number outside its domain, or an unknown noise.
     """
 
     model: str | None = None
-    epochs: int = 3
+    epochs: int = None  # type: ignore[assignment]  # set in `__post_init__`
     max_length: int = 128
     batch_size: int = 32
-    learning_rates: tuple[float, ...] = (1e-4,)
+    learning_rates: tuple[float, ...] = None  # type: ignore[assignment]  # set in `__post_init__`
     max_train_rows: int | None = None
     max_test_rows: int | None = None
     noise: str | None = None
     bf16: bool = False
+    frozen: bool = False
 
     def __post_init__(self) -> None:
+        epochs, rates = FROZEN if self.frozen else FINE_TUNING
+        object.__setattr__(self, "epochs", epochs if self.epochs is None else self.epochs)
+        object.__setattr__(self, "learning_rates", rates if self.learning_rates is None else self.learning_rates)
         for name in ("epochs", "max_length", "batch_size", "max_train_rows", "max_test_rows"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -61,11 +70,15 @@ class Settings:
             check_spec(self.noise)
 
     def record(self) -> dict[str, Any]:
-        """Returns the settings as in each line of results. A model folder becomes the last two parts of its path."""
+        """Returns the settings as in each line of results. A model folder becomes the last two parts of its path.
+
+        `frozen` is there only if it is set, since older lines lack it.
+        """
         model = self.model
         if model is not None and Path(model).is_dir():
             model = "/".join(Path(model).resolve().parts[-2:])
-        return json.loads(json.dumps({**asdict(self), "model": model}))
+        found = {name: value for name, value in asdict(self).items() if name != "frozen" or value}
+        return json.loads(json.dumps({**found, "model": model}))
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +15,10 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PrinterCallback, TrainerCallback, set_seed
 
 from hf_noisy.benchmark.data import Data
+from hf_noisy.benchmark.frozen import FrozenClassifier, with_row_numbers
 from hf_noisy.benchmark.settings import Settings
+from hf_noisy.benchmark.taught import TaughtLabels
+from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.common.randomness import forked_generators
 from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.data.splits import tokenize
@@ -36,16 +41,32 @@ class Fit:
     probabilities: np.ndarray  # (rows, classes) of `test`, after the last epoch
     seconds: np.ndarray  # wall and processor time of the training, without evaluation
     estimated_noise_rate: float | None  # None if the method logs none
+    taught_correct: float | None = None  # share of labelled rows taught their true class; None without gold labels
     # name -> (rows,) training statistics of `NoisyTrainer.example_report`
     examples: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class TrainingBench:
-    """The common start of all trainings of one corpus and seed: the same weights, tokens and order of rows."""
+    """The common start of all trainings of one corpus and seed: the same weights, tokens and order of rows.
 
-    def __init__(self, settings: Settings, data: Data, seed: int) -> None:
+    Args:
+        settings: the training budget. If it is `frozen`, a linear head on vectors of the texts is trained.
+        data: the rows.
+        seed: of the head, dropout and the order of rows.
+        vectors: folder of stored vectors, for a frozen encoder; None keeps none.
+    """
+
+    def __init__(self, settings: Settings, data: Data, seed: int, vectors: str | Path | None = None) -> None:
         self.settings, self.data, self.seed = settings, data, seed
-        self.model, self.tokenizer = load_encoder(settings, data, seed)
+        self.model: PreTrainedModel
+        self.tokenizer: PreTrainedTokenizerBase | None = None
+        self._inputs: Callable[[Dataset], Dataset]  # adds the columns that the model reads
+        if settings.frozen:
+            self.model, numbers = load_frozen(settings, data, seed, vectors)
+            self._inputs = partial(with_row_numbers, numbers=numbers)
+        else:
+            self.model, self.tokenizer = load_encoder(settings, data, seed)
+            self._inputs = partial(tokenize, tokenizer=self.tokenizer, max_length=settings.max_length, keep_text=True)
         self.start = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def fit(
@@ -59,6 +80,7 @@ class TrainingBench:
         params: Mapping[str, Any] | None = None,
         passes: int = 1,
         clean: Dataset | None = None,
+        gold: np.ndarray | None = None,
     ) -> Fit:
         """Trains a copy of the encoder and evaluates it `settings.epochs` times.
 
@@ -70,6 +92,7 @@ class TrainingBench:
             method, params: `noise_method` and its parameters.
             passes: number of passes over `rows` that count as one epoch.
             clean: trusted rows for the methods that need them, with columns text, labels and given.
+            gold: (rows,) true classes, -1 where unknown, only to measure what was taught.
         """
         settings = self.settings
         with tempfile.TemporaryDirectory() as folder:
@@ -95,12 +118,13 @@ class TrainingBench:
             set_seed(self.seed)
             self.model.load_state_dict(self.start)
             scores, changes = EpochScores(passes), NoisyStopping(by="label_wave", patience=None)
+            taught = None if gold is None else TaughtLabels(gold)
             trainer = NoisyTrainer(
                 self.model,
                 args,
                 train_dataset=self.tokens(rows),
                 processing_class=self.tokenizer,
-                callbacks=[changes, scores],
+                callbacks=[changes, scores, *([] if taught is None else [taught])],
                 clean_dataset=None if clean is None else self.tokens(clean),
             )
             trainer.remove_callback(PrinterCallback)
@@ -112,12 +136,13 @@ class TrainingBench:
         shown = trainer.example_report()
         examples = {name: np.array(shown[name][:]) for name in ("seen", "loss", "margin", "disagreements")}
         rate = _logged_rate(trainer)
-        return Fit(scores.valid, changed, scores.predictions, scores.probabilities, seconds, rate, examples)
+        correct = None if taught is None else taught.correct()
+        return Fit(scores.valid, changed, scores.predictions, scores.probabilities, seconds, rate, correct, examples)
 
     def tokens(self, rows: Dataset) -> Dataset:
-        """Returns `rows` with tokens. The text is kept for the methods that read it."""
+        """Returns `rows` with tokens, or row numbers of vectors. The text is kept for the methods that read it."""
         kept = [name for name in ("text", "labels", "weak_labels", "given") if name in rows.column_names]
-        return tokenize(rows.select_columns(kept), self.tokenizer, self.settings.max_length, keep_text=True)
+        return self._inputs(rows.select_columns(kept))
 
 
 class EpochScores(TrainerCallback):
@@ -172,6 +197,32 @@ def load_encoder(settings: Settings, data: Data, seed: int) -> tuple[PreTrainedM
         ignore_mismatched_sizes=True,  # replaces a head for other classes
     )
     return model, AutoTokenizer.from_pretrained(settings.model)
+
+
+def load_frozen(
+    settings: Settings, data: Data, seed: int, folder: str | Path | None = None
+) -> tuple[FrozenClassifier, dict[str, int]]:
+    """Makes a classifier of stored vectors, with a head that depends only on `seed`.
+
+    Args:
+        settings: the encoder and its maximum number of tokens.
+        data: the rows whose texts are encoded.
+        seed: of the head.
+        folder: of stored vectors; None keeps none.
+
+    Returns:
+        The classifier, and the row number of each text.
+    """
+    texts = distinct_texts(data)
+    numbers = {text: row for row, text in enumerate(texts)}
+    vectors = VectorStore(folder, settings.model, settings.max_length).vectors(texts)
+    train = np.array([numbers[text] for text in data.train.texts])
+    return FrozenClassifier.of(vectors, train, data.class_names, seed=seed, name=settings.model or ""), numbers
+
+
+def distinct_texts(data: Data) -> list[str]:
+    """Returns the texts of all rows, each once."""
+    return list(dict.fromkeys(text for rows in (data.train, data.valid, data.test, data.clean) for text in rows.texts))
 
 
 def _logged_rate(trainer: NoisyTrainer) -> float | None:

@@ -18,7 +18,7 @@ GROUPS = {  # title in `--help` -> options, in the order in which they are print
         *("dataset", "data", "text_column", "label_column", "votes_columns", "gold_column"),
         *("max_rows", "max_train_rows", "max_test_rows"),
     ),
-    "Model": ("model_name_or_path", "model", "max_length"),
+    "Model": ("model_name_or_path", "model", "max_length", "frozen"),
     "Method": (
         *("noise_method", "noise_kwargs", "methods", "noise", "nonfinite_loss"),
         *("scorers", "estimators", "folds", "resamples"),
@@ -31,7 +31,7 @@ GROUPS = {  # title in `--help` -> options, in the order in which they are print
     "Evaluation": ("gold", "baselines"),
     "Cost of a step": ("speed", "speed_rounds"),
     "Output": (
-        *("output_dir", "output", "report", "figure", "worst"),
+        *("output_dir", "output", "report", "vectors", "figure", "worst"),
         *("save_strategy", "save_all_networks", "logging_steps", "report_to"),
     ),
 }
@@ -251,7 +251,24 @@ class BenchmarkArguments(ColumnArguments):
             metavar="FILE",
         ),
     )
-    epochs: int = field(default=3, metadata=described("Epochs of each training.", "--num_train_epochs"))
+    frozen: bool = field(
+        default=False,
+        metadata=described(
+            "Encode each text once, and train only a linear head on the vectors: seconds a run. Without --model the vectors "
+            "are word features. Methods that hide words of a text are left out."
+        ),
+    )
+    vectors: str | None = field(
+        default=None,
+        metadata=described(
+            "With --frozen: folder in which the vectors are kept for other calls. Without it: OUTPUT with the ending .vectors.",
+            metavar="FOLDER",
+        ),
+    )
+    epochs: int | None = field(
+        default=None,
+        metadata=described("Epochs of each training. Without it: 3, or 10 with --frozen.", "--num_train_epochs"),
+    )
     max_train_rows: int | None = field(default=None, metadata=described(_TRAIN_SUBSET))
     max_test_rows: int | None = field(
         default=None,
@@ -261,9 +278,12 @@ class BenchmarkArguments(ColumnArguments):
     )
     max_length: int = field(default=128, metadata=described(_TOKENS))
     batch_size: int = field(default=32, metadata=described("Rows per step.", "--per_device_train_batch_size"))
-    learning_rate: list[float] = field(
-        default_factory=lambda: [1e-4],
-        metadata=described("Peak learning rate. Of several, each method uses the best one by noisy validation labels."),
+    learning_rate: list[float] | None = field(
+        default=None,
+        metadata=described(
+            "Peak learning rate. Of several, each method uses the best one by noisy validation labels. Without it: 1e-4, or "
+            "3e-3 with --frozen."
+        ),
     )
     noise: str | None = field(
         default=None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from hf_noisy.benchmark import Settings, read_results, run_benchmark
 from hf_noisy.commands.arguments import BenchmarkArguments
@@ -41,19 +42,23 @@ def _run(given: BenchmarkArguments) -> int:
     methods = given.methods
     if methods is None:
         methods = [name for name, method in METHODS.items() if given.speed or not method.reads_clean]
+        if given.frozen and not only_report:
+            methods = applicable(methods)
+    if given.speed and given.frozen:
+        raise ValueError("--speed measures steps of a whole encoder, and --frozen trains none. Leave one of them out.")
     if given.speed:
         measure_costs(given, methods)
         return 0
     settings = Settings(
         model=given.model,
-        epochs=given.epochs,
         max_length=given.max_length,
         batch_size=given.batch_size,
-        learning_rates=tuple(given.learning_rate),
         max_train_rows=given.max_train_rows,
         max_test_rows=given.max_test_rows,
         noise=given.noise,
         bf16=given.bf16,
+        frozen=given.frozen,
+        **_budget(given),
     )
     failures = []
     if only_report:
@@ -67,6 +72,7 @@ def _run(given: BenchmarkArguments) -> int:
             settings,
             columns=given.columns,
             processes=given.processes,
+            vectors=given.vectors,
             say=note,
         )
     if given.report:
@@ -77,6 +83,22 @@ def _run(given: BenchmarkArguments) -> int:
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _budget(given: BenchmarkArguments) -> dict[str, Any]:
+    """Return epochs and learning rates as arguments of `Settings`, where they are set."""
+    rates = None if given.learning_rate is None else tuple(given.learning_rate)
+    return {key: value for key, value in {"epochs": given.epochs, "learning_rates": rates}.items() if value is not None}
+
+
+def applicable(methods: list[str]) -> list[str]:
+    """Return the methods that can run on a frozen encoder, and print why the others cannot."""
+    from hf_noisy.benchmark.frozen import not_applicable
+
+    reasons = {name: not_applicable(name) for name in methods}
+    for reason in filter(None, reasons.values()):
+        note(f"not applicable, so left out: {reason}")
+    return [name for name, reason in reasons.items() if reason is None]
 
 
 def measure_costs(given: BenchmarkArguments, methods: list[str]) -> None:

@@ -105,6 +105,7 @@ class ConsistencyRegularization(NoiseCallback):
         self.threshold = check_fraction("threshold", threshold, "(0, 1]")
         automatic = "none" if kind == "rdrop" else "word_dropout"
         self.augmentation = automatic if augmentation == "auto" else augmentation
+        self.needs_tokens = self.augmentation != "none"
         self.share = check_fraction("share", share, "(0, 1)")
         self.balance = check_flag("balance", balance)
 

@@ -90,6 +90,7 @@ class RuleMasking(NoiseCallback):
     """
 
     roles: tuple[str, ...] = (_ROLE,)
+    needs_tokens = True
 
     def __init__(
         self,
