@@ -34,7 +34,7 @@ KEYS = (
     "f1_best",
     "train_seconds",  # without evaluation
     "cost",  # multiple of a `ce` run of the same corpus, seed and time, in train_seconds (on a CPU: processor_seconds)
-    "peak_memory_mb",  # of the accelerator; of the whole process if there is none
+    "peak_memory_mb",  # of the accelerator; of the whole process if there is none; null if runs share a process
     "train_rows",  # number of rows of the final training
     "reads_gold",  # whether gold labels of training or validation rows are used
     "versions",
@@ -53,7 +53,7 @@ CORRECT = ("given_correct", "taught_correct")  # left out where nothing is taugh
 _PACKAGES = ("hf_noisy", "torch", "transformers", "accelerate", "datasets", "snorkel")
 
 
-def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memory_mb: float) -> dict[str, Any]:
+def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memory_mb: float | None) -> dict[str, Any]:
     """Returns the line of a finished run, with an empty `cost`."""
     gold = data.test.gold
     line: dict[str, Any] = dict.fromkeys(key for key in KEYS if key not in CORRECT)
@@ -67,7 +67,7 @@ def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memo
         "estimated_noise_rate": outcome.estimated_noise_rate,
         "train_seconds": round(float(outcome.seconds[0]), 3),
         "processor_seconds": round(float(outcome.seconds[1]), 3),
-        "peak_memory_mb": round(peak_memory_mb, 1),
+        "peak_memory_mb": None if peak_memory_mb is None else round(peak_memory_mb, 1),
         "train_rows": outcome.train_rows,
         "reads_gold": run.reads_gold,
         "versions": versions(run),

@@ -1,22 +1,20 @@
-"""Executes every run that is not yet in a file of results, each in its own process."""
+"""Executes every run that is not yet in a file of results, in other processes."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hf_noisy.benchmark.data import load, prepare
+from hf_noisy.benchmark.data import Data, load, prepare
 from hf_noisy.benchmark.frozen import not_applicable
+from hf_noisy.benchmark.processes import Workers, peak_memory_mb
 from hf_noisy.benchmark.results import append, identity, open_results, to_line
 from hf_noisy.benchmark.rows import run_row
 from hf_noisy.benchmark.settings import FIXED, READS_GOLD, Run, Settings, dataset_name, plan
@@ -25,8 +23,6 @@ from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.common.progress import bars_aside, progress_bar, quietly
 from hf_noisy.data.noise_spec import check_spec
 from hf_noisy.models.pretrained import check_pretrained
-
-_PRELOADED = ["hf_noisy", "hf_noisy.benchmark.rows", "hf_noisy.benchmark.results", "hf_noisy.data.accuracy_f1"]
 
 
 def run_benchmark(
@@ -46,7 +42,8 @@ def run_benchmark(
     Runs that are already in `output` are skipped, so an interrupted benchmark resumes where it stopped. Injected noise
     does not affect `gold` and `clean_valid`: under a second injected noise, their lines are copied from the first one.
     Only `ce` is run again if lines are added to its corpus and seed later, to measure their cost. Each run has its own
-    process: its peak memory is measured separately, and if it dies, the other runs continue.
+    process, so that its peak memory is measured separately. Frozen runs take seconds; they share processes, and their
+    memory is not measured. If a process dies, the other runs continue.
 
     Args:
         sources: folders, files or names of corpora (`load_corpus`), or "reviews", the corpus of the package.
@@ -97,8 +94,9 @@ def run_benchmark(
     if settings.frozen:
         _encode_texts(started, settings, columns, vectors, say)
     writer = _ResultsWriter(output, started, again, processes, say)
-    with ThreadPoolExecutor(processes) as threads:
-        futures = {threads.submit(_in_a_process, run, settings, columns, processes, vectors): run for run in started}
+    with Workers(reuse=settings.frozen) as workers, ThreadPoolExecutor(processes) as threads:
+        shared = (settings, columns, processes, vectors)
+        futures = {threads.submit(_in_a_process, workers, run, *shared): run for run in started}
         _collect(futures, writer)
     return writer.failures()
 
@@ -189,51 +187,24 @@ def execute(
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     with quietly():  # the bar is that of the parent
-        data = prepare(run, settings, dict(columns))
+        if settings.frozen:  # the next run of this process often has the same rows
+            data = _prepared(run.source, run.seed, settings, json.dumps(columns))
+        else:
+            data = prepare(run, settings, dict(columns))
         outcome = run_row(run, settings, data, vectors)
-    return to_line(run, settings, outcome, data, peak_memory_mb())
+    return to_line(run, settings, outcome, data, None if settings.frozen else peak_memory_mb())
 
 
-def peak_memory_mb() -> float:
-    """Returns the peak memory of this process in MiB, on its accelerator, or in main memory if it has none.
-
-    On a CPU this includes the interpreter and its libraries.
-    """
-    import resource
-
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def fresh_processes() -> Any:
-    """Returns a `multiprocessing` context whose processes start with the libraries loaded and no other state."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    return context
-
-
-def end_with_parent() -> None:
-    """Ends this process when its parent ends for any reason, so that a killed benchmark leaves no processes behind."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+@lru_cache(maxsize=1)
+def _prepared(source: str, seed: int, settings: Settings, columns: str) -> Data:
+    return prepare(Run(source, "ce", seed), settings, json.loads(columns))
 
 
 def _in_a_process(
-    run: Run, settings: Settings, columns: dict[str, Any], processes: int, vectors: Path
+    workers: Workers, run: Run, settings: Settings, columns: dict[str, Any], processes: int, vectors: Path
 ) -> dict[str, Any]:
     threads = 1 if settings.frozen else max(1, (os.cpu_count() or 1) // processes)  # a linear layer needs no more
-    with ProcessPoolExecutor(1, mp_context=fresh_processes(), initializer=end_with_parent) as pool:
-        return pool.submit(execute, run, settings, columns, threads, vectors).result()
+    return workers.call(execute, run, settings, columns, threads, vectors)
 
 
 def _identity(run: Run, settings: Settings) -> str:

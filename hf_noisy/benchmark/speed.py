@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from hf_noisy.benchmark.schedule import fresh_processes, peak_memory_mb
+from hf_noisy.benchmark.processes import fresh_processes, peak_memory_mb
 from hf_noisy.benchmark.settings import parse_method
 from hf_noisy.common.progress import bars_aside, progress_bar, quietly
 from hf_noisy.corpora.small_encoder import small_encoder

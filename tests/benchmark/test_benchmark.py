@@ -215,7 +215,7 @@ def fake_runs(
 
     started: list[Run] = []
 
-    def run(run: Run, settings: Settings, columns: dict, processes: int, vectors: Path) -> dict:
+    def run(workers, run: Run, settings: Settings, *others) -> dict:
         started.append(run)
         time.sleep((order or {}).get(run.method, 0.0))
         if run.method == fails:
@@ -304,7 +304,7 @@ def test_a_run_whose_process_dies_is_named_and_the_others_go_on(corpus, tmp_path
 ORPHANS = """
 import os, signal, time
 from concurrent.futures import ProcessPoolExecutor
-from hf_noisy.benchmark.schedule import end_with_parent, fresh_processes
+from hf_noisy.benchmark.processes import end_with_parent, fresh_processes
 
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, mp_context=fresh_processes(), initializer=end_with_parent)
@@ -461,8 +461,8 @@ def test_rows_that_the_corpus_cannot_give_are_written_without_figures(tmp_path):
 class Recorder(TrainingBench):
     """Notes what each training was asked for, and scores learning rates as told."""
 
-    def __init__(self, settings, data, seed):
-        super().__init__(settings, data, seed)
+    def __init__(self, settings, data, seed, vectors=None):
+        super().__init__(settings, data, seed, vectors)
         self.fits = []
 
     def fit(self, rows, **asked):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import datasets
@@ -13,9 +17,10 @@ from test_benchmark import write_corpus
 from transformers.utils import logging
 
 from hf_noisy import METHODS, CrossEntropy, NoisyTrainer, NoisyTrainingArguments
-from hf_noisy.benchmark import Run, Settings, read_results, run_benchmark, schedule, vectors
+from hf_noisy.benchmark import Run, Settings, processes, read_results, run_benchmark, schedule, vectors
 from hf_noisy.benchmark.data import prepare
 from hf_noisy.benchmark.frozen import FrozenClassifier, not_applicable, with_row_numbers
+from hf_noisy.benchmark.processes import Workers
 from hf_noisy.benchmark.results import identity
 from hf_noisy.benchmark.settings import parse_method
 from hf_noisy.benchmark.taught import TaughtLabels
@@ -134,7 +139,7 @@ def test_the_runs_of_a_benchmark_share_the_vectors(encoded, corpus, tmp_path, mo
     monkeypatch.setattr(schedule, "check_pretrained", lambda *args: None)
     settings = replace(FROZEN, model="encoder")
 
-    def here(run, settings, columns, processes, folder):
+    def here(workers, run, settings, columns, processes, folder):
         return schedule.execute(run, settings, columns, 1, folder)
 
     monkeypatch.setattr(schedule, "_in_a_process", here)
@@ -276,3 +281,18 @@ def test_the_record_sees_the_targets_of_the_methods_before_it(tmp_path, corpus):
     rows = with_row_numbers(data.train.labelled(data.train.labels), numbers)
     NoisyTrainer(model, args, train_dataset=rows, callbacks=[TeachesGold(data.train.gold[known]), taught]).train()
     assert taught.correct() == 1
+
+
+# ---- processes -----------------------------------------------------------------------------------------------------
+
+
+def test_frozen_runs_share_a_process_and_one_that_died_is_replaced(monkeypatch):
+    monkeypatch.setattr(processes, "_one_process", lambda: ProcessPoolExecutor(1, mp_context=get_context("spawn")))
+    with Workers(reuse=True) as workers:
+        first, second = workers.call(os.getpid), workers.call(os.getpid)
+        with pytest.raises(BrokenProcessPool):
+            workers.call(os._exit, 1)
+        third = workers.call(os.getpid)
+    assert first == second != third
+    with Workers(reuse=False) as workers:
+        assert workers.call(os.getpid) != workers.call(os.getpid)
