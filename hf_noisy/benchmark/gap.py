@@ -129,7 +129,8 @@ class Section:
 
     def over_seeds(self, corpus: str, variant: str, key: str) -> float | None:
         """Returns the mean of `key` over seeds; None if no run has it."""
-        found = [run[key] for run in self.runs.get((corpus, variant), {}).values() if run[key] is not None]
+        values = [run.get(key) for run in self.runs.get((corpus, variant), {}).values()]
+        found = [value for value in values if value is not None]
         return float(np.mean(found)) if found else None
 
     def over_corpora(self, variant: str, key: str) -> float | None:

@@ -12,6 +12,7 @@ from hf_noisy.benchmark.cells import (
     points_cell,
 )
 from hf_noisy.benchmark.figures import draw_accuracy, draw_cost
+from hf_noisy.benchmark.frozen import not_applicable
 from hf_noisy.benchmark.gap import REPLICATES, Line, Section, gap_recovered, split_sections
 from hf_noisy.benchmark.settings import FIXED
 from hf_noisy.benchmark.tables import (
@@ -21,8 +22,10 @@ from hf_noisy.benchmark.tables import (
     epochs,
     epochs_by_corpus,
     gap_table,
+    labels_right,
     regrets_table,
 )
+from hf_noisy.methods.registry import METHODS
 
 _ROWS = f"""\
 A row of a table is one way to use the same training rows. All rows share encoder, budget, seeds and test rows.
@@ -48,6 +51,7 @@ _EPOCHS = """\
 Means over corpora and seeds. Regret is what the stopping rule lost against the epoch that was best on the test rows, in \
 points. Cost is training time over that of `ce`: the median, the least and the most. Memory is the peak of the \
 accelerator, or of the whole process where there is none."""
+_FROZEN = "The encoder is frozen: each text was encoded once, and a linear head was trained on the vectors."
 _ALT = ("accuracy by corpus, with intervals", "accuracy against cost")
 
 
@@ -132,6 +136,7 @@ def _section(section: Section, figures: Sequence[str]) -> list[str]:
         *figures[:1],
         *gap_table(section, order),
         *choice_table(section),
+        *labels_right(section, order),
         _EPOCHS,
         epochs(section, order),
         *epochs_by_corpus(section, order),
@@ -145,9 +150,10 @@ def _title(section: Section, sections: Sequence[Section]) -> str:
     differing = [
         f"{name} {value}"
         for name, value in section.settings.items()
-        if name != "noise" and any(other.get(name) != value for other in others)
+        if name not in ("noise", "frozen") and any(other.get(name) != value for other in others)
     ]
-    return ", ".join([f"Results: {section.noise}", *differing])
+    kind = ["frozen encoder"] if section.settings.get("frozen") else []
+    return ", ".join([f"Results: {section.noise}", *kind, *differing])
 
 
 def _missing(section: Section) -> list[str]:
@@ -179,8 +185,14 @@ def _facts(section: Section) -> list[str]:
     return [
         f"{len(section.lines):,} runs, seeds {', '.join(map(str, section.seeds))}.",
         f"- settings: {settings}\n- versions: {versions}",
+        *([_frozen_facts()] if section.settings.get("frozen") else []),
         _corpora(section),
     ]
+
+
+def _frozen_facts() -> str:
+    reasons = [reason for name in METHODS if (reason := not_applicable(name)) is not None]
+    return f"{_FROZEN} Not applicable: {'; '.join(reasons)}."
 
 
 def _corpora(section: Section) -> str:

@@ -29,6 +29,13 @@ of the runs that hold the epoch of each rule, those with † left out. "last" ne
 all other tables; "label_wave" stops at the first minimum of changed predictions on training rows, and reads no \
 validation row; "both" takes the best noisy accuracy before those changes first rise."""
 
+_LABELS_RIGHT = """\
+### Labels right
+
+The share of labelled training rows whose label is the true class: given / taught, and the change in points. The taught label is \
+the largest class of the target in the last epoch, ties shared; a row of weight 0 counts by its given label. True labels are \
+for measuring only."""
+
 
 def accuracies(section: Section, order: Sequence[str]) -> str:
     def cell(corpus: str, variant: str) -> str:
@@ -165,6 +172,36 @@ def regrets_table(section: Section) -> list[str]:
         columns = zip(*means.values(), strict=True)
         rows.append(["mean", "", *(f"{fmean(regrets):.2f}" for regrets in columns)])
     return [_REGRETS, markdown_table(["corpus", "runs", *rules], rows)]
+
+
+def labels_right(section: Section, order: Sequence[str]) -> list[str]:
+    """The shares of right labels of the variants that change labels, and the names of the others; empty in old files."""
+    shares: dict[tuple[str, str], tuple[float, float]] = {}
+    for variant in order:
+        for corpus in section.corpora:
+            given, taught = (section.over_seeds(corpus, variant, key) for key in ("given_correct", "taught_correct"))
+            if given is not None and taught is not None:
+                shares[corpus, variant] = given, taught
+    changed = [
+        name for name in order if any(of == name and given != taught for (_, of), (given, taught) in shares.items())
+    ]
+    same = [name for name in order if name not in changed and any(of == name for _, of in shares)]
+
+    def cell(corpus: str, variant: str) -> str:
+        if (corpus, variant) not in shares:
+            return absent_cell(section, corpus, variant)
+        given, taught = shares[corpus, variant]
+        return f"{given:.3f} / {taught:.3f} / {100 * (taught - given):+z.1f}"
+
+    if not shares:
+        return []
+    tables = [grid(section, changed, section.corpora, cell)] if changed else []
+    names = ", ".join(name_cell(section, name) for name in same)
+    return [
+        _LABELS_RIGHT,
+        *tables,
+        *([f"No change, as labels are kept, weighed or left out: {names}."] if same else []),
+    ]
 
 
 def _expense(section: Section, variant: str) -> list[str]:

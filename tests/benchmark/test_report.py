@@ -242,6 +242,32 @@ def test_without_rows_a_value_has_no_interval():
     assert "| `gce` | +10.0 |" in render_report(lines)
 
 
+# ---- labels right, frozen runs -------------------------------------------------------------------------------------
+
+
+def test_labels_right_shows_given_and_taught_and_names_those_that_change_none():
+    found = {"a": {"ce": 0.70, "gold": 0.80, "auto": 0.78, "clean_valid": 0.7}}
+    right = {"ce": (0.8, 0.8), "gold": (1.0, 1.0), "auto": (0.8, 0.9)}
+    lines = [
+        {**run, **dict(zip(("given_correct", "taught_correct"), right.get(run["method"], ()), strict=False))}
+        for run in table(found, seeds=(0, 1))
+    ]
+    text = render_report(lines).split("### Labels right")[1].split("###")[0]
+    assert "| `auto` | 0.800 / 0.900 / +10.0 |" in text
+    assert "No change, as labels are kept, weighed or left out: `ce`, `gold`†." in text
+    assert "clean_valid" not in text
+    assert "### Labels right" not in render_report(table(found))  # lines of earlier versions
+
+
+def test_frozen_and_fine_tuned_runs_of_one_file_are_apart():
+    tuned, frozen = table({"a": {"ce": 0.7, "gold": 0.8}}), table({"a": {"ce": 0.6, "gold": 0.7}})
+    frozen = [{**run, "settings": {**run["settings"], "epochs": 10, "frozen": True}} for run in frozen]
+    text = render_report([*tuned, *frozen])
+    assert "## Results: labels as given, epochs 3\n" in text
+    assert "## Results: labels as given, frozen encoder, epochs 10\n" in text
+    assert text.count("Not applicable: rule_masking hides or replaces words") == 1
+
+
 # ---- chosen on the other corpora -----------------------------------------------------------------------------------
 
 THREE = {
