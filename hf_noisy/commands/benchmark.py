@@ -39,27 +39,17 @@ def _run(given: BenchmarkArguments) -> int:
             f"--output {given.output}: no such file, so there is nothing to report on. Name the file of results, or "
             "what to run with --data."
         )
+    if given.speed and given.frozen:
+        raise ValueError("--speed measures steps of a whole encoder, and --frozen trains none. Leave one of them out.")
     methods = given.methods
     if methods is None:
         methods = [name for name, method in METHODS.items() if given.speed or not method.reads_clean]
         if given.frozen and not only_report:
             methods = applicable(methods)
-    if given.speed and given.frozen:
-        raise ValueError("--speed measures steps of a whole encoder, and --frozen trains none. Leave one of them out.")
     if given.speed:
         measure_costs(given, methods)
         return 0
-    settings = Settings(
-        model=given.model,
-        max_length=given.max_length,
-        batch_size=given.batch_size,
-        max_train_rows=given.max_train_rows,
-        max_test_rows=given.max_test_rows,
-        noise=given.noise,
-        bf16=given.bf16,
-        frozen=given.frozen,
-        **_budget(given),
-    )
+    settings = settings_of(given)
     failures = []
     if only_report:
         note(f"no --data, so nothing is run: a report on what {given.output} holds")
@@ -85,10 +75,21 @@ def _run(given: BenchmarkArguments) -> int:
     return 1 if failures else 0
 
 
-def _budget(given: BenchmarkArguments) -> dict[str, Any]:
-    """Return epochs and learning rates as arguments of `Settings`, where they are set."""
+def settings_of(given: BenchmarkArguments) -> Settings:
+    """Return the settings that the options name. Epochs and learning rates that are not set depend on `frozen`."""
     rates = None if given.learning_rate is None else tuple(given.learning_rate)
-    return {key: value for key, value in {"epochs": given.epochs, "learning_rates": rates}.items() if value is not None}
+    budget: dict[str, Any] = {"epochs": given.epochs, "learning_rates": rates}
+    return Settings(
+        model=given.model,
+        max_length=given.max_length,
+        batch_size=given.batch_size,
+        max_train_rows=given.max_train_rows,
+        max_test_rows=given.max_test_rows,
+        noise=given.noise,
+        bf16=given.bf16,
+        frozen=given.frozen,
+        **{name: value for name, value in budget.items() if value is not None},
+    )
 
 
 def applicable(methods: list[str]) -> list[str]:

@@ -12,6 +12,8 @@ SCRIPTS = {
     "estimates": f"{CORPUS} --max_rows 200 --resamples 2",
     "labeling_speed": "--rows 500 --rounds 1",
     "loss_scaling": "",
+    "frozen_agreement": "",
+    "frozen_head": f"{CORPUS} --seeds 0 --max_train_rows 64",
     "large_dataset": "--rows 400",
     "reliability": "--checks fuzz --short",
 }

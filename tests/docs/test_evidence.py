@@ -26,6 +26,7 @@ import shortened_scripts  # noqa: E402
 
 from hf_noisy.benchmark.settings import FIXED, parse_method  # noqa: E402
 from hf_noisy.commands.arguments import BenchmarkArguments  # noqa: E402
+from hf_noisy.commands.benchmark import settings_of  # noqa: E402
 from hf_noisy.common.launching import parse_arguments  # noqa: E402
 
 PAGES = sorted((ROOT / "docs" / "evidence").glob("*.md"))
@@ -130,18 +131,18 @@ def test_every_method_that_needs_no_votes_was_measured_on_known_noise():
 @pytest.mark.parametrize("name", benchmark_files.RUNS)
 def test_the_commands_of_a_file_are_those_of_its_lines(name):
     """Methods with parameters, seeds and settings; but for the baselines, which are not run with everything."""
-    wanted = set()
+    wanted, keys = set(), ("noise", "epochs", "max_length", "max_train_rows", "bf16", "frozen")
     for command in benchmark_files.commands(name):
         (given,) = parse_arguments([BenchmarkArguments], arguments=command.split()[2:])
-        settings = (given.noise, given.epochs, given.max_length, given.max_train_rows, given.bf16, *given.learning_rate)
+        asked = settings_of(given).record()
+        settings = (*(asked.get(key) for key in keys), *asked["learning_rates"])
         wanted |= {(*parsed(spec), seed, settings) for spec in given.methods for seed in given.seeds}
-    keys = ("noise", "epochs", "max_length", "max_train_rows", "bf16")
     found = {
         (
             line["method"],
             json.dumps(line["params"], sort_keys=True),
             line["seed"],
-            (*(line["settings"][key] for key in keys), *line["settings"]["learning_rates"]),
+            (*(line["settings"].get(key) for key in keys), *line["settings"]["learning_rates"]),
         )
         for line in lines_of(name)
         if line["method"] not in FIXED
