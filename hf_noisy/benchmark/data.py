@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_noisy.benchmark.derived import derive
 from hf_noisy.benchmark.settings import Run, Settings
 from hf_noisy.corpora.embedded import embedded_corpus
 from hf_noisy.data.corpus import Corpus, load_corpus
@@ -66,15 +68,30 @@ def load(source: str, seed: int, columns: dict[str, Any]) -> Corpus:
     return embedded_corpus(seed) if source == EMBEDDED else load_corpus(source, **columns)
 
 
-def prepare(run: Run, settings: Settings, columns: dict[str, Any]) -> Data:
-    """Splits and labels the corpus of a run. The result is the same for all methods of a corpus and seed."""
-    corpus = load(run.source, run.seed, columns)
+def prepare(
+    run: Run,
+    settings: Settings,
+    columns: dict[str, Any],
+    vectors: str | Path | None = None,
+    *,
+    corpus: Corpus | None = None,
+) -> Data:
+    """Splits and labels the corpus of a run. The result is the same for all methods of a corpus and seed.
+
+    Args:
+        run, settings: the corpus, the seed, the noise and the sizes.
+        columns: how to read plain files (`load_corpus`).
+        vectors: folder of stored vectors, for `split_classes`; None keeps none.
+        corpus: the corpus of the run, if it is loaded already.
+    """
+    corpus = derive(load(run.source, run.seed, columns) if corpus is None else corpus, settings, run.seed, vectors)
     if corpus.test is not None:
         corpus = replace(corpus, test=measurable(corpus.test))
     splits = split_corpus(
         corpus, run.seed, max_train_rows=settings.max_train_rows, max_test_rows=settings.max_test_rows
     )
     clean = corpus.valid if corpus.valid is not None else splits[1]
+    commonest = _commonest(splits[0], corpus.num_classes)
     train, valid, test, clean = (
         _rows(
             measurable(split) if split is splits[2] else split,
@@ -82,6 +99,7 @@ def prepare(run: Run, settings: Settings, columns: dict[str, Any]) -> Data:
             run.seed,
             settings,
             purpose,
+            commonest=commonest,
             shortest_first=purpose > 0,
         )
         for purpose, split in enumerate((*splits, clean))
@@ -94,7 +112,22 @@ def measurable(test: Dataset) -> Dataset:
     return test.select(np.flatnonzero(np.array(test["gold"][:]) >= 0))
 
 
-def _rows(split: Dataset, classes: int, seed: int, settings: Settings, purpose: int, *, shortest_first: bool) -> Rows:
+def _commonest(train: Dataset, classes: int) -> int:
+    """Returns the commonest true class of the training rows, which `commonest` noise gives in all splits."""
+    gold = np.array(train["gold"][:])
+    return int(np.bincount(gold[gold >= 0], minlength=classes).argmax())
+
+
+def _rows(
+    split: Dataset,
+    classes: int,
+    seed: int,
+    settings: Settings,
+    purpose: int,
+    *,
+    commonest: int,
+    shortest_first: bool,
+) -> Rows:
     if shortest_first:
         split = split.select(np.argsort([len(text) for text in split["text"]], kind="stable"))
     gold = np.array(split["gold"][:])
@@ -107,6 +140,7 @@ def _rows(split: Dataset, classes: int, seed: int, settings: Settings, purpose: 
         seed=1000 * seed + purpose,
         features=lambda: _features(split),
         probabilities=lambda: _weak_probabilities(split, gold, classes),
+        commonest=commonest,
     ).labels
     votes = [[int(label)] for label in noisy]
     return Rows(split.remove_columns("weak_labels").add_column("weak_labels", votes), noisy, gold)

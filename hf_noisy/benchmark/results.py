@@ -47,8 +47,9 @@ KEYS = (
     "accuracy_by_rule",  # stopping rule -> accuracy at the epoch that it chooses; null without validation scores
     "given_correct",  # share of the labelled training rows whose given label is gold, where that is known
     "taught_correct",  # same, of the class taught in the last epoch: largest class of the target, ties shared; see TaughtLabels
+    "choices",  # what the method decided automatically, as sentences, such as what `auto` took; null if nothing
 )
-OPTIONAL = ("accuracy_by_rule", "ce_seconds", "given_correct", "taught_correct")  # older lines lack them
+OPTIONAL = ("accuracy_by_rule", "ce_seconds", "given_correct", "taught_correct", "choices")  # older lines lack them
 CORRECT = ("given_correct", "taught_correct")  # left out where nothing is taught or no true label is known
 _PACKAGES = ("hf_noisy", "torch", "transformers", "accelerate", "datasets", "snorkel")
 
@@ -74,6 +75,7 @@ def to_line(run: Run, settings: Settings, outcome: Outcome, data: Any, peak_memo
         "learning_rate": outcome.learning_rate,
         "settings": settings.record(),
         "test_rows": len(gold),
+        "choices": list(outcome.choices) or None,
     }
     if outcome.taught_correct is not None and outcome.labels is not None:
         given_correct = share_correct(outcome.labels, data.train.gold)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ class Outcome:
     learning_rate: float | None = None
     by_rule: Mapping[str, int] = field(default_factory=dict)  # stopping rule -> epoch that it chooses
     taught_correct: float | None = None  # share of labelled rows whose taught class is gold; None if nothing is taught
+    choices: Sequence[str] = ()  # what the method decided automatically, as sentences
 
 
 NOTHING = Outcome([], 0, 0.0, np.zeros(2), None, 0)
@@ -214,6 +215,7 @@ def _outcome(fit: Fit, labels: np.ndarray, train_rows: int, *, keeps_last: bool 
         fit.estimated_noise_rate,
         by_rule=by_rule,
         taught_correct=fit.taught_correct,
+        choices=fit.choices,
     )
 
 

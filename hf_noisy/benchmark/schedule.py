@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_noisy.benchmark.data import Data, load, prepare
+from hf_noisy.benchmark.derived import check_derivable
 from hf_noisy.benchmark.frozen import not_applicable
 from hf_noisy.benchmark.processes import Workers, peak_memory_mb
 from hf_noisy.benchmark.results import append, identity, open_results, to_line
@@ -113,7 +114,7 @@ def _encode_texts(
     """Encodes the texts of all runs before the first one, so that parallel runs find them."""
     texts: dict[str, dict[str, None]] = {}  # of each corpus
     for source, seed in dict.fromkeys((run.source, run.seed) for run in runs if run.weight):
-        data = prepare(Run(source, "ce", seed), settings, columns)
+        data = prepare(Run(source, "ce", seed), settings, columns, vectors)
         texts.setdefault(source, {}).update(dict.fromkeys(distinct_texts(data)))
     for source, found in texts.items() if settings.model is not None else ():
         began = time.perf_counter()
@@ -188,7 +189,7 @@ def execute(
     logging.set_verbosity_error()
     with quietly():  # the bar is that of the parent
         if settings.frozen:  # the next run of this process often has the same rows
-            data = _prepared(run.source, run.seed, settings, json.dumps(columns))
+            data = _prepared(run.source, run.seed, settings, json.dumps(columns), vectors)
         else:
             data = prepare(run, settings, dict(columns))
         outcome = run_row(run, settings, data, vectors)
@@ -196,8 +197,8 @@ def execute(
 
 
 @lru_cache(maxsize=1)
-def _prepared(source: str, seed: int, settings: Settings, columns: str) -> Data:
-    return prepare(Run(source, "ce", seed), settings, json.loads(columns))
+def _prepared(source: str, seed: int, settings: Settings, columns: str, vectors: Path | None) -> Data:
+    return prepare(Run(source, "ce", seed), settings, json.loads(columns), vectors)
 
 
 def _in_a_process(
@@ -224,10 +225,13 @@ def _check_corpus(source: str, settings: Settings, columns: dict[str, Any]) -> N
     rows = corpus.test if corpus.test is not None else corpus.train
     if max(rows["gold"][:]) < 0:
         raise ValueError(f"{source}: no gold label in the test rows: nothing can be measured. Name a gold_column.")
-    if settings.noise is not None and max(corpus.train["gold"][:]) < 0:
-        raise ValueError(f"{source}: no gold label in the training rows, which noise={settings.noise!r} starts from.")
+    wanted = {name: getattr(settings, name) for name in ("noise", "imbalance") if getattr(settings, name) is not None}
+    if wanted and max(corpus.train["gold"][:]) < 0:
+        name, value = next(iter(wanted.items()))
+        raise ValueError(f"{source}: no gold label in the training rows, which {name}={value!r} starts from.")
+    check_derivable(corpus, settings)
     if settings.noise is not None:
-        check_spec(settings.noise, corpus.num_classes)
+        check_spec(settings.noise, corpus.num_classes * (settings.split_classes or 1))
 
 
 def spent(line: Mapping[str, Any]) -> float:

@@ -19,6 +19,7 @@ READS_GOLD = ("gold", "clean_valid")  # rows that use gold labels of training or
 FOLDS = 5  # for cleanlab's out-of-fold probabilities; cleanlab's default
 MEASURED_RULES = ("accuracy", "label_wave", "both")  # stopping rules whose epoch each run records
 FINE_TUNING = (3, (1e-4,))  # epochs and learning rates without others
+_NEWER = ("frozen", "imbalance", "split_classes")  # settings that older lines lack
 FROZEN = (10, (3e-3,))  # of a linear head; it is then as accurate as a logistic regression with the best penalty
 
 
@@ -40,9 +41,13 @@ class Settings:
         bf16: train and evaluate under bfloat16 autocast.
         frozen: encode each text once and train only a linear head on the vectors. Without `model` these are word
             features.
+        imbalance: leave out rows of all splits, so that the class counts fall geometrically, the commonest to the
+            rarest class as this number to 1 (`hf_noisy.benchmark.derived.with_imbalance`).
+        split_classes: split each class into this many by k-means on the vectors of its training rows, with `frozen` and
+            `noise` only (`hf_noisy.benchmark.derived.with_split_classes`).
 
     Raises:
-        ValueError: a number outside its domain, or an unknown noise.
+        ValueError: a number outside its domain, an unknown noise, or `split_classes` without `frozen` or `noise`.
     """
 
     model: str | None = None
@@ -55,6 +60,8 @@ class Settings:
     noise: str | None = None
     bf16: bool = False
     frozen: bool = False
+    imbalance: float | None = None
+    split_classes: int | None = None
 
     def __post_init__(self) -> None:
         epochs, rates = FROZEN if self.frozen else FINE_TUNING
@@ -68,16 +75,34 @@ class Settings:
             raise ValueError(f"learning_rates={self.learning_rates}: expected one or more numbers above 0.")
         if self.noise is not None:
             check_spec(self.noise)
+        self._check_derived()
+
+    def _check_derived(self) -> None:
+        if self.imbalance is not None:
+            if not 1 < self.imbalance < math.inf:
+                raise ValueError(f"imbalance={self.imbalance!r}: expected a number above 1, such as 10 for 10 : 1.")
+            object.__setattr__(self, "imbalance", float(self.imbalance))
+        if self.split_classes is None:
+            return
+        if not isinstance(self.split_classes, int) or self.split_classes < 2:
+            raise ValueError(f"split_classes={self.split_classes!r}: expected a whole number of at least 2.")
+        if not self.frozen:
+            raise ValueError(f"split_classes={self.split_classes} splits by stored vectors: set frozen as well.")
+        if self.noise is None:
+            raise ValueError(
+                f"split_classes={self.split_classes}: the given labels name the classes of before. Set noise as well, such as "
+                "symmetric:0.2."
+            )
 
     def record(self) -> dict[str, Any]:
         """Returns the settings as in each line of results. A model folder becomes the last two parts of its path.
 
-        `frozen` is there only if it is set, since older lines lack it.
+        `frozen`, `imbalance` and `split_classes` are there only if they are set, since older lines lack them.
         """
         model = self.model
         if model is not None and Path(model).is_dir():
             model = "/".join(Path(model).resolve().parts[-2:])
-        found = {name: value for name, value in asdict(self).items() if name != "frozen" or value}
+        found = {name: value for name, value in asdict(self).items() if name not in _NEWER or value}
         return json.loads(json.dumps({**found, "model": model}))
 
 

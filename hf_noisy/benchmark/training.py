@@ -44,6 +44,7 @@ class Fit:
     taught_correct: float | None = None  # share of labelled rows taught their true class; None without gold labels
     # name -> (rows,) training statistics of `NoisyTrainer.example_report`
     examples: dict[str, np.ndarray] = field(default_factory=dict)
+    choices: list[str] = field(default_factory=list)  # what methods decided automatically
 
 
 class TrainingBench:
@@ -137,7 +138,10 @@ class TrainingBench:
         examples = {name: np.array(shown[name][:]) for name in ("seen", "loss", "margin", "disagreements")}
         rate = _logged_rate(trainer)
         correct = None if taught is None else taught.correct()
-        return Fit(scores.valid, changed, scores.predictions, scores.probabilities, seconds, rate, correct, examples)
+        choices = [choice for callback in trainer.noise.callbacks for choice in callback.choices()]
+        return Fit(
+            scores.valid, changed, scores.predictions, scores.probabilities, seconds, rate, correct, examples, choices
+        )
 
     def tokens(self, rows: Dataset) -> Dataset:
         """Returns `rows` with tokens, or row numbers of vectors. The text is kept for the methods that read it."""

@@ -20,7 +20,7 @@ GROUPS = {  # title in `--help` -> options, in the order in which they are print
     ),
     "Model": ("model_name_or_path", "model", "max_length", "frozen"),
     "Method": (
-        *("noise_method", "noise_kwargs", "methods", "noise", "nonfinite_loss"),
+        *("noise_method", "noise_kwargs", "methods", "noise", "imbalance", "split_classes", "nonfinite_loss"),
         *("scorers", "estimators", "folds", "resamples"),
     ),
     "Training": (
@@ -289,9 +289,23 @@ class BenchmarkArguments(ColumnArguments):
         default=None,
         metadata=described(
             "Train on true labels with injected noise instead of the given labels: symmetric:0.2, pair:0.4, "
-            "instance_dependent:0.3, weak_model:0.3, or asymmetric:FILE with a matrix in JSON. The number is the share of wrong "
-            "labels.",
+            "instance_dependent:0.3, weak_model:0.3, commonest:0.3, or asymmetric:FILE with a matrix in JSON. The number is the "
+            "share of wrong labels; for commonest, among the labels of all other classes. symmetric:0 gives true labels.",
             metavar="NOISE",
+        ),
+    )
+    imbalance: float | None = field(
+        default=None,
+        metadata=described(
+            "Leave out rows of all splits, so that the class counts fall geometrically, the commonest to the rarest class as X "
+            "to 1. Needs true labels. Without it: the classes as they are."
+        ),
+    )
+    split_classes: int | None = field(
+        default=None,
+        metadata=described(
+            "Split each class into N by k-means on the vectors of its training rows, for a corpus of many classes. Needs --frozen "
+            "and --noise. Without it: the classes as they are."
         ),
     )
     bf16: bool = field(default=False, metadata=described("Train in bfloat16 mixed precision."))

@@ -88,6 +88,8 @@ def settings_of(given: BenchmarkArguments) -> Settings:
         noise=given.noise,
         bf16=given.bf16,
         frozen=given.frozen,
+        imbalance=given.imbalance,
+        split_classes=given.split_classes,
         **{name: value for name, value in budget.items() if value is not None},
     )
 

@@ -121,6 +121,35 @@ def asymmetric(labels: ArrayLike, transition: ArrayLike, *, seed: int = 0) -> No
     return _by_class(labels, checked_transition(transition), seed)
 
 
+def to_commonest(
+    labels: ArrayLike, rate: float, num_classes: int, *, seed: int = 0, commonest: int | None = None
+) -> NoisyLabels:
+    """Gives each example of another class, with probability `rate`, the commonest class.
+
+    Args:
+        labels: (rows,) class ids; -1 or -100 abstains.
+        rate: in [0, 1), the share of labels of the other classes that become wrong. Labels of the commonest class stay,
+            so the share of all labels is smaller: `NoisyLabels.rate`.
+        num_classes: K, at least 2.
+        seed: the same seed gives the same flips.
+        commonest: the class that replaces others. None is the commonest class of `labels`, the first of equals.
+
+    Raises:
+        ValueError, TypeError: an argument is outside its domain; the error names the row if there is one.
+
+    Use it to test a method on labels of annotators or rules that fall back on one class.
+
+    >>> to_commonest([0, 1, 1, 1, 2, 2, -1, 0], 0.5, 3).labels
+    array([ 0,  1,  1,  1,  1,  1, -1,  0])
+    """
+    classes, rate = checked_classes(num_classes), check_fraction("rate", rate, "[0, 1)")
+    clean = _checked_labels(labels, classes)
+    if commonest is None:
+        commonest = int(np.bincount(clean[clean >= 0], minlength=classes).argmax())
+    transition = (1 - rate) * np.eye(classes) + rate * np.eye(classes)[[commonest] * classes]
+    return _by_class(clean, transition, seed)
+
+
 def instance_dependent(
     labels: ArrayLike, rate: float, features: ArrayLike, num_classes: int, *, seed: int = 0
 ) -> NoisyLabels:

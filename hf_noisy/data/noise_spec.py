@@ -1,4 +1,4 @@
-"""Injects noise that is given as a string: 'symmetric:0.2', 'pair:0.4', 'asymmetric:matrix.json'."""
+"""Injects noise that is given as a string: 'symmetric:0.2', 'commonest:0.3', 'asymmetric:matrix.json'."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from hf_noisy.data.noise import (
     instance_dependent,
     pair,
     symmetric,
+    to_commonest,
     weak_model,
 )
 
-_KINDS = ("symmetric", "pair", "asymmetric", "instance_dependent", "weak_model")
+_KINDS = ("symmetric", "pair", "commonest", "asymmetric", "instance_dependent", "weak_model")
 
 
 def inject(
@@ -32,17 +33,19 @@ def inject(
     seed: int = 0,
     features: ArrayLike | Callable[[], ArrayLike] | None = None,
     probabilities: ArrayLike | Callable[[], ArrayLike] | None = None,
+    commonest: int | None = None,
 ) -> NoisyLabels:
     """Gives each example a label drawn by the kind of noise that `spec` names.
 
     Args:
-        spec: "symmetric:0.2", "pair:0.4", "instance_dependent:0.3", "weak_model:0.3", or "asymmetric:" with the matrix
-            as JSON, "asymmetric:[[0.9, 0.1], [0.3, 0.7]]", or a JSON file's path, "asymmetric:confusions.json".
+        spec: "symmetric:0.2", "pair:0.4", "commonest:0.3" (`to_commonest`), "instance_dependent:0.3", "weak_model:0.3",
+            or "asymmetric:" with the matrix as JSON, "asymmetric:[[0.9, 0.1], [0.3, 0.7]]", or a JSON file's path, "asymmetric:confusions.json".
         labels: (rows,) class ids; -1 or -100 abstains.
         num_classes: K, at least 2.
         seed: the same seed gives the same flips.
         features: (rows, dim), or a function that returns them. It is called only for `instance_dependent` noise.
         probabilities: (rows, K) of a weak model, or a function that returns them, for `weak_model` noise.
+        commonest: the class that replaces others under `commonest` noise. None is the commonest class of `labels`.
 
     Raises:
         ValueError, TypeError: see `check_spec` and the function of that name; also if the required features or
@@ -57,6 +60,8 @@ def inject(
         return symmetric(labels, parameter, classes, seed=seed)
     if kind == "pair":
         return pair(labels, parameter, classes, seed=seed)
+    if kind == "commonest":
+        return to_commonest(labels, parameter, classes, seed=seed, commonest=commonest)
     if kind == "asymmetric":
         if len(parameter) != classes:
             raise ValueError(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_noisy.data import noise
-from hf_noisy.data.noise import NoisyLabels, asymmetric, instance_dependent, pair, symmetric, weak_model
+from hf_noisy.data.noise import NoisyLabels, asymmetric, instance_dependent, pair, symmetric, to_commonest, weak_model
 from hf_noisy.data.noise_spec import check_spec, inject
 
 ROWS = 20_000
@@ -40,6 +40,7 @@ def of_every_kind(labels, rate=0.3, classes=3, seed=0) -> dict[str, NoisyLabels]
         "symmetric": symmetric(labels, rate, classes, seed=seed),
         "redrawn": symmetric(labels, rate, classes, seed=seed, may_return_true=True),
         "pair": pair(labels, rate, classes, seed=seed),
+        "commonest": to_commonest(labels, rate, classes, seed=seed),
         "asymmetric": asymmetric(labels, (1 - rate) * stay + rate * stay[::-1], seed=seed),
         "instance_dependent": instance_dependent(labels, rate, random_features(rows), classes, seed=seed),
         "weak_model": weak_model(labels, rate, random_probabilities(rows, classes), seed=seed),
@@ -309,6 +310,17 @@ def test_a_weak_model_that_is_always_right_still_gives_the_rate():
     assert weak_model([0, 1, 0, 1], 0.5, np.eye(2)[[0, 1, 0, 1]]).rate == 0.5
 
 
+def test_labels_of_other_classes_become_the_commonest_one_at_the_rate():
+    labels = np.repeat([0, 1, 2], [5000, 10_000, 5000])
+    noisy = to_commonest(labels, 0.3, 3)
+    for row, expected in enumerate(([0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.0, 0.3, 0.7])):
+        for found, share in zip(noisy.transition[row], expected, strict=True):
+            assert_share(found, share, 5000)
+    named = to_commonest(labels, 0.3, 3, commonest=2)
+    assert set(named.labels[named.changed]) == {2}
+    assert np.array_equal(inject("commonest:0.3", labels, 3, commonest=2).labels, named.labels)
+
+
 # --- specs ---
 
 
@@ -317,6 +329,7 @@ def test_a_spec_gives_the_noise_of_its_function():
     expected = {
         "symmetric:0.2": symmetric(labels, 0.2, 3, seed=4),
         "pair:0.4": pair(labels, 0.4, 3, seed=4),
+        "commonest:0.4": to_commonest(labels, 0.4, 3, seed=4),
         "instance_dependent:0.3": instance_dependent(labels, 0.3, features, 3, seed=4),
         f"asymmetric:{MATRIX}": asymmetric(labels, MATRIX, seed=4),
     }
@@ -396,7 +409,7 @@ def test_instance_dependent_noise_without_features_is_refused():
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, 40, float("nan")])
 def test_a_rate_outside_its_domain_is_refused(rate):
-    for build in (symmetric, pair):
+    for build in (symmetric, pair, to_commonest):
         with pytest.raises(ValueError, match=rf"rate={rate}: expected a number in \[0, 1\)"):
             build([0, 1], rate, 2)
     with pytest.raises(ValueError, match="rate="):
@@ -439,7 +452,7 @@ def test_labels_that_are_no_class_ids_are_refused_with_their_row(labels, error, 
     ("classes", "error"), [(1, ValueError), (0, ValueError), (2.0, TypeError), (True, TypeError), (None, TypeError)]
 )
 def test_fewer_than_two_classes_are_refused(classes, error):
-    for build in (symmetric, pair):
+    for build in (symmetric, pair, to_commonest):
         with pytest.raises(error, match=f"num_classes={classes}: expected"):
             build([0, 0], 0.2, classes)
     with pytest.raises(error, match="num_classes="):

@@ -19,7 +19,7 @@ import hf_noisy.recipe
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "reference" / "api").glob("*.md"))
 IDENTIFIER = re.compile(r"^::: (\S+)$", re.MULTILINE)
-NOISE = ("NoisyLabels", "asymmetric", "instance_dependent", "pair", "symmetric", "weak_model")
+NOISE = ("NoisyLabels", "asymmetric", "instance_dependent", "pair", "symmetric", "to_commonest", "weak_model")
 PUBLIC = [
     (module, name)
     for module, names in (
