@@ -78,6 +78,8 @@ def test_every_applicable_method_trains_a_head(corpus, method):
     assert 0 <= line["accuracy_last"] <= 1
     assert 0 <= line["taught_correct"] <= 1
     assert line["settings"]["frozen"] is True
+    if method == "auto":
+        assert line["choices"][0].startswith("`auto` took `")
 
 
 @pytest.mark.parametrize("row", ["majority_vote", "label_model", "ce", "gold", "clean_valid", "cleanlab"])
