@@ -14,6 +14,7 @@ SCRIPTS = {
     "loss_scaling": "",
     "frozen_agreement": "",
     "frozen_head": f"{CORPUS} --seeds 0 --max_train_rows 64",
+    "situations": "--data {shared}/data --corpora youtube --situations given --methods neighbours --seeds 0 --max_length 8",
     "large_dataset": "--rows 400",
     "reliability": "--checks fuzz --short",
 }
