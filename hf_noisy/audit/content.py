@@ -24,7 +24,7 @@ class Noise:
     """The estimated share of wrong labels, and the kind of noise."""
 
     rate: float  # share of labelled rows whose label is wrong
-    low: float  # 95 % interval of the rate
+    low: float  # interval of the rate, 80 % in `audit_labels`
     high: float
     kind: str  # one of `KINDS`
     evidence: Sequence[str] = ()  # sentences for and against the kind

@@ -19,9 +19,9 @@ from hf_noisy.data.distributions import check_distributions, check_table
 from hf_noisy.data.label_encoding import one_hot_rows
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
 from hf_noisy.evidence.features.neighbours import nearest_rows
-from hf_noisy.evidence.features.scores import cv_gain_z
 from hf_noisy.evidence.features.text_features import NEIGHBOURS, TextFeatures, text_features
 from hf_noisy.evidence.inference.infer_classes import infer_classes
+from hf_noisy.evidence.inference.label_evidence import LabelEvidence, weigh_labels
 from hf_noisy.evidence.inputs import check_features, check_labels
 from hf_noisy.evidence.rates.noise_report import BEST
 from hf_noisy.evidence.rates.text_rates import estimate_labels
@@ -60,8 +60,9 @@ def audit_labels(
     encoder's vectors if several sources vote, and vectors and words if there are labels alone
     (`hf_noisy.evidence.choice.choose_features` gives the reasons and the exceptions).
 
-    The noise rate and the matrix are based on the same inferred classes as the second scorer. The interval spans all
-    estimators, because their errors are correlated on labels that follow a rule (`hf_noisy.evidence.NoiseReport`).
+    The noise rate and its 80 % interval are those that `auto` logs
+    (`hf_noisy.evidence.rates.interval.estimate_rate`). The matrix is based on the same inferred classes as the second
+    scorer, and so is the share of the rows that are doubted.
 
     Args:
         texts: (rows,) texts for the report.
@@ -100,7 +101,8 @@ def audit_labels(
         else _check_held_out(probabilities, len(texts), given.classes)[kept]
     )
     found = _evidence(given, features, held_out, dynamics or {}, seed)
-    noise = _noise(found, given.vectors[kept], resamples, seed)
+    weighed = weigh_labels(features.view, one_hot_rows(given.labels, given.classes), given.votes, seed=seed)
+    noise, doubted = _noise(found, given.vectors[kept], weighed, resamples, seed)
     supplied = probabilities is not None
     if "reweighted" in requested if requested is not None else noise.kind == "symmetric" and not supplied:
         found = replace(found, reweighted=_reweighted(found, features.view[kept], folds, seed))
@@ -114,7 +116,7 @@ def audit_labels(
         ids=[str(row) for row in kept] if ids is None else [str(ids[int(row)]) for row in kept],
         texts=[texts[int(row)] for row in kept],
         labels=found.labels,
-        wrongness=wrongness(scores, weights, min(noise.rate, 0.99)),
+        wrongness=wrongness(scores, weights, min(doubted, 0.99)),
         suggested_labels=class_probabilities.argmax(1),
         suggested_probabilities=class_probabilities.max(1),
         reasons=label_reasons(found, class_names),
@@ -134,8 +136,9 @@ def audit_labels(
             rows=len(texts),
             sources=features.sources,
             cut_statistic=features.cut_statistic,
-            cv_gain_z=cv_gain_z(features.view, one_hot_rows(given.labels, given.classes), seed),
-            rate=float(scores["truth"].mean()),
+            rate=noise.rate,
+            interval=(noise.low, noise.high),
+            moved=weighed.moved,
         ),
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
         sources=None if given.votes is None else describe_sources(given.votes, names, texts, kept, found.rule_folds),
@@ -220,13 +223,17 @@ def _source_names(votes: np.ndarray | None, names: Sequence[str] | None) -> list
     return [f"source_{k}" for k in range(votes.shape[1])] if names is None else list(names)
 
 
-def _noise(found: Evidence, vectors: np.ndarray, resamples: int, seed: int) -> Noise:
+def _noise(
+    found: Evidence, vectors: np.ndarray, weighed: LabelEvidence, resamples: int, seed: int
+) -> tuple[Noise, float]:
+    """Returns the noise, and the share of labels that the inferred classes contradict, by which rows are doubted."""
     report, present = estimate_labels(
         found.labels,
         held_out=found.probabilities,
         inferred=found.truth,
         vectors=vectors,
         votes=found.votes,
+        weighed=weighed,
         resamples=resamples,
         seed=seed,
     )
@@ -240,7 +247,7 @@ def _noise(found: Evidence, vectors: np.ndarray, resamples: int, seed: int) -> N
     # a class that never occurs as a label keeps its row of the identity
     matrix[np.ix_(present, present)] = report.estimates[BEST].matrix
     low, high = report.interval
-    return Noise(report.rate, low, high, report.kind, evidence, matrix)
+    return Noise(report.rate, low, high, report.kind, evidence, matrix), report.estimates[BEST].rate
 
 
 def _mixture(losses: np.ndarray, seed: int) -> LossMixture | None:

@@ -19,6 +19,7 @@ from hf_noisy.corpora.embedded import corpus_or_reviews
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.data.splits import training_subset
 from hf_noisy.evidence import text_vectors
+from hf_noisy.evidence.rates.interval import LEVEL
 from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import votes_of
@@ -68,7 +69,7 @@ def _run(given: AuditArguments, command: str) -> None:
     noise = content.noise
     print(
         f"{corpus.name}: {content.labelled:,} labelled rows, {content.abstained:,} without a label\n"
-        f"taken for wrong: {noise.rate:.1%} (between {noise.low:.1%} and {noise.high:.1%}), {noise.kind}"
+        f"taken for wrong: {noise.rate:.1%} ({LEVEL:.0%} interval {noise.low:.1%} to {noise.high:.1%}), {noise.kind}"
     )
     for sentence in noise.evidence:
         print(f"- {sentence}")

@@ -7,6 +7,7 @@ from typing import Any
 
 MIN_NOISE_RATE = 0.03  # estimated noise rate below which a method does not pay
 MIN_CUT_STATISTIC = 1.0  # mean cut statistic from which the encoder's neighbours agree in their labels
+MIN_MOVED = 0.04  # share of labels that inference must change for it to pay
 MIN_CV_GAIN_Z = 2.0  # cross-validated accuracy gain over the majority class, in standard errors
 MIN_LABELS = 50  # minimum number of labels to infer true classes
 
@@ -43,51 +44,47 @@ def choose_method(
     rows: int,
     sources: int,
     cut_statistic: float,
-    cv_gain_z: float,
     rate: float,
+    interval: tuple[float, float],
+    moved: float,
     min_labels: int = MIN_LABELS,
 ) -> tuple[str, dict[str, Any], str]:
     """Chooses a training method and its parameters, and gives the reason in a sentence.
 
-    The method is `ce` (cross-entropy on the given labels) if there are too few labels, if text features predict the
-    labels too poorly, or if too few labels are estimated to be wrong. Otherwise it is `truth_inference`.
+    The method is `ce` (cross-entropy on the given labels) if there are too few labels, or if inference would change too
+    few of them. Otherwise it is `truth_inference`.
 
     Args:
         labelled: number of rows with a label.
         rows: number of all rows.
         sources: number of sources that vote at all; 1 with labels only.
         cut_statistic: as in `choose_features`.
-        cv_gain_z: cross-validated accuracy gain over the majority class, in standard errors
-            (`hf_noisy.evidence.features.scores.cv_gain_z`).
-        rate: estimated noise rate: the share of labels that `hf_noisy.evidence.inference.infer_truth.infer_truth` finds
-            wrong.
+        rate: share of wrong labels, as in `hf_noisy.evidence.rates.interval.estimate_rate`; NaN if it cannot be
+            estimated.
+        interval: its lower and upper bound, as there.
+        moved: share of the labels whose inferred class is another one, as there.
         min_labels: minimum number of labels to infer true classes.
 
-    >>> choose_method(labelled=900, rows=1000, sources=1, cut_statistic=2.0, cv_gain_z=9.0, rate=0.2)[:2]
+    >>> choose_method(labelled=900, rows=1000, sources=1, cut_statistic=2.0, rate=0.2, interval=(0.1, 0.3), moved=0.15)[:2]
     ('truth_inference', {'sources': 'label', 'vectors': 'both'})
     """
     if labelled < min_labels:
         return "ce", {}, f"{labelled} labels are too few to infer others from (expected {min_labels})."
-    if math.isnan(cv_gain_z):
-        return "ce", {}, f"none of {labelled} labels can be held out: they are too few, or all of one class."
-    if cv_gain_z < MIN_CV_GAIN_Z:
-        gain = f"{cv_gain_z:.1f} standard errors above the majority class (expected {MIN_CV_GAIN_Z:g} or more)"
-        return (
-            "ce",
-            {},
-            f"texts say too little of their labels: the cross-validated accuracy is {gain}.",
-        )
-    wrong = f"{rate:.1%} of {labelled:,} labels come out as wrong"
-    if rate < MIN_NOISE_RATE:
-        return "ce", {}, f"{wrong}, too few for a method to pay."
-    by = f"the votes of {sources} sources" if sources > 1 else "the labels as one source"
+    if math.isnan(rate):
+        return "ce", {}, f"{labelled} labels cannot be compared: they are too few, or all of one class."
+    by = f"the votes of {sources} sources" if sources > 1 else "models of the noise"
+    if moved < MIN_MOVED:
+        found = f"{by} and texts would change {moved:.1%} of {labelled:,} labels, too few to pay"
+        unseen = "" if sources > 1 else "; labels that are wrong by a rule or a person cannot be told this way"
+        return "ce", {}, f"{found}{unseen}."
     view = choose_features(sources, cut_statistic)
     unlabeled = f"; {rows - labelled:,} rows without a label are taught too" if rows > labelled else ""
     if math.isnan(cut_statistic):
         described = "word features (the encoder is not pretrained)"
     else:
         described = f"{_DESCRIPTIONS[view]} (mean cut statistic of the labels by encoder vectors: {cut_statistic:.2g})"
-    reason = f"{wrong}, by {by} and by {described}{unlabeled}."
+    wrong = f"{rate:.1%} of {labelled:,} labels ({interval[0]:.0%} to {interval[1]:.0%}) come out as wrong"
+    reason = f"{wrong} and {moved:.1%} change, by {by} and by {described}{unlabeled}."
     return "truth_inference", {"sources": "votes" if sources > 1 else "label", "vectors": view}, reason
 
 

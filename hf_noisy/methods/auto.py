@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.common.checks import check_whole
 from hf_noisy.data.label_encoding import has_label
-from hf_noisy.evidence.choice import MIN_CV_GAIN_Z, MIN_LABELS, MIN_NOISE_RATE, choose_features, choose_method
-from hf_noisy.evidence.features.scores import cv_gain_z, mean_cut_statistic
+from hf_noisy.evidence.choice import MIN_LABELS, choose_features, choose_method
+from hf_noisy.evidence.features.scores import mean_cut_statistic
+from hf_noisy.evidence.features.text_features import NEIGHBOURS
 from hf_noisy.evidence.features.views import features_of
+from hf_noisy.evidence.inference.label_evidence import share_moved
+from hf_noisy.methods.parts.class_prior import class_shares
+from hf_noisy.methods.parts.inferred_classes import check_labelled
 from hf_noisy.methods.truth_inference import TruthInference
 from hf_noisy.models.context import Context, Survey
 from hf_noisy.weak.votes import count_voting_sources
 
 logger = logging.get_logger(__name__)
 
-_LOOKED, _CUT_STATISTIC, _CV_GAIN_Z, _RATE = range(4)  # indices into `facts`
+_LOOKED, _CUT_STATISTIC, _MOVED = range(3)  # indices into `facts`
 
 
 class AutoMethod(TruthInference):
@@ -33,17 +39,20 @@ class AutoMethod(TruthInference):
        and word features. With votes of several sources: encoder embeddings, or word features if the mean cut statistic
        of the labels by the embeddings is below 1 (0 is chance), because the encoder is not pretrained for such texts.
        If the encoder is not pretrained at all (`from_pretrained` did not load the model): word features.
-    3. If a logistic regression on these features predicts held-out labels less than two standard errors better than the
-       majority class does, training uses the given labels: the texts say too little about them.
-    4. `TruthInference` infers the classes, from the votes if several sources vote, else from the labels as one source.
-    5. If less than 3 % of the labels are estimated to be wrong, training uses the given labels: a method would gain
-       little.
+    3. `TruthInference` infers the classes, with several models: from the votes if several sources vote, else from the
+       labels.
+    4. If less than 4 % of the labels would change, training uses the given labels: a method would gain little.
 
-    The choice and its reason are logged before the first step and kept in `choice`. Everything else is as in
-    `TruthInference`, including what it combines with.
+    With labels alone, labels change only if a model of the noise predicts held-out labels better than a model without
+    noise. That is so if they are wrong at random. Labels that are wrong by a rule or a person are not told from correct
+    ones by labels and texts alone, and stay as they are.
+
+    The choice and its reason are logged before the first step and kept in `choice`; a table of the models that were
+    compared is logged at level info. Everything else is as in `TruthInference`, including what it combines with.
 
     Args:
         min_labels: minimum number of labels for inference, at least 2.
+        class_prior: as in `TruthInference`.
 
     Raises:
         ValueError, TypeError: a parameter outside its domain; before the first step, no example has a label, or the
@@ -53,8 +62,8 @@ class AutoMethod(TruthInference):
     True
     """
 
-    def __init__(self, min_labels: int = MIN_LABELS) -> None:
-        super().__init__()
+    def __init__(self, min_labels: int = MIN_LABELS, class_prior: str | ArrayLike | None = None) -> None:
+        super().__init__(class_prior=class_prior)
         self.min_labels = check_whole("min_labels", min_labels, 2)
 
     @property
@@ -68,8 +77,9 @@ class AutoMethod(TruthInference):
             rows=self.context.rows,
             sources=count_voting_sources(self.context.votes),
             cut_statistic=float(facts[_CUT_STATISTIC]),
-            cv_gain_z=float(facts[_CV_GAIN_Z]),
-            rate=float(facts[_RATE]),
+            rate=float(self.rate),
+            interval=(float(self.bounds[0]), float(self.bounds[1])),
+            moved=float(facts[_MOVED]),
             min_labels=self.min_labels,
         )
 
@@ -78,38 +88,35 @@ class AutoMethod(TruthInference):
         return [] if choice is None else [f"`auto` took `{choice[0]}`, since {choice[2]}"]
 
     def setup(self, context: Context) -> None:
-        self._check_labelled(context, least=1)
+        check_labelled(type(self).__name__, context.labels, least=1)
+        class_shares(self.class_prior, context.classes)
         self._allocate(context)
-        self.facts = torch.tensor([0.0, torch.nan, torch.nan, torch.nan])
+        self.facts = torch.tensor([0.0, torch.nan, torch.nan])
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
         if bool(self.inferred):
-            if self.facts[_RATE] >= MIN_NOISE_RATE:
-                super().begin_epoch(epoch, survey)
             return
         self.inferred.fill_(True)
         self.facts[_LOOKED] = 1
-        if self._labelled() >= self.min_labels:
-            self._look()
+        truth = self._look() if self._labelled() >= self.min_labels else None
         assert self.choice is not None
         method, parameters, reason = self.choice
+        if method != "ce":
+            assert truth is not None
+            self._teach(truth)
         listed = "".join(f" {key}={value!r}" for key, value in parameters.items())
         logger.warning(f"auto: {method}{listed}, since {reason}")
 
-    def _look(self) -> None:
+    def _look(self) -> np.ndarray:
         given, seed, sources = self._given(), self.context.seed, count_voting_sources(self.context.votes)
         encoded = cache(self._encoded)  # at most one pass over the texts
         if self._is_pretrained():
-            self.facts[_CUT_STATISTIC] = mean_cut_statistic(encoded(), given, self.neighbours, seed)
+            self.facts[_CUT_STATISTIC] = mean_cut_statistic(encoded(), given, NEIGHBOURS, seed)
         vectors = features_of(choose_features(sources, float(self.facts[_CUT_STATISTIC])), encoded, self._words)
-        self.facts[_CV_GAIN_Z] = cv_gain_z(vectors, given, seed)
-        if not self.facts[_CV_GAIN_Z] >= MIN_CV_GAIN_Z:
-            return
         self.sources = "votes" if sources > 1 else "label"
         truth = self._infer(vectors)
-        self.facts[_RATE] = float(self.rate)
-        if self.rate >= MIN_NOISE_RATE:
-            self._teach(truth)
+        self.facts[_MOVED] = share_moved(truth, given)
+        return truth
 
     def _labelled(self) -> int:
         return int(has_label(self.context.labels).sum())

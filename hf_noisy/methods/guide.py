@@ -278,21 +278,21 @@ GUIDE: dict[str, Guide] = {
     ),
     "truth_inference": Guide(
         REPLACEMENT,
-        "rules, crowds, lists or language models made the labels, and the encoder is pretrained",
-        "nearly all labels are correct or classes are very uneven: inferred classes can then be worse than the labels",
-        "loss = -sum_k t_k log p_k; t_k is proportional to u_k prod_s P(s votes | k) P(vote of s | k)\n"
-        "u_k is proportional to f_k^2 / (sum of f_k over all rows); s: sources\n"
-        "f: a linear classifier of text features, fitted in rounds; before epoch 2 averaged with the model's prediction",
-        "A pass over the training set before the first and before the second epoch, and linear classifiers: seconds.",
+        "several rules, annotators, lists or language models made the labels, or labels are wrong at random",
+        "one rule or one person made the labels: text and label alone do not tell such mistakes, and the labels stay as they are",
+        "loss = -sum_k t_k log p_k; t_k is proportional to f_k prod_s P(vote of s | k), or to f_k T_ky without votes\n"
+        "f: a linear classifier of text features and similar texts; s: sources; T_ij: P(label j | true class i)\n"
+        "t: mean of two models of the sources, or of models of T weighted by how well they predict held-out labels",
+        "A pass over the training set before the first step; linear classifiers and a search for neighbours: seconds.",
         ("votes",),
     ),
     "auto": Guide(
         REPLACEMENT,
         "you do not know how labels are wrong: start with it",
-        "classes are very uneven, since inferred classes can miss rare ones, or when you know the transition matrix (see `forward`)",
+        "one rule or one person made the labels, which stay as they are then, or you know the transition matrix (see `forward`)",
         "As truth_inference, or loss = -log p_y on the given labels:\n"
-        "with fewer than 50 labels, if texts predict the labels too poorly, or if under 3 % of the labels seem wrong",
-        "A pass over the training set before the first and before the second epoch, and linear classifiers: seconds.",
+        "with fewer than 50 labels, or if under 4 % of the labels would change",
+        "A pass over the training set before the first step; linear classifiers and a search for neighbours: seconds.",
         ("votes",),
     ),
 }

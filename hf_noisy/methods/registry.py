@@ -221,15 +221,16 @@ METHODS: dict[str, Method] = {
     "truth_inference": Method(
         TruthInference,
         "infers the true class from the sources and from similar texts, and trains on it",
-        "after Raykar et al., Learning From Crowds, JMLR 2010; Lang et al., Training Subset Selection for Weak Supervision, "
-        "NeurIPS 2022",
+        "after Raykar et al., Learning From Crowds, JMLR 2010; Patrini et al., Making Deep Neural Networks Robust to Label "
+        "Noise, CVPR 2017",
         reads_unlabeled=True,
         keeps_last=True,
     ),
     "auto": Method(
         AutoMethod,
         "chooses between the labels as they are and truth_inference, and logs the reason",
-        "as truth_inference: after Raykar et al., Learning From Crowds, JMLR 2010",
+        "as truth_inference: after Raykar et al., Learning From Crowds, JMLR 2010; Patrini et al., Making Deep Neural Networks "
+        "Robust to Label Noise, CVPR 2017",
         reads_unlabeled=True,
         keeps_last=True,
     ),

@@ -163,7 +163,7 @@ def test_figures_are_of_all_rows_and_not_of_the_embedded(tmp_path):
     page = page_of(make_content(9_000), tmp_path, worst=10)
     assert "1,500 of 3,000" in page.words  # suspects given "ham": half of a third
     assert "about 2,100 of 9,000 labels" in page.words
-    assert "estimated noise rate 23%, 95% interval 19 to 27%" in page.words.lower()
+    assert "estimated noise rate 23%, 80% interval 19 to 27%" in page.words.lower()
 
 
 def test_an_audit_without_votes_losses_curves_and_matrix_is_reported_too(tmp_path):

@@ -41,7 +41,7 @@ from hf_noisy.weak.majority import hard_labels, majority_vote
 
 ROOT = Path(__file__).resolve().parents[2]
 FEW = {"resamples": 5}
-KEYS = {"rate", "low", "high", "kind", "evidence", "structured", "estimators"}
+KEYS = {"rate", "low", "high", "level", "reason", "kind", "evidence", "structured", "estimators"}
 
 
 def loaded(folder: str, name: str):

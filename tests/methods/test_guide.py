@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hf_noisy import METHODS
-from hf_noisy.evidence.choice import MIN_LABELS, MIN_NOISE_RATE
+from hf_noisy.evidence.choice import MIN_LABELS, MIN_MOVED
 from hf_noisy.methods.guide import FAMILIES, GUIDE
 
 
@@ -32,5 +32,5 @@ def test_a_formula_can_be_printed_anywhere(name):
 
 def test_the_limits_of_auto_are_those_of_the_code():
     assert f"fewer than {MIN_LABELS} labels" in GUIDE["auto"].formula
-    assert f"under {100 * MIN_NOISE_RATE:g} % of the labels" in GUIDE["auto"].formula
+    assert f"under {100 * MIN_MOVED:g} % of the labels" in GUIDE["auto"].formula
     assert f"fewer than {MIN_LABELS} labels" in GUIDE["ce"].use

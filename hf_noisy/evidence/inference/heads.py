@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_COMPONENTS = 64  # maximum number of principal components; a wider head learns the noise
+_COMPONENTS = 64  # maximum number of principal components, unless another is asked for; a wider head learns the noise
 PENALTY = 1.0  # of half the squared weights, as in scikit-learn; if larger, the head absorbs noise from T
 _SMOOTHING = 0.1  # weight of the pseudo-counts of the initial T
 _RATIO_BOUNDS = (1e-3, 0.95)  # bounds of off-diagonal entries of the initial T, relative to the diagonal
@@ -41,12 +41,12 @@ def new_head(classes: int, width: int, penalty: float) -> Head:
     return Head(weight, torch.zeros(classes, dtype=torch.float64, requires_grad=True), penalty)
 
 
-def principal(features: np.ndarray) -> Tensor:
-    """Returns (rows, at most 64) principal components, all divided by one number so that their mean variance is 1."""
+def principal(features: np.ndarray, components: int = _COMPONENTS) -> Tensor:
+    """Returns (rows, at most `components`) principal components, all divided by one number: their mean variance is 1."""
     centred = features - features.mean(0)
-    if centred.shape[1] > _COMPONENTS:
+    if centred.shape[1] > components:
         _, directions = np.linalg.eigh(centred.T @ centred)
-        centred = centred @ directions[:, : -_COMPONENTS - 1 : -1]
+        centred = centred @ directions[:, : -components - 1 : -1]
     return torch.as_tensor(centred / np.sqrt(centred.var(0).mean() + 1e-12))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hf_noisy.evidence.matrices.estimate import NoiseEstimate
+from hf_noisy.evidence.rates.interval import LEVEL, RateEstimate
 from hf_noisy.evidence.rates.kinds import RANDOM, Misses
 from hf_noisy.evidence.rates.structure import (
     Consistency,
@@ -41,6 +43,7 @@ class NoiseReport:
     evidence: list[str]  # sentences
     misses: Misses | None = None  # from the probabilities, if they were given
     consistency: Consistency | None = None  # of the votes, if there are enough of them and probabilities too
+    weighed: RateEstimate | None = None  # from labels, votes and texts together; it determines rate and interval
 
     @property
     def structured(self) -> bool:
@@ -49,16 +52,21 @@ class NoiseReport:
 
     @property
     def rate(self) -> float:
-        """Share of wrong labels: from the inferred classes if they were given, else the median of the estimators."""
+        """Share of wrong labels: `weighed` if it was given, else from the inferred classes, else the median estimator.
+
+        NaN if `weighed` says that it cannot be estimated.
+        """
+        if self.weighed is not None:
+            return self.weighed.rate
         if BEST in self.estimates:
             return self.estimates[BEST].rate
         return float(np.median([estimate.rate for estimate in self.estimates.values()]))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Lower and upper bound of the rate.
+        """Lower and upper bound of the rate: those of `weighed`, which hold in 80 % of cases, if it was given.
 
-        It spans the intervals of all estimators, since they make common errors. The lower bound is not above that of
+        Without it, the interval spans the intervals of all estimators, since they make common errors. The lower bound is not above that of
         the out-of-fold misses (`Misses.interval`). The kind of noise changes the bounds:
 
         - Random noise: no more labels are wrong than are missed among all rows, so the upper bound is not above that of
@@ -67,6 +75,8 @@ class NoiseReport:
         - A rule: the estimators find too little, so the lower bound is that of the inferred classes alone, if they are
           given.
         """
+        if self.weighed is not None:
+            return self.weighed.low, self.weighed.high
         low = min(estimate.low for estimate in self.estimates.values())
         high = max(estimate.high for estimate in self.estimates.values())
         if self.misses is not None:
@@ -87,7 +97,7 @@ class NoiseReport:
     def to_json(self) -> dict[str, Any]:
         """Returns what `json.dump` can write.
 
-        The keys are rate; low; high; kind; evidence; structured; estimators -> name -> rate, low, high, matrix.
+        The keys are rate; low; high; level; reason; kind; evidence; structured; estimators -> name -> rate, low, high, matrix.
         """
         estimators = {
             name: {
@@ -98,11 +108,13 @@ class NoiseReport:
             }
             for name, estimate in self.estimates.items()
         }
-        low, high = self.interval
+        rate, low, high = (None if math.isnan(value) else value for value in (self.rate, *self.interval))
         return {
-            "rate": self.rate,
+            "rate": rate,
             "low": low,
             "high": high,
+            "level": None if self.weighed is None else LEVEL,
+            "reason": "" if self.weighed is None else self.weighed.reason,
             "kind": self.kind,
             "evidence": list(self.evidence),
             "structured": self.structured,
@@ -114,6 +126,11 @@ class NoiseReport:
         low, high = self.interval
         lines = ["| estimator | noise rate | 95% interval |", "|---|---|---|"]
         lines += [f"| {name} | {e.rate:.3f} | {e.low:.3f} to {e.high:.3f} |" for name, e in self.estimates.items()]
-        lines += ["", f"taken for wrong: {self.rate:.3f} ({low:.3f} to {high:.3f})"]
+        if self.weighed is None:
+            lines += ["", f"taken for wrong: {self.rate:.3f} ({low:.3f} to {high:.3f})"]
+        elif math.isnan(self.rate):
+            lines += ["", f"taken for wrong: unknown, since {self.weighed.reason}"]
+        else:
+            lines += ["", f"taken for wrong: {self.rate:.3f} ({LEVEL:.0%} interval {low:.3f} to {high:.3f})"]
         lines.append(f"kind: {self.kind}: {CAUTION[self.kind]}")
         return "\n".join([*lines, *(f"- {sentence}" for sentence in self.evidence)])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from hf_noisy.data.label_encoding import one_hot_rows
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
 from hf_noisy.evidence.features.text_features import text_features
 from hf_noisy.evidence.inference.infer_classes import infer_classes
+from hf_noisy.evidence.inference.label_evidence import LabelEvidence, weigh_labels
+from hf_noisy.evidence.rates.interval import estimate_rate
 from hf_noisy.evidence.rates.noise_report import NoiseReport
 from hf_noisy.evidence.rates.report import estimate_noise
 from hf_noisy.weak.label_model import label_model_probabilities
@@ -45,6 +50,7 @@ def estimate_texts(
         inferred=infer_classes(features.view, labels, votes, classes, seed)[kept],
         vectors=vectors[kept],
         votes=None if votes is None else votes[kept],
+        weighed=weigh_labels(features.view, one_hot_rows(labels, classes), votes, seed=seed),
         estimators=estimators,
         resamples=resamples,
         seed=seed,
@@ -58,6 +64,7 @@ def estimate_labels(
     inferred: np.ndarray,
     vectors: np.ndarray,
     votes: np.ndarray | None,
+    weighed: LabelEvidence | None = None,
     estimators: Sequence[str] | None = None,
     resamples: int,
     seed: int,
@@ -70,6 +77,8 @@ def estimate_labels(
         inferred: (rows, classes) from `hf_noisy.evidence.inference.infer_classes.infer_classes`.
         vectors: (rows, width) of a frozen encoder.
         votes: (rows, sources), -1 abstains; the label model needs at least three sources.
+        weighed: outcome of `hf_noisy.evidence.inference.label_evidence.weigh_labels`. If given, it determines the rate
+            and its interval.
         estimators, resamples, seed: as for `estimate_noise`.
 
     Returns:
@@ -102,6 +111,8 @@ def estimate_labels(
             resamples=resamples,
             seed=seed,
         )
+    if weighed is not None and not math.isnan(weighed.rate):
+        report = replace(report, weighed=estimate_rate(weighed))
     return report, present
 
 
