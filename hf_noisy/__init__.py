@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hf_noisy.public import *  # noqa: F403
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 __all__ = [  # noqa: F405 (found in hf_noisy.public)
     "METHODS",
     "ActivePassive",

@@ -119,7 +119,7 @@ def _method(bench: TrainingBench, run: Run, rate: float) -> Outcome:
     """Trains a method on the given labels. Chooses the first of the epochs that are best on given validation labels.
 
     For a method that replaces labels, the last epoch is chosen: a model that learns better labels agrees less with the
-    given ones.
+    given ones. If such a method left the labels as they are, the epoch is chosen as for `ce`.
     """
     data = bench.data
     rows = data.train.labelled(data.train.labels, keep_unlabeled=run.reads_unlabeled)
@@ -134,7 +134,7 @@ def _method(bench: TrainingBench, run: Run, rate: float) -> Outcome:
         clean=_trusted(data) if run.reads_clean else None,
         gold=data.train.gold[(data.train.labels >= 0) | run.reads_unlabeled],
     )
-    return _outcome(fit, data.train.labels, len(rows), keeps_last=run.keeps_last)
+    return _outcome(fit, data.train.labels, len(rows), keeps_last=run.keeps_last and not fit.left_labels)
 
 
 def _trusted(data: Data) -> Dataset:

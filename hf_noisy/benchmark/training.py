@@ -45,6 +45,7 @@ class Fit:
     # name -> (rows,) training statistics of `NoisyTrainer.example_report`
     examples: dict[str, np.ndarray] = field(default_factory=dict)
     choices: list[str] = field(default_factory=list)  # what methods decided automatically
+    left_labels: bool = False  # whether a method that may replace labels left them as they are
 
 
 class TrainingBench:
@@ -140,7 +141,16 @@ class TrainingBench:
         correct = None if taught is None else taught.correct()
         choices = [choice for callback in trainer.noise.callbacks for choice in callback.choices()]
         return Fit(
-            scores.valid, changed, scores.predictions, scores.probabilities, seconds, rate, correct, examples, choices
+            scores.valid,
+            changed,
+            scores.predictions,
+            scores.probabilities,
+            seconds,
+            rate,
+            correct,
+            examples,
+            choices,
+            left_labels=any(callback.left_labels for callback in trainer.noise.callbacks),
         )
 
     def tokens(self, rows: Dataset) -> Dataset:

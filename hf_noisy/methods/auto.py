@@ -83,6 +83,10 @@ class AutoMethod(TruthInference):
             min_labels=self.min_labels,
         )
 
+    @property
+    def left_labels(self) -> bool:
+        return self.choice is not None and self.choice[0] == "ce"
+
     def choices(self) -> list[str]:
         choice = self.choice
         return [] if choice is None else [f"`auto` took `{choice[0]}`, since {choice[2]}"]

@@ -497,6 +497,19 @@ def test_an_outcome_holds_the_epoch_of_each_rule():
     assert line["accuracy_by_rule"] == {"both": 0.5}
 
 
+@pytest.mark.parametrize("left", [True, False])
+def test_where_a_method_left_the_labels_as_they_are_the_epoch_is_chosen_as_for_ce(left, monkeypatch):
+    fit = Fit(
+        [0.9, 0.4], [np.nan] * 2, [np.zeros(3), np.ones(3)], np.zeros((3, 2)), np.zeros(2), None, left_labels=left
+    )
+    given = SimpleNamespace(
+        labels=np.zeros(3, dtype=int), gold=np.zeros(3, dtype=int), labelled=lambda *_, **__: [], dataset=[]
+    )
+    bench = SimpleNamespace(data=SimpleNamespace(train=given, valid=given, test=given), fit=lambda *_, **__: fit)
+    assert rows._method(bench, Run("corpus", "auto", 0), 1e-3).chosen == (0 if left else 1)
+    assert rows._method(bench, Run("corpus", "ce", 0), 1e-3).chosen == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("passes", [1, 3])
 def test_changes_are_of_the_end_of_each_epoch_that_is_looked_at(corpus, passes):

@@ -109,6 +109,11 @@ class NoiseCallback(TrainerCallback):
         """(classes, classes) P(given label | true class), if the method has such a matrix in effect; else None."""
         return None
 
+    @property
+    def left_labels(self) -> bool:
+        """Whether the method decided to teach the labels as they are, so that an epoch can be chosen by given labels."""
+        return False
+
     def choices(self) -> list[str]:
         """Decisions that the method made automatically, as sentences for the model card."""
         return []
