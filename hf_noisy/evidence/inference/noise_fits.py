@@ -118,15 +118,18 @@ class NoiseFits:
         best = max(fits, key=lambda fit: fit.log_likelihood)
         profile: tuple[float, ...] = ()
         if kind == "random":
-            candidates = [self.heads, *(fit.heads for fit in fits)]
-            profile = tuple(
-                max(
-                    self._pool(heads, best.matrices, flips, start=None, fixed=rate).log_likelihood
-                    for heads in candidates
-                )
-                for rate in RATES
-            )
+            tables = [self._profile(heads, best, flips) for heads in (self.heads, best.heads)]
+            profile = tuple(map(max, *tables))
         return replace(self._described(kind, best), profile=profile)
+
+    def _profile(self, heads: list[Head], best: _Pool, flips: list[np.ndarray]) -> list[float]:
+        """The log-likelihood of held-out labels with each share of wrong labels in `RATES`."""
+        begin, found = tuple(np.maximum(best.weights, 0.01).tolist()), []
+        for rate in RATES:
+            pool = self._pool(heads, best.matrices, flips, start=None, fixed=rate, begin=begin)
+            begin = tuple(np.maximum(pool.weights, 0.01).tolist())
+            found.append(pool.log_likelihood)
+        return found
 
     def _flips(self, kind: str) -> list[np.ndarray]:
         """For each fold, where the wrong labels of each class go: (classes, classes), rows sum to 1, diagonal 0.
@@ -181,10 +184,11 @@ class NoiseFits:
         flips: list[np.ndarray],
         start: float | None,
         fixed: float = 0.0,
+        begin: tuple[float, ...] = _BEGIN,
     ) -> _Pool:
         """Pools classifier and neighbours in logs. Weights and rate maximise the likelihood of held-out labels.
 
-        Without a rate to start from, the rate is `fixed`.
+        Without a rate to start from, the rate is `fixed`, and the weights start from `begin`.
         """
         log_head = self._held_out(heads)
         log_near = torch.as_tensor(self._cleaned(self.near[self.sample], matrices[0])).log()
@@ -202,14 +206,14 @@ class NoiseFits:
                 column = ((1 - wrong) * same + wrong * flip).clamp_min(1e-12).log()
                 return torch.logsumexp(pooled + column, -1)
 
-            minimise(lambda: -per_row().mean(), [raw] if rate is None else [raw, odds], 2 * _STEPS)
+            minimise(lambda: -per_row().mean(), [raw] if rate is None else [raw, odds], _STEPS)
             with torch.no_grad():
                 rows = per_row()
                 found = fixed if rate is None else float(_MAX_RATE * torch.sigmoid(odds))
                 return float(rows.sum()), torch.nn.functional.softplus(raw).numpy(), found, rows
 
         if start is None:
-            total, weights, rate, rows = run(_BEGIN, None)
+            total, weights, rate, rows = run(begin, None)
         else:
             more, least = (1.7, *_BEGIN[1:]), float(np.clip(start, 0.02, 0.55))
             begins = ((_BEGIN, least), (more, least), (_BEGIN, 0.02))
