@@ -728,18 +728,23 @@ _NO_FLAG = "yes"
 # A value outside the domain of each parameter, whatever method takes it.
 OUTSIDE: dict[str, Any] = {
     "alpha": -1, "beta": -0.1, "by_class": _NO_FLAG, "ema_decay": 1.0, "epsilon": 1.0, "every": 0.0, "gamma": -1, "k": 1.0,
-    "clean_epochs": -1, "clean_threshold": 1.0, "co_lambda": 90, "confidence": 60, "contrast": -1, "correction": 2,
+    "class_prior": [0.5, 0.4], "clean_epochs": -1, "clean_threshold": 1.0, "co_lambda": 90, "confidence": 60, "contrast": -1, "correction": 2,
     "augmentation": "word_droput", "balance": _NO_FLAG, "channel_learning_rate": 0, "decay": 1.0, "disagreements": 0,
     "doubt": "labels", "doubt_below": 0, "early_stopping": _NO_FLAG, "example_dropout": 50, "first_stage": 0, "folds": "wieght", "forget_rate": 40,
     "hidden_share": 1.0, "hide": 50, "how": "kepe", "kind": "sotf", "lam": -3, "lambda_p": -1, "lambda_r": -1,
     "lambda_u": -1, "log_zero": 4.0, "loss_percentile": 70, "matrix": [[0.9, 0.2, 0], [0, 1, 0], [0, 0, 1]],
-    "matrix_from": "modle", "max_condition": 0, "min_count": 0, "min_labels": 1, "momentum": 1.0, "neighbours": 0, "noise_rate": 40,
+    "matrix_from": "modle", "max_condition": 0, "min_count": 0, "min_labels": 1, "models": "sevral", "momentum": 1.0, "neighbours": 0, "noise_rate": 40,
     "nonnegative": _NO_FLAG, "precision": 90, "prior": -1, "q": 2, "ramp_epochs": -1, "rate": 20, "refresh": "eopch",
     "refresh_epochs": 0, "rounds": 0, "regularizer": "trcae", "regularizer_weight": -1, "schedule": "fixde", "score": "cut",
     "share": 60, "sharpen": _NO_FLAG, "refine": _NO_FLAG, "sources": "vots", "start": -1, "targets": "sfot", "temperature": 0, "threshold": 95, "tokens": [[2]],
     "trained_views": 3, "vectors": [[float("nan")]], "warmup": 40, "warmup_epochs": -1, "weight": -1, "weight_penalty": -1,
 }  # fmt: skip
-_NAMED = {"matrix": "matrix[0] sums to", "tokens": "tokens[0]", "vectors": "vectors[0]"}  # a row of the value
+_NAMED = {
+    "class_prior": "class_prior[0] sums to",
+    "matrix": "matrix[0] sums to",
+    "tokens": "tokens[0]",
+    "vectors": "vectors[0]",
+}  # a row of the value
 
 
 def parameters() -> Cases:

@@ -194,8 +194,10 @@ PARAMETERS: dict[str, Callable[[int], Parameters]] = {  # by the number of class
         "by_class": st.none() | st.booleans(),
         "how": st.sampled_from(["keep", "weight"]),
     },
-    "auto": lambda k: {"min_labels": st.integers(2, 60)},
+    "auto": lambda k: {"min_labels": st.integers(2, 60), "class_prior": st.sampled_from([None, "balanced"])},
     "truth_inference": lambda k: {
+        "models": st.sampled_from(["several", "one"]),
+        "class_prior": st.sampled_from([None, "balanced"]),
         "share": fractions(1.0),
         "neighbours": st.integers(1, 8),
         "rounds": st.integers(1, 3),
@@ -228,6 +230,16 @@ def pair_goes(first: str, second: str) -> bool:
     return first != second and goes_with({first: {}, second: {}})
 
 
+def _that_are_used(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Without those that `truth_inference` refuses because they belong to its other `models`."""
+    if name != "truth_inference":
+        return parameters
+    if parameters.get("models") == "one":
+        return {key: value for key, value in parameters.items() if key != "class_prior"}
+    used = ("models", "class_prior", "sources")
+    return {key: value for key, value in parameters.items() if key in used and (key != "sources" or value is not None)}
+
+
 @st.composite
 def method_lists(draw: st.DrawFn, classes: int, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """One method or more in a random order, each with some parameters set, each going with those before it."""
@@ -239,7 +251,7 @@ def method_lists(draw: st.DrawFn, classes: int, names: Sequence[str]) -> dict[st
         name = draw(st.sampled_from(fitting))
         known = PARAMETERS[name](classes)
         some, every = st.fixed_dictionaries({}, optional=known), st.fixed_dictionaries(known)
-        tried = found | {name: draw(some | every)}
+        tried = found | {name: _that_are_used(name, draw(some | every))}
         if goes_with(tried):  # with its parameters it may take another role
             found = tried
     return found

@@ -6,7 +6,7 @@ import concept_numbers as stored
 import numpy as np
 
 from hf_noisy.benchmark.gap import MIN_GAP, REPLICATES, gap_recovered
-from hf_noisy.evidence.choice import MIN_CUT_STATISTIC, MIN_CV_GAIN_Z, MIN_LABELS, MIN_NOISE_RATE
+from hf_noisy.evidence.choice import MIN_CUT_STATISTIC, MIN_LABELS, MIN_MOVED
 from hf_noisy.methods.guide import FAMILIES, GUIDE
 
 COMMAND = "python docs/generators/figures.py --measure"
@@ -105,13 +105,10 @@ def auto_steps() -> str:
         [
             f"1. **Enough labels?** With fewer than {MIN_LABELS} labels it trains on them as they are (`ce`).",
             "2. **Which text features?** It chooses how texts are compared; see [below](#which-text-features).",
-            "3. **Do texts predict the labels?** A logistic regression on these features predicts held-out labels. If its "
-            f"accuracy is less than {MIN_CV_GAIN_Z:g} standard errors above the share of the most frequent class, it trains on "
-            "the labels as they are.",
-            "4. **What are the classes?** Truth inference estimates the class of each row; see "
+            "3. **What are the classes?** Truth inference estimates the class of each row; see "
             "[below](#how-classes-are-inferred).",
-            f"5. **Are enough labels wrong?** If less than {MIN_NOISE_RATE:.0%} of the labels come out as wrong, it trains on "
-            "them as they are. Otherwise it trains on the inferred classes.",
+            f"4. **Would enough labels change?** If less than {MIN_MOVED:.0%} of the labels would, it trains on them as they "
+            "are. Otherwise it trains on the inferred classes.",
         ]
     )
 

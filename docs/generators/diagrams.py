@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, arrow, box, canvas
 
-from hf_noisy.evidence.choice import MIN_CV_GAIN_Z, MIN_LABELS, MIN_NOISE_RATE
-from hf_noisy.methods.truth_inference import TruthInference
+from hf_noisy.evidence.choice import MIN_LABELS, MIN_MOVED
+from hf_noisy.evidence.inference.combined_sources import CONFIDENT, CONFIDENT_RULES
+from hf_noisy.evidence.inference.noise_model import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {
@@ -95,9 +96,9 @@ def seam() -> Figure:
 
 def auto() -> Figure:
     """The decisions of `auto`, in their order."""
-    created, axes = canvas(style.WIDTH, 5.9)
+    created, axes = canvas(style.WIDTH, 4.8)
     x, out, size, result = 2.3, 5.75, (3.7, 0.66), (2.3, 0.66)
-    ys = [5.4, 4.3, 3.2, 2.1]
+    ys = [4.3, 3.2, 2.1, 1.05]
     box(axes, (x, ys[0]), size, ["1  Count the labels", f"at least {MIN_LABELS}?"], GREY)
     box(
         axes,
@@ -110,66 +111,47 @@ def auto() -> Figure:
         axes,
         (x, ys[2]),
         (size[0], 0.8),
-        [
-            "3  Predict held-out labels",
-            f"accuracy at least {MIN_CV_GAIN_Z:g} standard errors\nabove the most frequent class?",
-        ],
-        GREY,
-    )
-    box(
-        axes,
-        (x, ys[3]),
-        (size[0], 0.8),
-        ["4  Infer the classes", "from the votes, or from the labels\nas one source"],
+        ["3  Infer the classes", "from the votes of several sources,\nor by models of the noise in labels"],
         BLUE,
     )
-    box(axes, (x, 1.05), size, ["5  Compare with the labels", f"at least {MIN_NOISE_RATE:.0%} taken for wrong?"], GREY)
-    box(axes, (out, ys[2]), result, ["ce", "train on the given labels"], ORANGE)
+    box(axes, (x, ys[3]), size, ["4  Compare with the labels", f"would at least {MIN_MOVED:.0%} change?"], GREY)
+    box(axes, (out, ys[1]), result, ["ce", "train on the given labels"], ORANGE)
     box(axes, (out, 0.42), result, ["truth_inference", "train on the inferred classes"], GREEN)
     edge, far = x + size[0] / 2, out - result[0] / 2
-    arrow(axes, (x, ys[0] - 0.33), (x, ys[1] + 0.4), "yes", at=(x + 0.1, 4.88), ha="left")
+    arrow(axes, (x, ys[0] - 0.33), (x, ys[1] + 0.4), "yes", at=(x + 0.1, 3.78), ha="left")
     arrow(axes, (x, ys[1] - 0.4), (x, ys[2] + 0.4))
-    arrow(axes, (x, ys[2] - 0.4), (x, ys[3] + 0.4), "yes", at=(x + 0.1, 2.65), ha="left")
-    arrow(axes, (x, ys[3] - 0.4), (x, 1.05 + 0.33))
-    arrow(axes, (edge, ys[0]), (out, ys[2] + 0.33), "no", bend=-0.35, at=(edge + 0.5, ys[0] + 0.05))
-    arrow(axes, (edge, ys[2]), (far, ys[2]), "no", at=((edge + far) / 2, ys[2] + 0.14))
-    arrow(axes, (edge, 1.12), (out, ys[2] - 0.33), "no", bend=0.35, at=(edge + 0.5, 1.06))
-    arrow(axes, (x + 0.9, 1.05 - 0.33), (far, 0.42), "yes", bend=0.15, at=(x + 1.25, 0.42))
+    arrow(axes, (x, ys[2] - 0.4), (x, ys[3] + 0.33))
+    arrow(axes, (edge, ys[0]), (out, ys[1] + 0.33), "no", bend=-0.35, at=(edge + 0.5, ys[0] + 0.05))
+    arrow(axes, (edge, 1.12), (out, ys[1] - 0.33), "no", bend=0.35, at=(edge + 0.5, 1.06))
+    arrow(axes, (x + 0.9, ys[3] - 0.33), (far, 0.42), "yes", bend=0.15, at=(x + 1.25, 0.42))
     return created
 
 
 def inference() -> Figure:
-    """One round of truth inference."""
-    created, axes = canvas(style.WIDTH, 3.3)
-    high, low, size = 2.65, 0.65, (2.0, 0.95)
-    first, second, third = 1.15, 3.6, 6.05
-    box(axes, (first, high), size, ["text features", "encoder, words, or both"], GREY)
-    box(axes, (second, high), size, ["linear classifier", "fitted first to the\ngiven labels"], BLUE)
-    box(axes, (third, high), size, ["prior of each row", "sharpened, divided by\nclass frequency"], BLUE)
-    box(axes, (first, low), size, ["votes", "of each source,\nor the labels"], GREY)
-    box(axes, (second, low), size, ["posterior", "the inferred class"], GREEN)
-    box(axes, (third, low), size, ["source matrices", "P(it votes, and for what,\ngiven the class)"], ORANGE)
-    half, up = size[0] / 2, size[1] / 2
-    arrow(axes, (first + half, high), (second - half, high))
-    arrow(axes, (second + half, high), (third - half, high))
-    arrow(axes, (third, high - up), (third, low + up), "count votes", at=(third + 0.08, 1.65), ha="left")
-    arrow(axes, (third - half, low), (second + half, low), "\N{MULTIPLICATION SIGN}", at=(4.83, low + 0.14))
-    arrow(
-        axes,
-        (third - half + 0.1, high - up),
-        (second + half - 0.15, low + up),
-        "\N{MULTIPLICATION SIGN}",
-        at=(4.72, 1.78),
+    """How classes are inferred from several sources, and from labels alone."""
+    created, axes = canvas(style.WIDTH, 3.0)
+    size, columns = (2.15, 0.95), (1.2, 3.6, 6.0)
+    named = ", ".join(KINDS[:2]) + ",\n" + ", ".join(KINDS[2:])
+    rows = (
+        (
+            2.3,
+            ["several sources", "their votes,\nand text features"],
+            ["two models", "each: classifier of the text\n\N{MULTIPLICATION SIGN} matrix of each source"],
+            ["mean", f"a label moves from {CONFIDENT:g} on\n({CONFIDENT_RULES:g} if sources are rules)"],
+        ),
+        (
+            0.7,
+            ["labels alone", "given labels,\nand text features"],
+            ["models of the noise", named],
+            ["weighted mean", "by the likelihood\nof held-out labels"],
+        ),
     )
-    arrow(axes, (first + half, low), (second - half, low))
-    arrow(
-        axes,
-        (second, low + up),
-        (second, high - up),
-        f"fit again, {TruthInference().rounds} rounds",
-        at=(second - 0.1, 1.65),
-        ha="right",
-    )
+    half = size[0] / 2
+    for y, start, models, mean in rows:
+        for x, text, color in zip(columns, (start, models, mean), (GREY, BLUE, GREEN), strict=True):
+            box(axes, (x, y), size, text, color)
+        arrow(axes, (columns[0] + half, y), (columns[1] - half, y))
+        arrow(axes, (columns[1] + half, y), (columns[2] - half, y))
     return created
 
 

@@ -64,8 +64,13 @@ def small_sentence() -> str:
         f"{said_share(gap_of(section, 'auto').pooled)} of what gold labels gain. {lost} Brackets are 95 % intervals. Means of {seeds} "
         f"seeds; at most {rows:,} training rows a corpus, {section.settings['epochs']} epochs, an encoder of 6 layers. *Cost* "
         "is training time as a multiple of cross-entropy on the labels as they are; that of `auto` is the cost of `truth_inference`, "
-        "which it chose here."
+        f"which it chose here. {results.former_inference('auto')}".rstrip()
     )
+
+
+def former_inference() -> str:
+    """Says which rows were measured with the inference of an earlier version."""
+    return results.former_inference()
 
 
 # ---- all methods -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import method_results as results
 
 from hf_noisy.benchmark.cells import UNMEASURED, markdown_table
 from hf_noisy.benchmark.gap import Estimate, Recovered, Section, gap_recovered, mean, split_sections
-from hf_noisy.methods.registry import METHODS
 
 __all__ = ["UNMEASURED", "markdown_table"]
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -57,17 +56,17 @@ def variants_of(section: Section, method: str) -> list[str]:
 
 
 def differing(section: Section, variant: str) -> dict[str, Any]:
-    """The parameters of a variant that are not today's defaults."""
+    """The parameters of a variant that are not the defaults of the version that measured it."""
     (method, corpora) = section.methods[variant], section.corpora
     params = next(iter(section.runs[next(c for c in corpora if (c, variant) in section.runs), variant].values()))[
         "params"
     ]
-    defaults = json.loads(json.dumps(METHODS[method].parameters)) if method in METHODS else {}
+    defaults = results.defaults_of(method, params)
     return {name: value for name, value in params.items() if name in defaults and defaults[name] != value}
 
 
 def variant_name(section: Section, variant: str) -> str:
-    """The method, and the parameters that are not today's defaults."""
+    """The method, and the parameters that are not the defaults."""
     method = section.methods[variant]
     others = ", ".join(
         f"{name}={json.dumps(value).strip(chr(34))}" for name, value in differing(section, variant).items()

@@ -15,7 +15,8 @@ def measured(name: str) -> str:
     noisy = {noise: found for noise in noises if (found := results.measured(name, noise)) is not None}
     parts = ["### Labels as given", "Not measured." if given is None else labels_as_given(given)]
     parts += ["### The same corpora with known noise", known_noise_by_corpus(noisy)] if noisy else []
-    return "\n\n".join([*parts, "### Known noise, a small model from scratch", on_known_noise(name)])
+    parts += ["### Known noise, a small model from scratch", on_known_noise(name)]
+    return "\n\n".join(part for part in (results.former_inference(name), *parts) if part)
 
 
 def labels_as_given(found: results.Measured) -> str:

@@ -26,6 +26,12 @@ COST = (
     "h100.jsonl",
 )  # CPU first: nothing ran beside it
 KNOWN_NOISE = "known_noise.jsonl"
+FORMER_VERSION = "0.2.0"
+# defaults of parameters that 0.2.0 had, where they differ, by method; a line that lacks the named parameter is of 0.2.0
+FORMER: dict[str, tuple[str, dict[str, Any]]] = {
+    "truth_inference": ("models", {"refine": True}),
+    "auto": ("class_prior", {}),
+}
 ORDER = ("trec", "hausa", "youtube", "imdb", "agnews_human")
 
 
@@ -52,6 +58,12 @@ class Measured:
         """The device of the first run: "cpu", or the name of a GPU."""
         runs = next(runs for (_, name), runs in self.section.runs.items() if name == self.variant)
         return str(next(iter(runs.values()))["versions"]["device"])
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters of the first run."""
+        runs = next(runs for (_, name), runs in self.section.runs.items() if name == self.variant)
+        return dict(next(iter(runs.values()))["params"])
 
     @property
     def mean_gain(self) -> Estimate | None:
@@ -132,15 +144,45 @@ def measured(name: str, noise: str | None = None) -> Measured | None:
 
 
 def _default_variant(section: Section, name: str) -> str | None:
-    """The variant of a method whose parameters are today's defaults; a baseline has no parameters."""
+    """The variant of a method whose parameters are the defaults: today's, else those of the version of the lines."""
+    found = {
+        variant: next(iter(runs.values()))["params"]
+        for (_, variant), runs in section.runs.items()
+        if section.methods[variant] == name
+    }
+    defaults = [variant for variant, params in found.items() if params == defaults_of(name, params)]
+    return min(defaults, key=lambda variant: _is_former(name, found[variant]), default=None)
+
+
+def defaults_of(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of a method in the version that wrote `params`; a baseline has no parameters."""
     defaults = json.loads(json.dumps(METHODS[name].parameters)) if name in METHODS else {}
-    return next(
-        (
-            variant
-            for (_, variant), runs in section.runs.items()
-            if section.methods[variant] == name and next(iter(runs.values()))["params"] == defaults
-        ),
-        None,
+    if not _is_former(name, params):
+        return dict(defaults)
+    return {key: value for key, value in {**defaults, **FORMER[name][1]}.items() if key in params}
+
+
+def _is_former(name: str, params: Mapping[str, Any]) -> bool:
+    return name in FORMER and FORMER[name][0] not in params
+
+
+def former_inference(*names: str) -> str:
+    """Says that these methods, `truth_inference` and `auto` if none are named, were measured with the former inference.
+
+    Empty as soon as the stored lines are of today's inference.
+    """
+    former = []
+    for name in names or ("auto", "truth_inference"):
+        found = measured(name)
+        if found is not None and _is_former(name, found.params):
+            former.append(f"`{name}`")
+    if not former:
+        return ""
+    many = "rows" if len(former) > 1 else "row"
+    verb = "were" if len(former) > 1 else "was"
+    return (
+        f"The {many} of {' and '.join(former)} {verb} measured with version {FORMER_VERSION}, whose inference is "
+        '`models="one"` of `truth_inference` now.'
     )
 
 

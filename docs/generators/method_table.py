@@ -42,6 +42,8 @@ def table(folder: str = "../reference/methods/") -> str:
         "",
         "</div>",
         "",
+        results.former_inference(),
+        "",
         NOTES.format(
             absent=ABSENT, groups="#combine-methods" if folder else "../../guides/choosing_a_method.md#combine-methods"
         ),

@@ -143,9 +143,10 @@ protected = train("auto")
 print(curves(protected).round(3).to_string())
 
 # %% [markdown]
-# `auto` estimated the share of wrong labels without looking at true labels. It then inferred a class for each text from the
-# labels of texts with similar words, and trained the model on these classes. This is the method `truth_inference`. If `auto`
-# had found too few wrong labels, it would have trained with cross-entropy. [How `auto` decides](../../docs/concepts/auto.md)
+# `auto` compared models of how labels go wrong, by how well each predicts labels that it has not seen. So it estimated the share
+# of wrong labels without looking at true labels. It then inferred a class for each text from its words and its label, and trained
+# the model on these classes. This is the method `truth_inference`. If too few labels would have changed, it would have trained
+# with cross-entropy. [How `auto` decides](../../docs/concepts/auto.md)
 # says more.
 
 # %% alt="Two line charts over ten epochs. Above: with cross-entropy the accuracy on clean test rows rises in the first epochs and then falls; with auto it rises and stays high. Below: with cross-entropy the share of wrong labels that the model repeats grows to most of them; with auto it stays low."

@@ -181,11 +181,19 @@ def train_with_bars(folder, **arguments) -> tuple[NoisyTrainer, str]:
     return trainer, terminal.text
 
 
-def test_a_training_shows_what_a_method_does_unless_tqdm_is_disabled(tmp_path):
-    quiet, nothing = train_with_bars(tmp_path / "quiet", disable_tqdm=True)
-    loud, text = train_with_bars(tmp_path / "loud", disable_tqdm=False)
+@pytest.mark.parametrize(
+    ("models", "shown"),
+    [
+        ("several", ("Encoding texts", "Comparing models of the noise")),
+        ("one", ("Encoding texts", "Inferring classes", "Predicting all rows")),
+    ],
+)
+def test_a_training_shows_what_a_method_does_unless_tqdm_is_disabled(tmp_path, models, shown):
+    settings = {"noise_kwargs": {"models": models}}
+    quiet, nothing = train_with_bars(tmp_path / "quiet", disable_tqdm=True, **settings)
+    loud, text = train_with_bars(tmp_path / "loud", disable_tqdm=False, **settings)
     assert nothing == ""
-    for doing in ("Encoding texts", "Inferring classes", "Predicting all rows"):
+    for doing in shown:
         assert f"{doing}: " in text
     assert same(quiet, loud)
 

@@ -23,6 +23,7 @@ import evidence_tables  # noqa: E402
 import hooks  # noqa: E402
 import method_results  # noqa: E402
 import shortened_scripts  # noqa: E402
+from method_results import FORMER  # noqa: E402
 
 from hf_noisy.benchmark.settings import FIXED, parse_method  # noqa: E402
 from hf_noisy.commands.arguments import BenchmarkArguments  # noqa: E402
@@ -128,6 +129,17 @@ def test_every_method_that_needs_no_votes_was_measured_on_known_noise():
     assert measured == {(noise, name) for noise in known_noise.NOISES for name in known_noise.MEASURED}
 
 
+def of_version(file: str, method: str, params: str) -> tuple[str, str]:
+    """The method, and the parameters as version 0.2.0 had them, if the file was measured with it."""
+    lines = [line for line in lines_of(file) if line["method"] == method]
+    if method not in FORMER or any(FORMER[method][0] in line["params"] for line in lines):
+        return method, params
+    former = {key: value for key, value in json.loads(params).items() if key in lines[0]["params"]}
+    if former.get("refine", False) is None:
+        former["refine"] = True
+    return method, json.dumps(former, sort_keys=True)
+
+
 @pytest.mark.parametrize("name", benchmark_files.RUNS)
 def test_the_commands_of_a_file_are_those_of_its_lines(name):
     """Methods with parameters, seeds and settings; but for the baselines, which are not run with everything."""
@@ -136,11 +148,10 @@ def test_the_commands_of_a_file_are_those_of_its_lines(name):
         (given,) = parse_arguments([BenchmarkArguments], arguments=command.split()[2:])
         asked = settings_of(given).record()
         settings = (*(asked.get(key) for key in keys), *asked["learning_rates"])
-        wanted |= {(*parsed(spec), seed, settings) for spec in given.methods for seed in given.seeds}
+        wanted |= {(*of_version(name, *parsed(spec)), seed, settings) for spec in given.methods for seed in given.seeds}
     found = {
         (
-            line["method"],
-            json.dumps(line["params"], sort_keys=True),
+            *of_version(name, line["method"], json.dumps(line["params"], sort_keys=True)),
             line["seed"],
             (*(line["settings"].get(key) for key in keys), *line["settings"]["learning_rates"]),
         )

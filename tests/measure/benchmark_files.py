@@ -34,7 +34,8 @@ OTHERS = (
     "self_training candidate_labels rule_masking consistency"
 )
 ON_VECTORS = f"{CHOOSING} {OTHERS} model_average truth_inference auto".replace("rule_masking ", "")  # it hides words
-ENCODER, EARLIER = "truth_inference:vectors=encoder", "truth_inference:vectors=encoder,share=0.6"
+ONE = "truth_inference:models=one"  # the inference of 0.2.0
+ENCODER, EARLIER = f"{ONE},vectors=encoder", f"{ONE},vectors=encoder,share=0.6"
 RUNS: dict[str, tuple[str, ...]] = {
     "h100": (
         f"--methods sce truth_inference auto --seeds 0 1 2 3 4 {SMALL}",
@@ -48,9 +49,8 @@ RUNS: dict[str, tuple[str, ...]] = {
         "--methods truth_inference auto --seeds 0 --epochs 4 --max_length 128 --learning_rate 1e-4 --bf16 True",
     ),
     "h100_ablation": (
-        "--methods truth_inference truth_inference:vectors=encoder truth_inference:refine=false "
-        "truth_inference:sharpen=false truth_inference:sources=null truth_inference:rounds=1 truth_inference:vectors=words "
-        f"--seeds 0 1 {SMALL}",
+        f"--methods {ONE} {ENCODER} {ONE},refine=false {ONE},sharpen=false {ONE},sources=null {ONE},rounds=1 "
+        f"{ONE},vectors=words --seeds 0 1 {SMALL}",
     ),
     "results": (
         f"--methods {LOSSES} {ENCODER} --seeds 0 1 {SMALL}",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.version import Version
 
 import hf_noisy
 
@@ -154,7 +155,8 @@ def test_the_citation_is_of_this_version():
 def test_the_changelog_has_the_usual_form():
     heads = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert heads[0] == "[Unreleased]"
-    assert heads[1].startswith(f"[{PROJECT['version']}] - ")
+    released, here = Version(heads[1].split("]")[0].strip("[")), Version(PROJECT["version"])
+    assert released < here if here.is_devrelease else released == here
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", head) for head in heads[1:])
 
 
