@@ -84,7 +84,7 @@ CASES = {
         {"contrast": 0.0},
     ),
     "auto": Case({"min_labels": 2}),
-    "truth_inference": Case({"neighbours": 3}),
+    "truth_inference": Case({"models": "one", "neighbours": 3}),
     "selfmix": Case({"warmup_epochs": 1}, MIXING, "warm-up", {"warmup_epochs": 2}),
 }
 COMBINED = (
