@@ -43,7 +43,7 @@ AT_WORK = {  # what a method needs to be past its warm-up in a run of 3 epochs o
     "rule_masking": {"min_count": 1, "precision": 0.5},
     "self_training": {"confidence": 0.001},
     "selfmix": {"warmup_epochs": 1},
-    "truth_inference": {"neighbours": 3},
+    "truth_inference": {"models": "one", "neighbours": 3},
     "auto": {"min_labels": 2},
 }
 SAMPLE = ["ce", "co_teaching", "dividemix", "noise_adaptation_complex"]  # alone, peers, mixed inputs, a channel
