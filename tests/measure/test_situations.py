@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -14,8 +13,11 @@ from datasets import Dataset
 from hf_noisy.benchmark import Settings
 from hf_noisy.data.corpus import Corpus
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # for `reporting`
-situations, tables = (importlib.import_module(name) for name in ("situations", "situation_tables"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import situation_tables as tables
+import situations
+
 SETTINGS = Settings(frozen=True, max_train_rows=1000)
 
 

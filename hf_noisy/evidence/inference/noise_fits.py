@@ -25,6 +25,7 @@ _SUREST = 0.25  # share of the rows of a predicted class that count as sure
 _POOLED = 5.0  # pseudo-rows of each class that are labelled as all classes are on the mean
 _STEPS = 25
 _BEGIN = (1.0, 0.13)  # weights of classifier and neighbours
+_LARGEST = 50.0  # weight to start from; in clean clusters the best weight has no bound
 
 
 class NoiseFits:
@@ -124,10 +125,10 @@ class NoiseFits:
 
     def _profile(self, heads: list[Head], best: _Pool, flips: list[np.ndarray]) -> list[float]:
         """The log-likelihood of held-out labels with each share of wrong labels in `RATES`."""
-        begin, found = tuple(np.maximum(best.weights, 0.01).tolist()), []
+        begin, found = best.weights, []
         for rate in RATES:
             pool = self._pool(heads, best.matrices, flips, start=None, fixed=rate, begin=begin)
-            begin = tuple(np.maximum(pool.weights, 0.01).tolist())
+            begin = pool.weights
             found.append(pool.log_likelihood)
         return found
 
@@ -184,7 +185,7 @@ class NoiseFits:
         flips: list[np.ndarray],
         start: float | None,
         fixed: float = 0.0,
-        begin: tuple[float, ...] = _BEGIN,
+        begin: Sequence[float] | np.ndarray = _BEGIN,
     ) -> _Pool:
         """Pools classifier and neighbours in logs. Weights and rate maximise the likelihood of held-out labels.
 
@@ -196,8 +197,9 @@ class NoiseFits:
         flip = torch.as_tensor(np.stack(flips))[fold, :, y]  # (sampled, classes) P(label | true class, wrong)
         same = torch.nn.functional.one_hot(y, self.classes).double()
 
-        def run(weights: tuple[float, ...], rate: float | None) -> tuple[float, np.ndarray, float, Tensor]:
-            raw = torch.tensor(weights, dtype=torch.float64).expm1().log().requires_grad_()
+        def run(weights: Sequence[float] | np.ndarray, rate: float | None) -> tuple[float, np.ndarray, float, Tensor]:
+            first = torch.as_tensor(np.clip(weights, 0.01, _LARGEST))
+            raw = first.expm1().log().requires_grad_()
             odds = torch.tensor(0.0 if rate is None else _odds(rate), dtype=torch.float64, requires_grad=True)
 
             def per_row() -> Tensor:
