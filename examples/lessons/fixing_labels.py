@@ -195,8 +195,9 @@ print(results.round(3).to_string())
 # - Reading in the audit's order finds several times as many wrong labels as reading at random.
 # - A program that changes the same rows to the suggested class, without reading, also gains, although it is wrong on some of
 #   them.
-# - `auto` gains more than the corrections do, and both together are best. So train with `auto` first, and read as many suspects as
-#   you have time for.
+# - `auto` leaves these labels as they are. Rules made their mistakes, and each text has one label: then correct and wrong labels look
+#   alike. Where the votes of the single rules are known, `auto` reads them
+#   ([from labeling functions to a classifier](../../docs/tutorials/labeling_functions.md)). Here, read the suspects.
 # - The person here makes no mistake, and this is one seed. Differences of a point or two are within what seeds change.
 # - The interval of the estimated share is wide, because fifty numbers from word counts say little about a text.
 # - On real labels fewer of the first rows are wrong. [Finding wrong labels](../../docs/evidence/finding_wrong_labels.md) has measured it.

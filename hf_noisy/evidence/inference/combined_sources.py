@@ -26,7 +26,7 @@ CONFIDENT_RULES = 0.6  # the same for rules, of which few vote on a text
 _NEAR = 0.3  # this share
 _ROUNDS = 8
 _STEPS = 30
-_ONE_CLASS = 0.9  # share of the votes by sources that vote for one class only, from which on sources are rules
+_ONE_CLASS = 0.5  # share of the votes by sources that vote for one class only, above which sources are rules
 _POOLED_ROWS = 10.0  # pseudo-votes of a pooled source
 _MOST_ROWS = 20_000  # the classifier is fitted to at most this many rows
 _APART = (0.25, 0.45)  # shares of labels on which two models differ, between which the second one loses its weight
@@ -57,7 +57,7 @@ class _Votes:
 
 
 def are_rules(votes: np.ndarray) -> bool:
-    """Whether the sources are rules: nearly all votes are by sources that vote for one class only.
+    """Whether the sources are rules: most votes are by sources that vote for one class only.
 
     How often a rule fires says nothing of how common its class is. How often an annotator or a language model answers
     with a class does.
@@ -73,7 +73,7 @@ def are_rules(votes: np.ndarray) -> bool:
         voted = column[column >= 0]
         total += len(voted)
         one_class += len(voted) if len(np.unique(voted)) == 1 else 0
-    return total > 0 and one_class >= _ONE_CLASS * total
+    return one_class > _ONE_CLASS * total
 
 
 def combine_sources(
