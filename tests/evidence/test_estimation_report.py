@@ -349,7 +349,7 @@ def test_the_recipe_runs_on_the_embedded_corpus(tmp_path, monkeypatch, capsys):
     assert figure.read_bytes().startswith(b"\x89PNG")
     audit.run(AuditArguments(output=str(tmp_path / "audit"), max_rows=250, resamples=10), "audit")
     low, rate, high = (f"{found[name]:.1%}" for name in ("low", "rate", "high"))
-    assert f"taken for wrong: {rate} (between {low} and {high}), {found['kind']}" in capsys.readouterr().out
+    assert f"taken for wrong: {rate} (80% interval {low} to {high}), {found['kind']}" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -80,6 +80,7 @@ def test_bytes_a_row_and_in_a_checkpoint(name):
 
 def test_every_method_that_remembers_rows_is_in_the_table():
     own = {cls for cls in subclasses(NoiseCallback) if cls.__module__.startswith("hf_noisy.") and "setup" in vars(cls)}
+    own = {cls for cls in own if not cls.__module__.startswith("hf_noisy.benchmark.")}  # it measures, and is no method
     shown = {base for name in remembering() for base in type(large_memory.made(name, 1)[0]).__mro__}
     assert own <= shown
     assert set(METHODS) <= set(large_memory.KEPT)

@@ -36,6 +36,7 @@ ONE_OF_EACH = [
     "forward",
     "label_correction",
     "mentornet_dd",
+    "truth_inference",
 ]
 # what no method logs with the parameters that it has by default, and what comes without one
 VARIANTS = [
