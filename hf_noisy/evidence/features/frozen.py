@@ -151,7 +151,7 @@ def out_of_fold_probabilities(
     if found.max() >= classes:
         raise ValueError(f"label {found.max()}: expected a class in [0, {classes}). Mend the label or the class count.")
     table = standardized(table)
-    parts = _folds(found[rows], folds, seed)
+    parts = stratified_folds(found[rows], folds, seed)
     others = [rows[parts != fold] for fold in range(folds)]
     first = rows[parts == 0]
     row_weights = np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -174,7 +174,7 @@ def out_of_fold_probabilities(
     return probabilities
 
 
-def _folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Returns the fold of each row (rows,). The rows of each class are shuffled and assigned to the folds in turn."""
     order = np.lexsort((np.random.default_rng(seed).random(len(labels)), labels))
     parts = np.empty(len(labels), dtype=np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hf_noisy.evidence.features.frozen import stratified_folds
 from hf_noisy.evidence.features.neighbours import NearestRows
 from hf_noisy.evidence.inference.heads import Head, fit_head, minimise, principal
 from hf_noisy.evidence.inference.noise_model import RATES, LabelNoise
@@ -34,18 +35,14 @@ class NoiseFits:
     def __init__(
         self, view: np.ndarray, near: NearestRows, labelled: np.ndarray, given: np.ndarray, classes: int, seed: int
     ) -> None:
-        draw = np.random.default_rng(seed)
         self.classes, self.labelled, self.given = classes, labelled, given
         self.inputs = principal(np.asarray(view, dtype=np.float64), _COMPONENTS)
         self.sample = np.arange(len(given))  # places among the labelled rows
         if len(given) > _MOST_ROWS:
-            self.sample = np.sort(draw.choice(len(given), _MOST_ROWS, replace=False))
+            self.sample = np.sort(np.random.default_rng(seed).choice(len(given), _MOST_ROWS, replace=False))
         self.x, self.y = self.inputs[labelled[self.sample]], torch.as_tensor(given[self.sample])
-        by_class = np.lexsort((draw.random(len(self.sample)), given[self.sample]))
-        self.fold = np.empty(len(self.sample), dtype=np.int64)
-        self.fold[by_class] = (
-            np.arange(len(self.sample)) % FOLDS
-        )  # else a fold's labels are rarer where it is predicted
+        # stratified, else a fold's labels are rarer where it is predicted
+        self.fold = stratified_folds(given[self.sample], FOLDS, seed)
         self.shares = (np.bincount(given, minlength=classes) + 0.5) / (len(given) + 0.5 * classes)
         self.eye = np.eye(classes)
         self.spread = _without_diagonal(np.tile(self.shares, (classes, 1)))
@@ -197,7 +194,7 @@ class NoiseFits:
         flip = torch.as_tensor(np.stack(flips))[fold, :, y]  # (sampled, classes) P(label | true class, wrong)
         same = torch.nn.functional.one_hot(y, self.classes).double()
 
-        def run(weights: Sequence[float] | np.ndarray, rate: float | None) -> tuple[float, np.ndarray, float, Tensor]:
+        def run(weights: Sequence[float] | np.ndarray, rate: float | None) -> tuple[float, np.ndarray, float]:
             first = torch.as_tensor(np.clip(weights, 0.01, _LARGEST))
             raw = first.expm1().log().requires_grad_()
             odds = torch.tensor(0.0 if rate is None else _odds(rate), dtype=torch.float64, requires_grad=True)
@@ -210,18 +207,18 @@ class NoiseFits:
 
             minimise(lambda: -per_row().mean(), [raw] if rate is None else [raw, odds], _STEPS)
             with torch.no_grad():
-                rows = per_row()
+                total = float(per_row().sum())
                 found = fixed if rate is None else float(_MAX_RATE * torch.sigmoid(odds))
-                return float(rows.sum()), torch.nn.functional.softplus(raw).numpy(), found, rows
+                return total, torch.nn.functional.softplus(raw).numpy(), found
 
         if start is None:
-            total, weights, rate, rows = run(begin, None)
+            total, weights, rate = run(begin, None)
         else:
             more, least = (1.7, *_BEGIN[1:]), float(np.clip(start, 0.02, 0.55))
             begins = ((_BEGIN, least), (more, least), (_BEGIN, 0.02))
-            total, weights, rate, rows = max((run(*begin) for begin in begins), key=lambda each: each[0])
+            total, weights, rate = max((run(*begin) for begin in begins), key=lambda each: each[0])
         found = [(1 - rate) * self.eye + rate * each for each in flips]
-        return _Pool(total, weights, rate, rows.numpy(), heads, found)
+        return _Pool(total, weights, rate, heads, found)
 
     def _cleaned(self, shares: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """Neighbours' shares of true classes, from their shares of labels (Richardson, 1972; Lucy, 1974)."""
@@ -246,7 +243,7 @@ class NoiseFits:
         truth = clean[self.labelled] * matrix[:, self.given].T
         truth /= truth.sum(1, keepdims=True)
         wrong = float(1 - truth[np.arange(len(truth)), self.given].mean())
-        return LabelNoise(kind, wrong, matrix, clean, truth, pool.log_likelihood, pool.per_row)
+        return LabelNoise(kind, wrong, matrix, clean, truth, pool.log_likelihood)
 
 
 @dataclass(frozen=True)
@@ -254,7 +251,6 @@ class _Pool:
     log_likelihood: float
     weights: np.ndarray  # (2,) of classifier and neighbours
     rate: float
-    per_row: np.ndarray
     heads: list[Head]
     matrices: list[np.ndarray]
 

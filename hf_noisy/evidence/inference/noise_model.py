@@ -21,7 +21,6 @@ class LabelNoise:
     clean: np.ndarray  # (rows, classes) p(true class | text), for labelled rows by models that did not see their label
     truth: np.ndarray  # (labelled, classes) p(true class | text, label)
     log_likelihood: float  # of the held-out labels, in nats, summed over rows
-    per_row: np.ndarray  # (labelled that were compared,) the same for each row
     profile: tuple[float, ...] = ()  # of "random": log-likelihood with each share of wrong labels in `RATES`
 
     @property

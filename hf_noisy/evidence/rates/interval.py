@@ -14,7 +14,7 @@ from hf_noisy.evidence.inference.noise_model import RATES
 LEVEL = 0.8  # of the interval
 _GRID = np.linspace(0, RATES[-1], 601)
 # what sources are wrong about together, which no model of them sees: lower bound, mean and upper bound of the difference
-# between the true share of wrong labels and the expected one, on eleven corpora (docs/evidence/situations.md)
+# between the true share of wrong labels and the expected one; set on eleven corpora, and not yet tested on others
 SHARED_MISTAKES = (-0.01, 0.07, 0.18)
 # half the width of the interval where wrong labels go to one class, or follow the confusions of texts
 _OTHER_KINDS = 0.08
@@ -47,12 +47,12 @@ class RateEstimate:
 
 
 def estimate_rate(evidence: LabelEvidence) -> RateEstimate:
-    """Estimates the share of wrong labels, with an interval that holds the true share in 80 % of cases.
+    """Estimates the share of wrong labels, with an interval that is made to hold the true share in 80 % of cases.
 
     Labels alone: the mean and the central 80 % of the posterior distribution of the rate, under a uniform prior on 0 to
-    60 %, from the tempered likelihood of held-out labels (`LabelNoise.profile`), with a margin. If texts say little, the interval is wide. It
-    covers what is wrong at random, or with a preference for one class. Labels that are wrong by a rule or a person are
-    not seen. Where no noise is found, the upper bound is therefore at least a quarter of the labels above the rate: it is
+    60 %, from the tempered likelihood of held-out labels (`LabelNoise.profile`), with a margin. If texts say little, the
+    interval is wide. It covers what is wrong at random, or with a preference for one class. Labels that are wrong by a
+    rule or a person are not seen. Where no noise is found, the upper bound is therefore at least a quarter of the labels above the rate: it is
     not known then whether labels are clean.
 
     Several sources: the expected share of wrong labels by the models of sources and texts, and what sources are wrong
