@@ -17,7 +17,7 @@ from statistics import fmean
 
 import datasets
 import numpy as np
-from reporting import Line, Results, add_output, distinct, values
+from reporting import Line, Results, add_corpora, add_output, distinct, values
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from transformers.utils import logging
@@ -35,11 +35,7 @@ REFERENCE = "logistic regression"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", required=True, help="folders of corpora with gold labels")
-    parser.add_argument("--model", required=True, help="a pretrained encoder")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--max_train_rows", type=int, default=1000)
-    parser.add_argument("--max_length", type=int, default=48)
+    add_corpora(parser)
     parser.add_argument("--vectors", help="folder of stored vectors")
     add_output(parser)
     given = parser.parse_args()

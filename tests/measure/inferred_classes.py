@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import datasets
 import numpy as np
-from reporting import Line, Results, add_output, distinct
+from reporting import Line, Results, add_corpora, add_output, distinct
 from transformers import AutoModel, AutoTokenizer
 
 from hf_noisy.benchmark import Settings
@@ -34,11 +34,7 @@ PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", required=True, help="folders of corpora with gold labels")
-    parser.add_argument("--model", required=True, help="a pretrained encoder")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--max_train_rows", type=int, default=1000)
-    parser.add_argument("--max_length", type=int, default=48)
+    add_corpora(parser)
     parser.add_argument("--noise", nargs="+", default=["given"], help="given, or gold labels with noise: symmetric:0.2")
     add_output(parser)
     given = parser.parse_args()

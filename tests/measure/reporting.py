@@ -25,6 +25,15 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
 
 
+def add_corpora(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name corpora with gold labels, the encoder, the seeds, and how many rows and tokens to read."""
+    parser.add_argument("--data", nargs="+", required=True, help="folders of corpora with gold labels")
+    parser.add_argument("--model", required=True, help="a pretrained encoder")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--max_train_rows", type=int, default=1000)
+    parser.add_argument("--max_length", type=int, default=48)
+
+
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Add the option `--output`."""
     parser.add_argument("--output", type=Path, help="append a JSON line per run; runs that it holds are left out")
