@@ -33,12 +33,13 @@ def run_benchmark(
     output: str | Path,
     settings: Settings,
     *,
+    baselines: Sequence[str] = FIXED,
     columns: Mapping[str, Any] | None = None,
     processes: int = 1,
     vectors: str | Path | None = None,
     say: Callable[[str], None] = print,
 ) -> list[str]:
-    """Measures the fixed rows and `methods` on each corpus with each seed, and appends one line per run to `output`.
+    """Measures `baselines` and `methods` on each corpus with each seed, and appends one line per run to `output`.
 
     Runs that are already in `output` are skipped, so an interrupted benchmark resumes where it stopped. Injected noise
     does not affect `gold` and `clean_valid`: under a second injected noise, their lines are copied from the first one.
@@ -52,6 +53,7 @@ def run_benchmark(
         seeds: seeds of the splits, the head, dropout and the order of rows.
         output: a file of JSON lines.
         settings: the training budget, the same for all runs.
+        baselines: which of `FIXED` to run beside the methods. `ce` always runs, since costs are multiples of its time.
         columns: how to read plain files (`load_corpus`).
         processes: number of parallel runs; each gets an equal share of the cores.
         vectors: with `settings.frozen`, folder in which the vectors of texts are stored and found again. None is the
@@ -67,10 +69,10 @@ def run_benchmark(
         ImportError: cleanlab is not installed.
     """
     columns = dict(columns or {})
-    runs = plan(sources, methods, seeds)
+    runs = plan(sources, methods, seeds, baselines)
     if processes < 1:
         raise ValueError(f"processes={processes}: expected at least 1.")
-    if find_spec("cleanlab") is None:
+    if any(run.method == "cleanlab" for run in runs) and find_spec("cleanlab") is None:
         raise ImportError("the row `cleanlab` needs the package of that name: pip install hf_noisy[benchmark]")
     if settings.frozen:
         _check_applicable(runs)

@@ -194,12 +194,17 @@ def _parameter(spec: str, pair: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
-def plan(sources: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+def plan(
+    sources: Sequence[str], methods: Sequence[str], seeds: Sequence[int], baselines: Sequence[str] = FIXED
+) -> list[Run]:
     """Returns all runs in the order in which they start: seed by seed, corpus by corpus, cross-entropy first.
 
     Raises:
-        ValueError: no seed or corpus, a repeated one, a seed below 0, or an unknown method.
+        ValueError: no seed or corpus, a repeated one, a seed below 0, or an unknown method or baseline.
     """
+    for name in baselines:
+        if name not in FIXED:
+            raise ValueError(f"unknown baseline {name!r}. {nearest(name, dict.fromkeys(FIXED))}")
     names = [dataset_name(source) for source in sources]
     for what, values in (("seeds", list(seeds)), ("corpora", names)):
         if not values:
@@ -208,7 +213,7 @@ def plan(sources: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -
             raise ValueError(f"{what}: {', '.join(map(str, values))}: expected each once.")
     if min(seeds) < 0:
         raise ValueError(f"seeds: {min(seeds)}: expected whole numbers of at least 0.")
-    variants = [parse_method(spec) for spec in ("ce", *FIXED, *methods)]
+    variants = [parse_method(spec) for spec in ("ce", *baselines, *methods)]
     distinct = {json.dumps(variant): variant for variant in variants}
     return [
         Run(source, method, seed, params)

@@ -231,9 +231,17 @@ class BenchmarkArguments(ColumnArguments):
         default=None,
         metadata=described(
             "Methods to compare, with parameters after a colon: gce, gce:q=0.5, co_teaching+gce. Without it: all that need no "
-            "rows with true labels. The baselines always run.",
+            "rows with true labels.",
             "--method",
             metavar="METHOD",
+        ),
+    )
+    baselines: list[str] | None = field(
+        default=None,
+        metadata=described(
+            "Baselines to run beside the methods: majority_vote, label_model, ce, gold, clean_valid, cleanlab. ce always runs. "
+            "Without it: all.",
+            metavar="NAME",
         ),
     )
     seeds: list[int] = field(

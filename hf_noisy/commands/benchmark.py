@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_noisy.benchmark import Settings, read_results, run_benchmark
+from hf_noisy.benchmark.settings import FIXED
 from hf_noisy.commands.arguments import BenchmarkArguments
 from hf_noisy.common.progress import note, output_of_command
 from hf_noisy.methods.registry import METHODS
@@ -60,6 +61,7 @@ def _run(given: BenchmarkArguments) -> int:
             given.seeds,
             given.output,
             settings,
+            baselines=FIXED if given.baselines is None else given.baselines,
             columns=given.columns,
             processes=given.processes,
             vectors=given.vectors,

@@ -346,6 +346,13 @@ def test_cross_entropy_comes_first_and_each_row_once():
     assert [run.seed for run in runs] == [3] * 16 + [4] * 16
 
 
+def test_only_the_baselines_that_are_asked_for_run_and_always_cross_entropy():
+    assert [run.method for run in plan(["a"], ["gce"], [0], ["gold"])] == ["ce", "gold", "gce"]
+    assert [run.method for run in plan(["a"], ["gce"], [0], ["ce"])] == ["ce", "gce"]
+    with pytest.raises(ValueError, match="unknown baseline 'godl'.*'gold'"):
+        plan(["a"], [], [0], ["godl"])
+
+
 def test_parameters_are_written_out_so_that_another_default_is_another_run():
     assert parse_method("sce") == ("sce", METHODS["sce"].parameters)
     assert parse_method("sce:alpha=0.1")[1] == {**METHODS["sce"].parameters, "alpha": 0.1}
