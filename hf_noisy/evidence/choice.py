@@ -9,6 +9,7 @@ MIN_NOISE_RATE = 0.03  # estimated noise rate below which a method does not pay
 MIN_CUT_STATISTIC = 1.0  # mean cut statistic from which the encoder's neighbours agree in their labels
 MIN_MOVED = 0.04  # share of labels that inference must change for it to pay
 MIN_CV_GAIN_Z = 2.0  # cross-validated accuracy gain over the majority class, in standard errors
+WEIGHTS = {"how": "weight"}  # parameters of `neighbours`
 MIN_LABELS = 50  # minimum number of labels to infer true classes
 
 
@@ -51,8 +52,9 @@ def choose_method(
 ) -> tuple[str, dict[str, Any], str]:
     """Chooses a training method and its parameters, and gives the reason in a sentence.
 
-    The method is `ce` (cross-entropy on the given labels) if there are too few labels, or if inference would change too
-    few of them. Otherwise it is `truth_inference`.
+    The method is `ce` (cross-entropy on the given labels) if there are too few labels. It is `truth_inference` if
+    inference would change enough of them. Otherwise the given labels are taught: with the weights of `neighbours` if
+    similar texts agree in their labels, else with `ce`.
 
     Args:
         labelled: number of rows with a label.
@@ -75,6 +77,9 @@ def choose_method(
     by = f"the votes of {sources} sources" if sources > 1 else "models of the noise"
     if moved < MIN_MOVED:
         found = f"{by} and texts would change {moved:.1%} of {labelled:,} labels, too few to pay"
+        if cut_statistic >= MIN_CUT_STATISTIC:
+            agree = f"similar texts agree in their labels (mean cut statistic by encoder vectors: {cut_statistic:.2g})"
+            return "neighbours", dict(WEIGHTS), f"{found}, and {agree}, so a label counts by how well it agrees."
         unseen = "" if sources > 1 else "; labels that are wrong by a rule or a person cannot be told this way"
         return "ce", {}, f"{found}{unseen}."
     view = choose_features(sources, cut_statistic)

@@ -13,15 +13,19 @@ from transformers.utils import logging
 
 from hf_noisy.common.checks import check_whole
 from hf_noisy.data.label_encoding import has_label
-from hf_noisy.evidence.choice import MIN_LABELS, choose_features, choose_method
+from hf_noisy.evidence.choice import MIN_LABELS, WEIGHTS, choose_features, choose_method
 from hf_noisy.evidence.features.scores import mean_cut_statistic
 from hf_noisy.evidence.features.text_features import NEIGHBOURS
 from hf_noisy.evidence.features.views import features_of
 from hf_noisy.evidence.inference.label_evidence import share_moved
+from hf_noisy.methods.neighbours import Neighbours
 from hf_noisy.methods.parts.class_prior import class_shares
 from hf_noisy.methods.parts.inferred_classes import check_labelled
 from hf_noisy.methods.truth_inference import TruthInference
+from hf_noisy.models.batch import Batch
 from hf_noisy.models.context import Context, Survey
+from hf_noisy.models.predictions import Predictions
+from hf_noisy.models.supervision import Supervision
 from hf_noisy.weak.votes import count_voting_sources
 
 logger = logging.get_logger(__name__)
@@ -41,7 +45,9 @@ class AutoMethod(TruthInference):
        If the encoder is not pretrained at all (`from_pretrained` did not load the model): word features.
     3. `TruthInference` infers the classes, with several models: from the votes if several sources vote, else from the
        labels.
-    4. If less than 4 % of the labels would change, training uses the given labels: a method would gain little.
+    4. If less than 4 % of the labels would change, training uses the given labels. If the mean cut statistic is at
+       least 1, each example gets a weight by how well its label agrees with those of its nearest neighbours, as by
+       `Neighbours(how="weight")`.
 
     With labels alone, labels change only if a model of the noise predicts held-out labels better than a model without
     noise. That is so if they are wrong at random. Labels that are wrong by a rule or a person are not told from correct
@@ -85,7 +91,7 @@ class AutoMethod(TruthInference):
 
     @property
     def left_labels(self) -> bool:
-        return self.choice is not None and self.choice[0] == "ce"
+        return self.choice is not None and self.choice[0] != "truth_inference"
 
     def choices(self) -> list[str]:
         choice = self.choice
@@ -95,6 +101,8 @@ class AutoMethod(TruthInference):
         check_labelled(type(self).__name__, context.labels, least=1)
         class_shares(self.class_prior, context.classes)
         self._allocate(context)
+        self.weighting = Neighbours(**WEIGHTS)
+        self.weighting.setup(context)
         self.facts = torch.tensor([0.0, torch.nan, torch.nan])
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
@@ -102,18 +110,22 @@ class AutoMethod(TruthInference):
             return
         self.inferred.fill_(True)
         self.facts[_LOOKED] = 1
-        truth = self._look() if self._labelled() >= self.min_labels else None
+        encoded = cache(self._encoded)  # at most one pass over the texts
+        truth = self._look(encoded) if self._labelled() >= self.min_labels else None
         assert self.choice is not None
         method, parameters, reason = self.choice
-        if method != "ce":
+        if method == "truth_inference":
             assert truth is not None
             self._teach(truth)
+        elif method == "neighbours":
+            self.weighting.vectors = encoded()
+            self.weighting.begin_epoch(epoch, survey)
+            self.weighting.vectors = None
         listed = "".join(f" {key}={value!r}" for key, value in parameters.items())
         logger.warning(f"auto: {method}{listed}, since {reason}")
 
-    def _look(self) -> np.ndarray:
+    def _look(self, encoded: Callable[[], np.ndarray]) -> np.ndarray:
         given, seed, sources = self._given(), self.context.seed, count_voting_sources(self.context.votes)
-        encoded = cache(self._encoded)  # at most one pass over the texts
         if self._is_pretrained():
             self.facts[_CUT_STATISTIC] = mean_cut_statistic(encoded(), given, NEIGHBOURS, seed)
         vectors = features_of(choose_features(sources, float(self.facts[_CUT_STATISTIC])), encoded, self._words)
@@ -125,9 +137,19 @@ class AutoMethod(TruthInference):
     def _labelled(self) -> int:
         return int(has_label(self.context.labels).sum())
 
+    def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
+        inferred = super().supervise(supervision, predictions, batch)
+        return self.weighting.supervise(inferred, predictions, batch)
+
+    def report(self) -> dict[str, np.ndarray]:
+        weighted = self.choice is not None and self.choice[0] == "neighbours"
+        return {**super().report(), **(self.weighting.report() if weighted else {})}
+
     def state_dict(self) -> dict[str, Tensor]:
-        return {**super().state_dict(), "facts": self.facts}
+        weighting = {f"neighbours.{name}": value for name, value in self.weighting.state_dict().items()}
+        return {**super().state_dict(), "facts": self.facts, **weighting}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         super().load_state_dict(state)
         self.facts.copy_(state["facts"])
+        self.weighting.load_state_dict({name: state[f"neighbours.{name}"] for name in self.weighting.state_dict()})

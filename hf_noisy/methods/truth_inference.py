@@ -49,7 +49,7 @@ class TruthInference(NoiseCallback):
 
     - If several sources vote (a column `weak_labels`), two models of sources and texts are fitted by
       expectation-maximisation and averaged (`hf_noisy.evidence.inference.combined_sources.combine_sources`). A label
-      moves to another class only if its mean probability is at least 0.7, or 0.6 if the sources are rules.
+      moves to another class only if its mean probability is at least 0.7, or 0.5 if the sources are rules.
     - If there are labels alone, models of the noise are compared by how well they predict held-out labels, and averaged
       (`hf_noisy.evidence.inference.label_noise.fit_label_noise`). They find labels that are wrong at random. Labels that
       are wrong by a rule or a person stay as they are, since text and label alone do not tell them from correct ones.

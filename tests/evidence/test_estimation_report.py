@@ -40,6 +40,7 @@ from hf_noisy.evidence.rates.structure import (
 from hf_noisy.weak.majority import hard_labels, majority_vote
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "measure"))  # what its scripts import
 FEW = {"resamples": 5}
 KEYS = {"rate", "low", "high", "level", "reason", "kind", "evidence", "structured", "estimators"}
 

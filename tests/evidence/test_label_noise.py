@@ -12,7 +12,7 @@ from hf_noisy.evidence.features.neighbours import nearest_rows
 from hf_noisy.evidence.inference.label_noise import fit_label_noise, mean_truth, model_weights
 from hf_noisy.evidence.inference.noise_model import LabelNoise
 
-ROWS, CLASSES = 400, 3
+ROWS, CLASSES = 500, 3
 
 
 def regions(rows: int = ROWS, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

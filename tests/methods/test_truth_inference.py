@@ -12,7 +12,7 @@ import torch
 from by_hand import batch, context, predictions, supervise
 from conftest import flat_weights, make_trainer, tiny_model, token_dataset, votes_on
 
-from hf_noisy import AutoMethod, CoTeaching, PseudoLabeling, TruthInference
+from hf_noisy import AutoMethod, CoTeaching, Neighbours, PseudoLabeling, TruthInference
 from hf_noisy.evidence import text_vectors
 from hf_noisy.evidence.choice import MIN_CV_GAIN_Z
 from hf_noisy.evidence.features.scores import cv_gain_z
@@ -401,16 +401,23 @@ def test_auto_infers_by_labels_or_votes_and_says_so(said):
     )
 
 
-def test_auto_believes_labels_that_are_right(said):
+def test_auto_believes_labels_that_are_right_and_weighs_them_by_those_of_similar_texts(said):
     vectors, truth = clouds()
     method = ready(Seen(vectors * 3), truth)
-    assert method.choice[0] == "ce"
-    assert "models of the noise and texts would change 0.0% of 300 labels, too few to pay" in said[0]
-    assert "labels that are wrong by a rule or a person cannot be told this way" in said[0]
+    name, parameters, reason = method.choice
+    assert (name, parameters) == ("neighbours", {"how": "weight"})
+    assert "models of the noise and texts would change 0.0% of 300 labels, too few to pay" in reason
+    assert "similar texts agree in their labels" in reason
+    assert said == [f"auto: neighbours how='weight', since {reason}"]
     rows = batch(truth[:3], 3)
     taught = supervise(method, predictions(torch.full((3, 3), 1 / 3)), rows)
     assert torch.equal(taught.targets[0], rows.given)
     assert taught.trusted is None or not taught.trusted.any()
+    alone = ready(Neighbours(how="weight", vectors=vectors), truth)
+    assert torch.equal(method.weighting.kept.values, alone.kept.values)
+    assert torch.equal(taught.weights[0], alone.kept.values[:3])
+    assert set(method.report()) == {"inferred_label", "inferred_probability", "kept", "label_agreement"}
+    assert method.left_labels
 
 
 def test_auto_teaches_labels_of_which_texts_say_nothing(said):
@@ -419,6 +426,7 @@ def test_auto_teaches_labels_of_which_texts_say_nothing(said):
     name, _, reason = ready(Seen(noise), flipped(truth, 0.3)).choice
     assert name == "ce"
     assert "too few to pay" in reason
+    assert "labels that are wrong by a rule or a person cannot be told this way" in reason
 
 
 def test_auto_teaches_the_labels_if_the_inferred_classes_collapse(said, monkeypatch):
@@ -428,7 +436,7 @@ def test_auto_teaches_the_labels_if_the_inferred_classes_collapse(said, monkeypa
     monkeypatch.setattr(module, "weigh_labels", lambda *args, **kwargs: one_class)
     vectors, truth = clouds()
     method = ready(Seen(vectors), truth)
-    assert method.choice[0] == "ce"
+    assert method.choice[0] == "neighbours"
     assert "class 0 takes 100.0 % of 300 inferred classes" in warned[0]
     assert "would change 0.0% of 300 labels" in said[0]
 
@@ -466,6 +474,18 @@ def test_what_auto_chose_is_known_after_a_resume_and_is_not_refined(said):
     assert two.choice == one.choice
     assert torch.equal(two.truth.values, one.truth.values)
     assert two.predicted.values.shape == (0, 3)
+
+
+def test_the_weights_of_auto_are_known_after_a_resume(said):
+    vectors, truth = clouds()
+    one = ready(Seen(vectors * 3), truth)
+    two = Seen(vectors * 3)
+    two.setup(context(300, 3, labels=truth))
+    two.load_state_dict({name: value.clone() for name, value in one.state_dict().items()})
+    two.begin_epoch(1, lambda: pytest.fail("a survey"))
+    assert two.choice == one.choice
+    assert torch.equal(two.weighting.kept.values, one.weighting.kept.values)
+    assert len(one.weighting.kept.values.unique()) > 100
 
 
 def model_called(name: str) -> SimpleNamespace:

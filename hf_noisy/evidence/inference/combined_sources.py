@@ -22,14 +22,14 @@ from hf_noisy.evidence.inference.heads import fit_head, principal
 LEAST_VOTES = 5  # a source with fewer votes is pooled with others of this kind
 NEIGHBOURS = 10  # of each text, whose predictions have a share in its prior
 CONFIDENT = 0.7  # a label moves to another class only with at least this probability
-CONFIDENT_RULES = 0.6  # the same for rules, of which few vote on a text
+CONFIDENT_RULES = 0.5  # the same for rules, of which few vote on a text
 _NEAR = 0.3  # this share
 _ROUNDS = 8
 _STEPS = 30
 _ONE_CLASS = 0.5  # share of the votes by sources that vote for one class only, above which sources are rules
 _POOLED_ROWS = 10.0  # pseudo-votes of a pooled source
 _MOST_ROWS = 20_000  # the classifier is fitted to at most this many rows
-_APART = (0.25, 0.45)  # shares of labels on which two models differ, between which the second one loses its weight
+APART = (0.25, 0.45)  # shares of labels on which two models differ, between which the second one loses its weight
 _TINY = 1e-9
 
 
@@ -98,20 +98,44 @@ def combine_sources(
         votes: (rows, sources) class ids, -1 abstains.
         class_prior: (classes,) shares of the classes, if they are known.
     """
+    first, second = source_models(view, near, given, votes, class_prior=class_prior)
+    if are_rules(votes) and class_prior is None:
+        return mean_unless_apart(first, second, given)
+    return (first + second) / 2
+
+
+def source_models(
+    view: np.ndarray, near: NearestRows, given: np.ndarray, votes: np.ndarray, *, class_prior: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two models of `combine_sources`, (rows, classes) each."""
     classes = given.shape[1]
     sources = _sources(votes, classes)
     inputs = principal(np.asarray(view, dtype=np.float64))
     prior = np.full(classes, 1 / classes) if class_prior is None else class_prior
-    rules = are_rules(votes)
-    models = (MIXED, BALANCED) if rules else (MIXED, ANSWERS)
+    models = (MIXED, BALANCED) if are_rules(votes) else (MIXED, ANSWERS)
     first, second = (
         _infer(inputs, near, given, sources, trust, prior, known=class_prior is not None)
         for trust in progress_bar("Combining sources", models, unit="model")
     )
-    weight = 0.5
-    if rules and class_prior is None:
-        apart = float((first.argmax(1) != second.argmax(1))[given.sum(1) > 0].mean())
-        weight *= float(np.clip((_APART[1] - apart) / (_APART[1] - _APART[0]), 0, 1))
+    return first, second
+
+
+def mean_unless_apart(
+    first: np.ndarray, second: np.ndarray, given: np.ndarray, apart: tuple[float, float] = APART
+) -> np.ndarray:
+    """The mean of two models, of which the second one loses its weight where they differ on many labels.
+
+    Args:
+        first, second: (rows, classes) probabilities.
+        given: (rows, classes) labels; a zero row has no label.
+        apart: share of the labels on which they differ from which the weight falls, and from which it is zero.
+
+    >>> one, other = np.eye(2)[[0, 0, 1, 1]], np.eye(2)[[0, 1, 0, 1]]
+    >>> mean_unless_apart(one, other, one, (0.0, 1.0)).round(2)[1]
+    array([0.75, 0.25])
+    """
+    differ = float((first.argmax(1) != second.argmax(1))[given.sum(1) > 0].mean())
+    weight = 0.5 * float(np.clip((apart[1] - differ) / (apart[1] - apart[0]), 0, 1))
     return (1 - weight) * first + weight * second
 
 

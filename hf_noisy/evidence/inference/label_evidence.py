@@ -21,7 +21,7 @@ from hf_noisy.evidence.inference.noise_fits import FOLDS
 from hf_noisy.evidence.inference.noise_model import LabelNoise
 from hf_noisy.weak.votes import count_voting_sources
 
-_NEAR_LABELS = 20  # neighbours whose labels a model of the noise compares
+NEAR_LABELS = 20  # neighbours whose labels a model of the noise compares
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def weigh_labels(
     if len(labelled) < 2 * FOLDS or classes < 2:
         reason = f"{len(labelled)} labels of {classes} {'class' if classes == 1 else 'classes'} are too few to compare"
         return LabelEvidence(given, "nothing", math.nan, math.nan, reason)
-    near = nearest_rows(view[labelled], min(_NEAR_LABELS, len(labelled) - 1))
+    near = nearest_rows(view[labelled], min(NEAR_LABELS, len(labelled) - 1))
     fits = fit_label_noise(view, near, labels, given.shape[1], seed=seed)
     weights = model_weights(fits)
-    posterior, truth = mean_truth(fits)
+    posterior, truth = mean_truth(fits, weights)
     truth[labelled] = posterior
     soft = np.flatnonzero((given.sum(1) > 0) & (given.max(1) < given.sum(1)))
     if len(soft):

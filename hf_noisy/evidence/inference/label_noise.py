@@ -12,6 +12,7 @@ such share, and no model with noise wins.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,34 +21,48 @@ from hf_noisy.evidence.features.neighbours import NearestRows
 from hf_noisy.evidence.inference.noise_fits import FOLDS, NoiseFits
 from hf_noisy.evidence.inference.noise_model import KINDS, LabelNoise
 
-NO_NOISE = 4.0  # log prior odds of labels without noise, in nats
-_ODDS = {"none": NO_NOISE, "random": 0.0, "commonest": -3.0, "confusions": 0.0}  # log prior weights
-_PER_CLASS = 0.7  # log prior odds against each class whose confusions a model estimates
+
+@dataclass(frozen=True)
+class NoisePrior:
+    """Prior log odds of the models of the noise against "random", in nats."""
+
+    none: float = 8.0
+    commonest: float = -3.0
+    per_class: float = -0.7  # of "confusions", for each class whose confusions it estimates
+
+    def log_odds(self, kind: str, classes: int) -> float:
+        """The log odds of one model."""
+        return {"none": self.none, "commonest": self.commonest, "confusions": self.per_class * classes}.get(kind, 0.0)
 
 
-def model_weights(fits: Mapping[str, LabelNoise]) -> dict[str, float]:
+def model_weights(fits: Mapping[str, LabelNoise], prior: NoisePrior | None = None) -> dict[str, float]:
     """Returns the posterior probability of each model, from the likelihood of held-out labels.
 
-    The prior favours labels without noise: a model with noise must predict held-out labels better by four nats in all
-    (seven for the commonest class, four and 0.7 for each class for confusions) to be as probable. A model has probability
+    The prior favours labels without noise: a model with noise must predict held-out labels better by eight nats in all
+    (eleven for the commonest class, eight and 0.7 for each class for confusions) to be as probable. A model has probability
     0 if some class is not clearly labelled as itself more often than as another.
     """
-    log = {kind: _ODDS[kind] + fit.log_likelihood for kind, fit in fits.items() if fit.is_credible or kind == "none"}
-    if "confusions" in log:
-        log["confusions"] -= _PER_CLASS * len(fits["confusions"].matrix)
+    prior = NoisePrior() if prior is None else prior
+    log = {
+        kind: prior.log_odds(kind, len(fit.matrix)) + fit.log_likelihood
+        for kind, fit in fits.items()
+        if fit.is_credible or kind == "none"
+    }
     most = max(log.values())
     weights = {kind: float(np.exp(value - most)) for kind, value in log.items()}
     total = sum(weights.values())
     return {kind: weights.get(kind, 0.0) / total for kind in fits}
 
 
-def mean_truth(fits: Mapping[str, LabelNoise]) -> tuple[np.ndarray, np.ndarray]:
-    """Averages the models by `model_weights`.
+def mean_truth(
+    fits: Mapping[str, LabelNoise], weights: Mapping[str, float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Averages the models by `weights`, which are those of `model_weights` without others.
 
     Returns:
         (labelled, classes) probabilities of the true class from text and label, and (rows, classes) from the text alone.
     """
-    weights = model_weights(fits)
+    weights = model_weights(fits) if weights is None else weights
     truth = sum(weights[kind] * fit.truth for kind, fit in fits.items())
     clean = sum(weights[kind] * fit.clean for kind, fit in fits.items())
     return np.asarray(truth), np.asarray(clean)
