@@ -107,8 +107,9 @@ def auto_steps() -> str:
             "2. **Which text features?** It chooses how texts are compared; see [below](#which-text-features).",
             "3. **What are the classes?** Truth inference estimates the class of each row; see "
             "[below](#how-classes-are-inferred).",
-            f"4. **Would enough labels change?** If less than {MIN_MOVED:.0%} of the labels would, it trains on them as they "
-            "are. Otherwise it trains on the inferred classes.",
+            f"4. **Would enough labels change?** If {MIN_MOVED:.0%} of the labels or more would, it trains on the inferred classes.",
+            f"5. **Do similar texts agree?** Otherwise the labels stay. If the mean cut statistic is at least {MIN_CUT_STATISTIC:g}, each row "
+            "gets a weight by how well its label agrees with those of similar texts; else all rows count alike (`ce`).",
         ]
     )
 

@@ -116,13 +116,15 @@ def auto() -> Figure:
     )
     box(axes, (x, ys[3]), size, ["4  Compare with the labels", f"would at least {MIN_MOVED:.0%} change?"], GREY)
     box(axes, (out, ys[1]), result, ["ce", "train on the given labels"], ORANGE)
+    box(axes, (out, ys[2]), result, ["neighbours", "weigh the given labels"], ORANGE)
     box(axes, (out, 0.42), result, ["truth_inference", "train on the inferred classes"], GREEN)
     edge, far = x + size[0] / 2, out - result[0] / 2
     arrow(axes, (x, ys[0] - 0.33), (x, ys[1] + 0.4), "yes", at=(x + 0.1, 3.78), ha="left")
     arrow(axes, (x, ys[1] - 0.4), (x, ys[2] + 0.4))
     arrow(axes, (x, ys[2] - 0.4), (x, ys[3] + 0.33))
     arrow(axes, (edge, ys[0]), (out, ys[1] + 0.33), "no", bend=-0.35, at=(edge + 0.5, ys[0] + 0.05))
-    arrow(axes, (edge, 1.12), (out, ys[1] - 0.33), "no", bend=0.35, at=(edge + 0.5, 1.06))
+    arrow(axes, (edge, 1.12), (out, ys[2] - 0.33), "no", bend=0.35, at=(edge + 0.6, 1.06))
+    arrow(axes, (out, ys[2] + 0.33), (out, ys[1] - 0.33), "similar texts do not agree", at=(out + 0.1, 2.65), ha="left")
     arrow(axes, (x + 0.9, ys[3] - 0.33), (far, 0.42), "yes", bend=0.15, at=(x + 1.25, 0.42))
     return created
 

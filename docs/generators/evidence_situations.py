@@ -22,6 +22,11 @@ def tables() -> Any:
     return script("situation_tables")
 
 
+def thresholds() -> str:
+    """How often each combination of thresholds is chosen."""
+    return str(script("nested_thresholds").choices(lines_of("nested_thresholds")))
+
+
 def measured() -> str:
     """Which corpora and seeds the file holds, and how long the runs took."""
     lines = [line for line in lines_of(FILE) if "method" in line]

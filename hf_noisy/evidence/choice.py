@@ -8,8 +8,7 @@ from typing import Any
 MIN_NOISE_RATE = 0.03  # estimated noise rate below which a method does not pay
 MIN_CUT_STATISTIC = 1.0  # mean cut statistic from which the encoder's neighbours agree in their labels
 MIN_MOVED = 0.04  # share of labels that inference must change for it to pay
-MIN_CV_GAIN_Z = 2.0  # cross-validated accuracy gain over the majority class, in standard errors
-WEIGHTS = {"how": "weight"}  # parameters of `neighbours`
+WEIGHTS: dict[str, Any] = {"how": "weight"}  # parameters of `neighbours`
 MIN_LABELS = 50  # minimum number of labels to infer true classes
 
 
@@ -98,3 +97,31 @@ _DESCRIPTIONS = {
     "words": "word features, since encoder vectors say little of the labels",
     "both": "encoder vectors and word features",
 }
+
+
+def candidate_table(taken: str, moved: float, cut_statistic: float) -> str:
+    """Returns the candidates of `choose_method`, what speaks for each, and which was taken, as a Markdown table.
+
+    Args:
+        taken: name of the chosen method.
+        moved, cut_statistic: as in `choose_method`; NaN if unknown.
+
+    >>> print(candidate_table("ce", moved=0.01, cut_statistic=0.3))
+    | candidate | evidence | needed | taken |
+    |---|---|---|---|
+    | truth_inference: inferred classes | 1.0% of the labels would change | at least 4% | |
+    | neighbours: weights by similar texts | mean cut statistic 0.3 | at least 1 | |
+    | ce: labels as given | | | yes |
+    """
+    change = "unknown" if math.isnan(moved) else f"{moved:.1%} of the labels would change"
+    agree = "unknown" if math.isnan(cut_statistic) else f"mean cut statistic {cut_statistic:.2g}"
+    rows = [
+        ("truth_inference: inferred classes", change, f"at least {MIN_MOVED:.0%}"),
+        ("neighbours: weights by similar texts", agree, f"at least {MIN_CUT_STATISTIC:g}"),
+        ("ce: labels as given", "", ""),
+    ]
+    cells = [[*row, "yes" if row[0].startswith(f"{taken}:") else ""] for row in rows]
+    table = [["candidate", "evidence", "needed", "taken"], ["---"] * 4, *cells]
+    return "\n".join(
+        "|" + "|".join(cell if cell == "---" else f" {cell} " if cell else " " for cell in row) + "|" for row in table
+    )

@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from hf_noisy.common.checks import check_whole
 from hf_noisy.data.label_encoding import has_label
-from hf_noisy.evidence.choice import MIN_LABELS, WEIGHTS, choose_features, choose_method
+from hf_noisy.evidence.choice import MIN_LABELS, WEIGHTS, candidate_table, choose_features, choose_method
 from hf_noisy.evidence.features.scores import mean_cut_statistic
 from hf_noisy.evidence.features.text_features import NEIGHBOURS
 from hf_noisy.evidence.features.views import features_of
@@ -34,7 +34,7 @@ _LOOKED, _CUT_STATISTIC, _MOVED = range(3)  # indices into `facts`
 
 
 class AutoMethod(TruthInference):
-    """Checks labels, votes and texts once, then trains on the given labels or on classes that `TruthInference` infers.
+    """Checks labels, votes and texts once, then trains on inferred classes, on weighted labels, or on labels as given.
 
     The check runs before the first step, in this order:
 
@@ -51,10 +51,11 @@ class AutoMethod(TruthInference):
 
     With labels alone, labels change only if a model of the noise predicts held-out labels better than a model without
     noise. That is so if they are wrong at random. Labels that are wrong by a rule or a person are not told from correct
-    ones by labels and texts alone, and stay as they are.
+    ones by labels and texts alone, and stay as they are, at most with a weight.
 
-    The choice and its reason are logged before the first step and kept in `choice`; a table of the models that were
-    compared is logged at level info. Everything else is as in `TruthInference`, including what it combines with.
+    The choice and its reason are logged before the first step and kept in `choice`. Tables of the
+    candidates and of the models that were compared are logged at level info. Everything else is as in `TruthInference`, including what it combines with. If
+    labels are weighted, `report` also has the columns of `Neighbours`.
 
     Args:
         min_labels: minimum number of labels for inference, at least 2.
@@ -123,6 +124,8 @@ class AutoMethod(TruthInference):
             self.weighting.vectors = None
         listed = "".join(f" {key}={value!r}" for key, value in parameters.items())
         logger.warning(f"auto: {method}{listed}, since {reason}")
+        _, cut_statistic, moved = map(float, self.facts)
+        logger.info(f"auto: the candidates\n{candidate_table(method, moved, cut_statistic)}")
 
     def _look(self, encoded: Callable[[], np.ndarray]) -> np.ndarray:
         given, seed, sources = self._given(), self.context.seed, count_voting_sources(self.context.votes)

@@ -289,9 +289,11 @@ GUIDE: dict[str, Guide] = {
     "auto": Guide(
         REPLACEMENT,
         "you do not know how labels are wrong: start with it",
-        "one rule or one person made the labels, which stay as they are then, or you know the transition matrix (see `forward`)",
-        "As truth_inference, or loss = -log p_y on the given labels:\n"
-        "with fewer than 50 labels, or if under 4 % of the labels would change",
+        "you know the transition matrix (see `forward`), or rules for single classes made the labels and you know how common the "
+        "classes are (see `class_prior` of `truth_inference`)",
+        "As truth_inference; if under 4 % of the labels would change, loss = -w log p_y on the given labels:\n"
+        "w: share of the rows whose label agrees no better with those of similar texts;\n"
+        "1 with fewer than 50 labels, or if similar texts do not agree",
         "A pass over the training set before the first step; linear classifiers and a search for neighbours: seconds.",
         ("votes",),
     ),

@@ -7,7 +7,15 @@ import pytest
 
 from hf_noisy.evidence.features.neighbours import nearest_rows
 from hf_noisy.evidence.inference import combined_sources as module
-from hf_noisy.evidence.inference.combined_sources import ANSWERS, MIXED, Trust, are_rules, combine_sources, hold_unsure
+from hf_noisy.evidence.inference.combined_sources import (
+    ANSWERS,
+    MIXED,
+    Trust,
+    are_rules,
+    combine_sources,
+    hold_unsure,
+    source_models,
+)
 from hf_noisy.evidence.inference.heads import principal
 
 CENTRES = 2 * np.eye(3)
@@ -184,3 +192,17 @@ def test_rows_without_a_vote_follow_their_texts():
     assert (found[::4].argmax(1) == truth[::4]).mean() > 0.85
     votes[2:] = -1
     assert np.isfinite(combined(vectors, votes)).all()  # all rows but two
+
+
+def test_matrices_that_are_counted_by_the_truth_are_the_ceiling():
+    """Two sources that share their mistakes: without the truth, they are believed."""
+    vectors, truth = clouds()
+    wrong = np.random.default_rng(2).random(len(truth)) < 0.45
+    shared = np.where(wrong, (truth + 1) % 3, truth)
+    votes = np.stack([shared, shared, flipped(truth, 0.5, 3)], 1)
+    near, given = nearest_rows(0.2 * vectors, 10), shares(votes)
+    right = [
+        (sum(source_models(0.2 * vectors, near, given, votes, counted=counted)).argmax(1) == truth).mean()
+        for counted in (None, np.eye(3)[truth])
+    ]
+    assert right[1] > right[0]

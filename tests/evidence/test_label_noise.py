@@ -10,6 +10,7 @@ import pytest
 
 from hf_noisy.evidence.features.neighbours import nearest_rows
 from hf_noisy.evidence.inference.label_noise import fit_label_noise, mean_truth, model_weights
+from hf_noisy.evidence.inference.noise_fits import NoiseFits
 from hf_noisy.evidence.inference.noise_model import LabelNoise
 
 ROWS, CLASSES = 500, 3
@@ -162,3 +163,16 @@ def test_too_few_labels_or_one_class_are_refused(labels):
     vectors = np.random.default_rng(0).normal(size=(len(labels), 3))
     with pytest.raises(ValueError, match="expected 10 labels of two classes or more"):
         fit_label_noise(vectors, nearest_rows(vectors, 3), np.array(labels), 3)
+
+
+def test_with_the_true_matrix_more_labels_come_out_right_than_without_noise():
+    """Mistakes of a rule, for which "none" is the most probable model."""
+    vectors, truth = regions()
+    labels = np.where(np.random.default_rng(1).random(ROWS) < 0.4, (truth + 1) % CLASSES, truth)
+    counts = np.zeros((CLASSES, CLASSES))
+    np.add.at(counts, (truth, labels), 1)
+    fits = NoiseFits(vectors, nearest_rows(vectors, 20), np.arange(ROWS), labels, CLASSES, seed=0)
+    known = fits.with_matrix(counts / counts.sum(1, keepdims=True))
+    assert known.matrix == pytest.approx(counts / counts.sum(1, keepdims=True))
+    assert (known.truth.argmax(1) == truth).mean() > 0.85 > 0.65 > (labels == truth).mean()
+    assert (known.truth[:, labels].diagonal() < 1).any()

@@ -36,7 +36,14 @@ OTHERS = (
 ON_VECTORS = f"{CHOOSING} {OTHERS} model_average truth_inference auto".replace("rule_masking ", "")  # it hides words
 ONE = "truth_inference:models=one"  # the inference of 0.2.0
 ENCODER, EARLIER = f"{ONE},vectors=encoder", f"{ONE},vectors=encoder,share=0.6"
+FIFTEEN = (
+    *CORPORA, "massive18", "slurp_asr", "ledgar_gpt", "claude9", "spouse", "norec", "mr_chatgpt", "fpb_llms", "abtbuy_crowd", "movie_crowd",
+)  # fmt: skip
 RUNS: dict[str, tuple[str, ...]] = {
+    "fifteen": (
+        f"--methods auto --baselines gold --seeds 0 1 2 {SMALL}",
+        f"--methods neighbours --baselines gold --seeds 0 {SMALL}",
+    ),
     "h100": (
         f"--methods sce truth_inference auto --seeds 0 1 2 3 4 {SMALL}",
         f"--methods {CHOOSING} {OTHERS} --seeds 0 1 {SMALL}",
@@ -86,7 +93,7 @@ SPEED = {
     "speed_others": "--speed_rounds 8 --methods co_teaching_plus jocor mentornet_pd mentornet_dd forward backward glc "
     "self_training candidate_labels neighbours rule_masking truth_inference auto",
 }
-ONLY_ON = {"peers": ("trec", "agnews_human")}  # all others: every corpus
+ON = {"peers": ("trec", "agnews_human"), "fifteen": FIFTEEN}  # all others: `CORPORA`
 
 
 def commands(name: str, model: str = "MODEL", data: str = "../shared/data") -> list[str]:
@@ -99,7 +106,7 @@ def commands(name: str, model: str = "MODEL", data: str = "../shared/data") -> l
     """
     if name in SPEED:
         return [f"python recipes/benchmark.py --speed --model {model} {SPEED[name]} --report {RESULTS}/{name}.md"]
-    corpora = " ".join(f"{data}/{corpus}" for corpus in ONLY_ON.get(name, CORPORA))
+    corpora = " ".join(f"{data}/{corpus}" for corpus in ON.get(name, CORPORA))
     fixed = f"python recipes/benchmark.py --data {corpora} --model {model}"
     return [f"{fixed} {options} --output {RESULTS}/{name}.jsonl" for options in RUNS[name]]
 

@@ -95,10 +95,7 @@ def measure(run: Run, settings: Settings, store: VectorStore) -> Line:
     sources = count_voting_sources(votes)
     view = features(data, sources, store, run.seed)
     near = nearest_rows(view, min(NEIGHBOURS, len(view) - 1))
-    if sources > 1:
-        targets = by_sources(view, near, given, votes)
-    else:
-        targets = by_labels(view, labels, data.classes, run.seed)
+    targets = by_sources(view, near, given, votes) if sources > 1 else by_labels(view, labels, data.classes, run.seed)
     gold = torch.from_numpy(data.train.gold)
     counted = torch.from_numpy(labels >= 0) & (gold >= 0)
     before = right(given, gold, counted)
@@ -127,9 +124,7 @@ def features(data: Data, sources: int, store: VectorStore, seed: int) -> np.ndar
     return features_of(kind, lambda: encoded, lambda: latent_semantic_vectors(texts, seed))
 
 
-def by_labels(
-    view: np.ndarray, labels: np.ndarray, classes: int, seed: int
-) -> Iterable[tuple[Point, np.ndarray]]:
+def by_labels(view: np.ndarray, labels: np.ndarray, classes: int, seed: int) -> Iterable[tuple[Point, np.ndarray]]:
     """Targets by the models of the noise, for each combination in `LABELS`: (rows, classes)."""
     labelled = np.flatnonzero(labels >= 0)
     near = nearest_rows(view[labelled], min(NEAR_LABELS, len(labelled) - 1))

@@ -14,8 +14,6 @@ from conftest import flat_weights, make_trainer, tiny_model, token_dataset, vote
 
 from hf_noisy import AutoMethod, CoTeaching, Neighbours, PseudoLabeling, TruthInference
 from hf_noisy.evidence import text_vectors
-from hf_noisy.evidence.choice import MIN_CV_GAIN_Z
-from hf_noisy.evidence.features.scores import cv_gain_z
 from hf_noisy.evidence.features.tokens import word_vectors
 from hf_noisy.evidence.features.views import side_by_side
 from hf_noisy.evidence.inference import infer_truth as truth_module
@@ -630,18 +628,6 @@ def test_words_tell_what_an_encoder_does_not_see_and_random_noise_is_found_by_bo
     }
     assert found["both"] > 0.95
     assert max(found["encoder"], found["words"]) < found["both"] - 0.05
-
-
-@pytest.mark.parametrize("classes", [2, 5])
-def test_labels_are_told_from_texts_that_say_something_and_not_from_others(classes):
-    draw = np.random.default_rng(1)
-    labels = draw.choice(classes, 300, p=[0.6, *[0.4 / (classes - 1)] * (classes - 1)])
-    given, noise = np.eye(classes)[labels], draw.normal(size=(300, 16))
-    assert cv_gain_z(noise, given) < MIN_CV_GAIN_Z
-    assert cv_gain_z(noise + 2 * np.eye(16)[labels], given) > 5
-    given[: 300 - 9] = 0
-    assert np.isnan(cv_gain_z(noise, given))  # too few to hold some out
-    assert np.isnan(cv_gain_z(noise, np.eye(classes)[np.zeros(300, int)]))  # of one class
 
 
 def test_two_networks_learn_one_truth(tmp_path):

@@ -105,16 +105,28 @@ def combine_sources(
 
 
 def source_models(
-    view: np.ndarray, near: NearestRows, given: np.ndarray, votes: np.ndarray, *, class_prior: np.ndarray | None = None
+    view: np.ndarray,
+    near: NearestRows,
+    given: np.ndarray,
+    votes: np.ndarray,
+    *,
+    class_prior: np.ndarray | None = None,
+    counted: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The two models of `combine_sources`, (rows, classes) each."""
+    """The two models of `combine_sources`, (rows, classes) each.
+
+    Args:
+        view, near, given, votes, class_prior: as there.
+        counted: (rows, classes) true classes, if they are known, by which the matrices of the sources are counted: what
+            the models could do at best.
+    """
     classes = given.shape[1]
     sources = _sources(votes, classes)
     inputs = principal(np.asarray(view, dtype=np.float64))
     prior = np.full(classes, 1 / classes) if class_prior is None else class_prior
     models = (MIXED, BALANCED) if are_rules(votes) else (MIXED, ANSWERS)
     first, second = (
-        _infer(inputs, near, given, sources, trust, prior, known=class_prior is not None)
+        _infer(inputs, near, given, sources, trust, prior, class_prior is not None, counted)
         for trust in progress_bar("Combining sources", models, unit="model")
     )
     return first, second
@@ -185,6 +197,7 @@ def _infer(
     trust: Trust,
     class_prior: np.ndarray,
     known: bool,
+    counted: np.ndarray | None = None,
 ) -> np.ndarray:
     rows = np.flatnonzero(given.sum(1) > 0)
     truth = given
@@ -196,6 +209,7 @@ def _infer(
         prior /= prior.sum(1, keepdims=True)
         voted = truth.sum(1, keepdims=True) > 0
         compared = (1 - trust.posterior) * prior + trust.posterior * np.where(voted, truth, prior)
+        compared = compared if counted is None else counted
         log_truth = np.log(np.maximum(prior, _TINY))
         for source in sources:
             np.add.at(log_truth, source.rows, _log_likelihood(source, compared, trust.shrink))

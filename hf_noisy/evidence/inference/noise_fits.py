@@ -26,6 +26,7 @@ _SUREST = 0.25  # share of the rows of a predicted class that count as sure
 _POOLED = 5.0  # pseudo-rows of each class that are labelled as all classes are on the mean
 _STEPS = 25
 _BEGIN = (1.0, 0.13)  # weights of classifier and neighbours
+_TINY = 1e-9
 _LARGEST = 50.0  # weight to start from; in clean clusters the best weight has no bound
 
 
@@ -119,6 +120,12 @@ class NoiseFits:
             tables = [self._profile(heads, best, flips) for heads in (self.heads, best.heads)]
             profile = tuple(map(max, *tables))
         return replace(self._described(kind, best), profile=profile)
+
+    def with_matrix(self, matrix: np.ndarray) -> LabelNoise:
+        """The model of a matrix that is known: (classes, classes) P(label | true class)."""
+        matrices, flips = [matrix] * FOLDS, [_without_diagonal(matrix + _TINY)] * FOLDS
+        pool = self._pool(self._through(matrices), matrices, flips, start=None, fixed=_wrong(matrix))
+        return self._described("known", replace(pool, matrices=matrices))
 
     def _profile(self, heads: list[Head], best: _Pool, flips: list[np.ndarray]) -> list[float]:
         """The log-likelihood of held-out labels with each share of wrong labels in `RATES`."""
