@@ -16,6 +16,7 @@ SCRIPTS = {
     "frozen_head": f"{CORPUS} --seeds 0 --max_train_rows 64",
     "situations": "--data {shared}/data --corpora youtube --situations given --methods neighbours --seeds 0 --max_length 8",
     "nested_thresholds": f"{CORPUS} --situations given --seeds 0 --max_train_rows 64 --max_length 8",
+    "inference_ceiling": f"{CORPUS} --seeds 0 --max_train_rows 64 --max_length 8",
     "large_dataset": "--rows 400",
     "reliability": "--checks fuzz --short",
 }
