@@ -85,8 +85,8 @@ def votes_on(dataset: datasets.Dataset) -> list[list[int]]:
     ]
 
 
-def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **arguments) -> NoisyTrainer:
-    """A NoisyTrainer with the tiny model. `arguments` go to the trainer or to its training arguments, by name."""
+def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, kind=NoisyTrainer, **arguments) -> NoisyTrainer:
+    """A NoisyTrainer, or a subclass, with the tiny model. `arguments` go to the trainer or to its training arguments, by name."""
     own = {
         "criterion",
         "gold_column",
@@ -120,7 +120,7 @@ def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, **argument
     args = NoisyTrainingArguments(output_dir=str(folder), **{**defaults, **arguments})
     if model is None and "model_init" not in trainer_arguments:
         model = tiny_model()
-    return NoisyTrainer(model, args, train_dataset=dataset, **trainer_arguments)
+    return kind(model, args, train_dataset=dataset, **trainer_arguments)
 
 
 ONE_STEP = {

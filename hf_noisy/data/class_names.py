@@ -19,6 +19,29 @@ def has_default_names(config: PretrainedConfig) -> bool:
     return config.id2label == {k: f"LABEL_{k}" for k in range(class_count(config))}
 
 
+def complete_names(config: PretrainedConfig) -> None:
+    """Put the names of the classes in `config` right, where people set only one of its two tables, or ids as text.
+
+    JSON has no whole numbers as keys, so an `id2label` that was read from a file has the keys "0", "1", ...; the stock
+    Trainer never looks at it. Keys become numbers. A table that is missing, or has default names beside a table with
+    names of its own, is made from the other one. Tables that contradict each other are left: `ids_of_names` refuses
+    them.
+    """
+    classes = class_count(config)
+    try:
+        by_key: list[tuple[int, str]] = [(int(k), name) for k, name in (config.id2label or {}).items()]
+        ids = {name: int(k) for name, k in (config.label2id or {}).items()}
+    except (TypeError, ValueError):
+        return  # refused where the names are read
+    names, default = dict(sorted(by_key)), {k: f"LABEL_{k}" for k in range(classes)}
+    by_id = {k: name for name, k in ids.items()}
+    if names in ({}, default) and by_id != default and by_id.keys() == default.keys():
+        names = {k: by_id[k] for k in range(classes)}
+    if by_id in ({}, default) and len(set(names.values())) == len(names):
+        ids = {name: k for k, name in names.items()}
+    config.id2label, config.label2id = names, ids
+
+
 def ids_by_name(
     labels: np.ndarray, names: list[str], config: PretrainedConfig, where: str
 ) -> tuple[np.ndarray, list[str] | None]:

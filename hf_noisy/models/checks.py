@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+from transformers.utils import logging
 
 from hf_noisy.data.class_names import class_count
 
+logger = logging.get_logger(__name__)
 _LOAD = "Load it with AutoModelForSequenceClassification.from_pretrained(..., num_labels=K)."
 
 
@@ -50,3 +52,15 @@ def check_head(model: Any) -> None:
             f"num_labels={config.num_labels} in the model's config, but its head was made for {made_for}: expected the same. "
             f"Load the model with num_labels={config.num_labels}; changing the config does not change the head."
         )
+
+
+def align_padding(config: Any, tokenizer: Any) -> None:
+    """Give a model the padding token of its tokenizer, if the configuration names none, before the model is copied.
+
+    A decoder that classifies needs it to find the last token of a text. The stock Trainer aligns one configuration when
+    training begins, and copies have their own by then.
+    """
+    token, text = getattr(tokenizer, "pad_token_id", None), config.get_text_config()
+    if token is not None and getattr(text, "pad_token_id", None) is None:
+        text.pad_token_id = token
+        logger.warning(f"pad_token_id={token}: taken from the tokenizer, since the model's configuration names none.")

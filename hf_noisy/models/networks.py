@@ -132,6 +132,14 @@ class Networks(nn.Module):
 
     # ---- files --------------------------------------------------------------------------------------------------
 
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> Any:
+        """Save the deployed network, as `PreTrainedModel.save_pretrained` does. `NoisyTrainer.save_model` can save all."""
+        return self.networks[self.deployed].save_pretrained(*args, **kwargs)  # type: ignore[operator]
+
+    def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
+        """Upload the deployed network, as `PreTrainedModel.push_to_hub` does."""
+        return self.networks[self.deployed].push_to_hub(*args, **kwargs)  # type: ignore[operator]
+
     def places(self, folder: str) -> Iterator[tuple[int, Any, str]]:
         """Number, network and folder of each network: `folder` for the deployed one, subfolders for the others."""
         for number, network in enumerate(self.networks):

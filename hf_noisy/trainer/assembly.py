@@ -14,10 +14,11 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from hf_noisy.common.progress import quietly
+from hf_noisy.data.class_names import complete_names
 from hf_noisy.data.columns import INDEX
 from hf_noisy.data.token_checks import check_tokens
 from hf_noisy.models.batch import Batch, of_one_process
-from hf_noisy.models.checks import check_head
+from hf_noisy.models.checks import align_padding, check_head
 from hf_noisy.models.context import CleanRows, Context
 from hf_noisy.models.networks import channels_of, deployed_network, networks_of, side_by_side
 from hf_noisy.trainer import nonfinite
@@ -38,6 +39,8 @@ def finish(trainer: Any, parts: Parts) -> None:
     """Check the model and the datasets of a new trainer, and build what its methods declare."""
     check_split(trainer)
     check_head(trainer.model)
+    complete_names(trainer.model.config)
+    align_padding(trainer.model.config, trainer.processing_class)
     _read_datasets(trainer, parts)
     parts.methods.bind(trainer.callback_handler)
     assemble(trainer, parts)
@@ -78,6 +81,7 @@ def assemble(trainer: Any, parts: Parts) -> None:
 
 def new_model(model: Any, args: TrainingArguments, parts: Parts) -> Any:
     """The model of `model_init`, with the class names of the labels, and the networks and channels of the methods."""
+    complete_names(model.config)
     parts.rows.name_classes(model.config)
     return _networks(model, args, parts)
 
@@ -106,9 +110,27 @@ def _config(trainer: Any, parts: Parts) -> Any:
 
 def sampler(parts: Parts, args: TrainingArguments, stock: Callable[[], Any]) -> Any:
     """The sampler of the training rows: clean rows first if a method requests that, else the stock sampler."""
-    seed = args.data_seed if args.data_seed is not None else args.seed
-    own = parts.sampling.clean_first(parts.rows.trusted, parts.methods.clean_epochs, seed)
+    own = parts.sampling.clean_first(parts.rows.trusted, parts.methods.clean_epochs, data_seed(args))
     return own if own is not None else parts.sampling.stock(stock())
+
+
+def data_seed(args: TrainingArguments) -> int:
+    """The seed of the order of rows."""
+    return args.seed if args.data_seed is None else args.data_seed
+
+
+@contextlib.contextmanager
+def seeded_order(args: TrainingArguments) -> Iterator[None]:
+    """Inside, `args.data_seed` is `args.seed` if it was None: else the order would depend on the global random state.
+
+    Afterwards it is as before, so that the caller's arguments, perhaps used again with another seed, stay as they are.
+    """
+    asked = args.data_seed
+    args.data_seed = data_seed(args)
+    try:
+        yield
+    finally:
+        args.data_seed = asked
 
 
 @contextlib.contextmanager
@@ -201,7 +223,7 @@ def begin_epoch(trainer: Any, parts: Parts) -> None:
     args = trainer.args
     accumulated = 0 if args.ignore_data_skip else args.gradient_accumulation_steps
     epoch = parts.progress.begin_epoch(trainer.state.global_step, accumulated)
-    parts.sampling.begin_epoch(epoch, args.data_seed or 0)
+    parts.sampling.begin_epoch(epoch, data_seed(args))
     if not trainer.control.should_training_stop:  # an earlier callback may have stopped it
         with quietly(args.disable_tqdm):
             parts.methods.begin_epoch(epoch, trainer.survey, nonfinite_mode(args))
@@ -271,7 +293,7 @@ def evaluate(
     parts.evaluation.begin(trainer.args.device)
     with parts.methods.deployed(trainer.model):
         output = stock(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
-    right = parts.evaluation.end(output, metric_key_prefix)
+    right = parts.evaluation.end(output, metric_key_prefix, keeps_loss=parts.override.overridden)
     choose_deployed(trainer.model, right, metric_key_prefix, trainer.eval_dataset)
     return output
 

@@ -30,8 +30,6 @@ def check_trainer(model: Any, args: TrainingArguments, callbacks: Any, others: d
     check_arguments(args, {**others, "callbacks": callbacks or ()})
     if model is not None:
         check_model(model)
-    if args.data_seed is None:
-        args.data_seed = args.seed  # else the data order would depend on the global random state
 
 
 def check_batches(args: TrainingArguments, dataloader: DataLoader[Any], rows: int) -> None:

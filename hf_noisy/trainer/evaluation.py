@@ -50,8 +50,13 @@ class Evaluation:
         total, rows = facts[:, :2].sum(0)
         return total / rows.clamp_min(1), logits
 
-    def end(self, output: EvalLoopOutput, prefix: str) -> list[float]:
+    def end(self, output: EvalLoopOutput, prefix: str, *, keeps_loss: bool = False) -> list[float]:
         """Write the loss and the accuracy over all rows with a label into the metrics of `output`.
+
+        Args:
+            output: of the stock loop.
+            prefix: of the metrics.
+            keeps_loss: keep the loss of the stock loop, which is that of a subclass.
 
         Returns:
             the number of correct rows of each network; empty if there were no labels.
@@ -59,8 +64,9 @@ class Evaluation:
         assert self._sums is not None
         sums, self._sums = self._sums, None
         loss, rows, right, *of_each = sums.tolist() if sums.ndim else (0.0, 0.0, 0.0)  # without labels: nothing added
-        if output.metrics is not None and f"{prefix}_loss" in output.metrics:
-            output.metrics[f"{prefix}_loss"] = loss / rows if rows else float("nan")
+        if output.metrics is not None and f"{prefix}_loss" in output.metrics and not (keeps_loss and not rows):
+            if not keeps_loss:
+                output.metrics[f"{prefix}_loss"] = loss / rows if rows else float("nan")
             output.metrics[f"{prefix}_{_ACCURACY}"] = right / rows if rows else float("nan")
         return of_each
 

@@ -70,6 +70,11 @@ class MethodSet:
         return [self.dynamics, *methods, *([self.record] if methods else [])]
 
     @property
+    def is_plain(self) -> bool:
+        """Whether there is neither a method nor a criterion: the loss is that of the stock Trainer."""
+        return self.callbacks == [self.dynamics] and type(self.criterion) is CrossEntropy and not self.passed_criterion
+
+    @property
     def passed(self) -> list[NoiseCallback]:
         """Those that were passed as `callbacks`, or added later."""
         found = [] if self._handler is None else self._handler.callbacks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,18 +40,13 @@ class NoisyTrainer(Trainer):
     rows, divided by the number of distinct rows of the whole step, over all processes and accumulated batches. Its gradient
     is that of one large batch; in 5.x that of the stock Trainer is not (github.com/huggingface/transformers/issues/47688).
 
-    Args:
-        model: as for `Trainer`.
-        args: as for `Trainer`; `NoisyTrainingArguments` may name a method.
-        train_dataset: as for `Trainer`.
-        eval_dataset: as for `Trainer`.
-        callbacks: as for `Trainer`. They may hold `NoiseCallback`s, which run after the named methods.
+    Args: those of `Trainer`, in its order. `NoisyTrainingArguments` may name a method; `callbacks` may hold `NoiseCallback`s,
+        which run after the named methods. Further ones, by name:
         gold_column: column of `train_dataset` with true classes, -1 where unknown. It is used for measuring only: where a
             method selects examples, the precision and recall of its selection are logged.
         clean_dataset: tokenized rows with trusted `labels`, for methods that use a clean subset. A column `given` may hold
             the untrusted labels of the same rows.
         criterion: per-example loss, by default cross-entropy. It cannot be combined with a method that has its own.
-        others: all other arguments of `Trainer`.
 
     Raises:
         ValueError, TypeError: labels, votes, a model or arguments that cannot be trained on. The message gives the
@@ -70,23 +65,35 @@ class NoisyTrainer(Trainer):
         self,
         model: nn.Module | None = None,
         args: TrainingArguments | None = None,
-        *,
+        data_collator: Any = None,
         train_dataset: Any = None,
         eval_dataset: Any = None,
+        processing_class: Any = None,
+        model_init: Callable[..., nn.Module] | None = None,
+        compute_loss_func: Callable[..., Any] | None = None,
+        compute_metrics: Callable[..., dict[str, Any]] | None = None,
         callbacks: Sequence[TrainerCallback] | None = None,
+        *others: Any,
         criterion: Criterion | None = None,
         gold_column: str | None = None,
         clean_dataset: Any = None,
-        **others: Any,
+        **named: Any,
     ) -> None:
         self._noise = Parts.of(criterion, gold_column, clean_dataset)  # all private state is in here
         args = NoisyTrainingArguments(output_dir="tmp_trainer") if args is None else args
-        check_trainer(model, args, callbacks, others)
-        others |= {"train_dataset": train_dataset, "eval_dataset": eval_dataset}
-        super().__init__(model, args, callbacks=[*(callbacks or []), EpochEvents(self)], **others)
+        checked = {"data_collator": data_collator, "processing_class": processing_class, **named}
+        check_trainer(model, args, callbacks, {**checked, "compute_loss_func": compute_loss_func})
+        super().__init__(
+            model, args, data_collator, train_dataset, eval_dataset, processing_class, model_init,  # type: ignore[arg-type]
+            compute_loss_func, compute_metrics, [*(callbacks or []), EpochEvents(self)], *others, **named,
+        )  # fmt: skip
         self.label_names = ["labels"]  # else evaluation would find no labels, and give neither loss nor metrics
-        self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = True  # the loss here is divided by rows already
+        self._noise.override.begin(self, NoisyTrainer.compute_loss)  # the loss here is divided by rows already
         assembly.finish(self, self._noise)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        with assembly.seeded_order(self.args):  # it takes the seed of the order of rows
+            super().create_accelerator_and_postprocess()
 
     @property
     def noise(self) -> TrainerNoise:
@@ -218,16 +225,18 @@ class NoisyTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         # `compute_loss_func` would see neither the row numbers nor the model
-        inputs = dict(inputs)
+        inputs, rows = self._noise.override.called(self, inputs, num_items_in_batch)
         if not model.training:
             return assembly.evaluation_loss(self, self._noise, model, inputs, return_outputs)
         batch = assembly.take_batch(self, self._noise, inputs)
-        loss, outputs = self._noise.step.loss(self.model, inputs, batch, num_items_in_batch, model)
+        loss, outputs = self._noise.step.loss(self.model, inputs, batch, rows, model)
         return (loss, outputs) if return_outputs else loss
 
-    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """As the parent's; a loss that is not finite raises FloatingPointError, or is left out (`nonfinite_loss`)."""
-        return self._noise.step.checked(super().training_step(*args, **kwargs), self.state.global_step + 1)
+        stock, is_plain = partial(super().training_step, model), self._noise.methods.is_plain
+        loss = self._noise.override.step(self, is_plain, stock, inputs, num_items_in_batch)
+        return self._noise.step.checked(loss, self.state.global_step + 1)
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         return optimizing.clip(self, partial(super()._clip_grad_norm, model))  # each network by its own norm

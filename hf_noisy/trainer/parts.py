@@ -23,6 +23,7 @@ from hf_noisy.models.networks import channels_of, deployed_network, networks_of
 from hf_noisy.trainer.clean_rows import CleanDataset
 from hf_noisy.trainer.evaluation import Evaluation
 from hf_noisy.trainer.fresh_start import FreshStart
+from hf_noisy.trainer.loss_override import LossOverride
 from hf_noisy.trainer.method_set import MethodSet
 from hf_noisy.trainer.progress import Progress
 from hf_noisy.trainer.sampling import Sampling
@@ -39,6 +40,7 @@ class Parts:
     progress: Progress = field(default_factory=Progress)
     sampling: Sampling = field(default_factory=Sampling)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    override: LossOverride = field(default_factory=LossOverride)
     context: Context | None = None  # of the current or the last training
     step: Any = None  # a `Step`, of the current or the last training
     start: FreshStart | None = None  # of the current training, if batches may shrink

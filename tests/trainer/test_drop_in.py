@@ -1,0 +1,218 @@
+"""What a user does with the stock `Trainer` and expects of `NoisyTrainer` too, habit by habit."""
+
+from __future__ import annotations
+
+import inspect
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from conftest import flat_weights, make_trainer, tiny_model, token_dataset
+from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2ForSequenceClassification, Trainer
+
+from hf_noisy import METHODS, GeneralizedCrossEntropy, NoisyTrainer, NoisyTrainingArguments
+from hf_noisy.corpora.small_encoder import small_encoder
+
+
+def make_args(folder, **fields) -> NoisyTrainingArguments:
+    fields = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "report_to": "none", "use_cpu": True} | fields
+    return NoisyTrainingArguments(str(folder), disable_tqdm=True, **fields)
+
+
+# ---- names of classes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"id2label": {"0": "bad", "1": "good"}, "label2id": None},
+        {"id2label": {"1": "good", "0": "bad"}, "label2id": {"bad": 0, "good": 1}},
+        {"id2label": {0: "bad", 1: "good"}, "label2id": {}},
+        {"id2label": {0: "bad", 1: "good"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}},
+        {"id2label": {0: "LABEL_0", 1: "LABEL_1"}, "label2id": {"bad": "0", "good": "1"}},
+    ],
+    ids=["keys are text", "keys are text and in another order", "no ids", "default ids", "default names"],
+)
+def test_names_of_classes_are_put_right_when_the_trainer_is_made(tmp_path, tables):
+    model = tiny_model(2)
+    for name, table in tables.items():
+        setattr(model.config, name, table)
+    trainer = make_trainer(tmp_path, token_dataset(8, [0, 1] * 4), model=model)
+    assert model.config.id2label == {0: "bad", 1: "good"}
+    assert list(model.config.id2label) == [0, 1]
+    assert model.config.label2id == {"bad": 0, "good": 1}
+    trainer.train()
+    trainer.save_model(str(tmp_path / "saved"))
+    assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved").config.id2label[1] == "good"
+
+
+def test_labels_by_name_find_their_ids_where_only_ids_have_names(tmp_path):
+    model = tiny_model(2)
+    model.config.id2label, model.config.label2id = {"0": "good", "1": "bad"}, None
+    trainer = make_trainer(tmp_path, token_dataset(4, ["good", "bad"] * 2), model=model)
+    assert trainer.noise.labels.tolist() == [0, 1] * 2
+
+
+def test_names_that_contradict_each_other_are_refused(tmp_path):
+    model = tiny_model(2)
+    model.config.id2label, model.config.label2id = {0: "bad", 1: "bad"}, {"bad": 0, "good": 1}
+    with pytest.raises(ValueError, match="expected one name for each of the ids 0 to 1"):
+        make_trainer(tmp_path, token_dataset(4, ["good", "bad"] * 2), model=model)
+
+
+# ---- arguments -----------------------------------------------------------------------------------------------------
+
+
+def test_arguments_come_in_the_order_of_the_stock_trainer(tmp_path):
+    ours, stock = (list(inspect.signature(kind.__init__).parameters) for kind in (NoisyTrainer, Trainer))
+    named = ours[: ours.index("others")]
+    assert named == stock[: len(named)]
+    args, model, rows = make_args(tmp_path), tiny_model(), token_dataset(8)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    trainer = NoisyTrainer(
+        model, args, None, rows, rows, None, None, None, lambda found: {"one": 1}, [], (optimizer, None)
+    )
+    assert trainer.optimizer is optimizer
+    trainer.train()
+    assert trainer.evaluate()["eval_one"] == 1
+
+
+def test_the_arguments_of_the_caller_stay_as_they_are(tmp_path):
+    """Seeds 1 and 2 with the same arguments shuffle differently, as they do with the stock Trainer."""
+    args, weights, before = make_args(tmp_path), {}, None
+    for kind in (NoisyTrainer, Trainer):
+        for seed in (1, 2):
+            args.seed = seed
+            before = args.to_dict()
+            torch.manual_seed(0)
+            trainer = kind(tiny_model(), args, train_dataset=token_dataset(16))
+            trainer.train()
+            assert args.to_dict() == before
+            weights[kind, seed] = flat_weights(trainer.model)
+    assert args.data_seed is None
+    assert not torch.equal(weights[NoisyTrainer, 1], weights[NoisyTrainer, 2])
+    for seed in (1, 2):
+        assert torch.equal(weights[NoisyTrainer, seed], weights[Trainer, seed])
+
+
+# ---- a subclass with its own `compute_loss` --------------------------------------------------------------------------
+
+
+def with_override(kind, calls_super: bool):
+    """A subclass as people write it: class weights, or a term that is added to the loss."""
+
+    class Weighted(kind):
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            self.seen = sorted(inputs)
+            if calls_super:
+                loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+                loss = loss + 0.1 * model.classifier.weight.square().sum()
+            else:
+                labels = inputs.pop("labels")
+                outputs = model(**inputs)
+                weights = torch.tensor([1.0, 2.0, 3.0])
+                loss = torch.nn.functional.cross_entropy(outputs.logits, labels, weight=weights)
+            return (loss, outputs) if return_outputs else loss
+
+    return Weighted
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_without_a_method_an_override_of_the_loss_is_that_of_the_stock_trainer(tmp_path, accumulated):
+    found = {}
+    for kind in (Trainer, NoisyTrainer):
+        rows = token_dataset(16)
+        args = make_args(tmp_path, gradient_accumulation_steps=accumulated)
+        trainer = with_override(kind, calls_super=False)(tiny_model(), args, None, rows, rows)
+        trainer.train()
+        found[kind] = flat_weights(trainer.model), trainer.evaluate()["eval_loss"], trainer.seen
+    assert torch.equal(found[NoisyTrainer][0], found[Trainer][0])
+    assert found[NoisyTrainer][1] == pytest.approx(found[Trainer][1], abs=1e-12)
+    assert found[NoisyTrainer][2] == found[Trainer][2]  # no key of ours among the inputs
+
+
+def test_an_override_that_adds_to_the_loss_adds_to_that_of_the_method(tmp_path):
+    kind = with_override(NoisyTrainer, calls_super=True)
+    weights = []
+    for method in (None, "gce"):
+        rows = token_dataset(16)
+        args = make_args(tmp_path, noise_method=method, max_grad_norm=0.0, optim="sgd", learning_rate=0.5)
+        trainer, plain = kind(tiny_model(), args, None, rows, rows), NoisyTrainer(tiny_model(), args, None, rows, rows)
+        trainer.train()
+        plain.train()
+        weights.append(flat_weights(trainer.model))
+        assert not torch.equal(weights[-1], flat_weights(plain.model))
+        term = 0.1 * float(trainer.model.classifier.weight.detach().square().sum())
+        alone = NoisyTrainer(trainer.model, args, None, rows, rows).evaluate()["eval_loss"]
+        assert trainer.evaluate()["eval_loss"] == pytest.approx(alone + term, abs=1e-5)
+        assert trainer.example_report()["loss"][0] is not None
+    assert not torch.equal(*weights)  # the method acts
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_an_override_that_only_calls_super_changes_nothing(tmp_path, accumulated):
+    class Same(NoisyTrainer):
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            return super().compute_loss(model, inputs, return_outputs)  # the number of rows is not passed on
+
+    weights = []
+    for kind in (Same, NoisyTrainer):
+        args = make_args(tmp_path, noise_method="elr", gradient_accumulation_steps=accumulated)
+        trainer = kind(tiny_model(), args, None, token_dataset(16))
+        trainer.train()
+        weights.append(flat_weights(trainer.model))
+    assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"ce"}))
+def test_an_override_without_super_is_refused_with_a_method_before_any_update(tmp_path, method):
+    kind = with_override(NoisyTrainer, calls_super=False)
+    trainer = make_trainer(tmp_path, kind=kind, noise_method=method)
+    before = flat_weights(trainer.model).clone()
+    with pytest.raises(TypeError, match=rf"Weighted.compute_loss does not call super.*{method}.*criterion="):
+        trainer.train()
+    assert torch.equal(flat_weights(trainer.model), before)
+
+
+def test_an_override_without_super_is_refused_with_a_criterion(tmp_path):
+    kind = with_override(NoisyTrainer, calls_super=False)
+    trainer = kind(tiny_model(), make_args(tmp_path), None, token_dataset(16), criterion=GeneralizedCrossEntropy(q=0.5))
+    with pytest.raises(TypeError, match="criterion GeneralizedCrossEntropy"):
+        trainer.train()
+
+
+# ---- models of several networks, or with a channel ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["co_teaching", "noise_adaptation"])
+def test_the_model_of_a_trainer_saves_and_uploads_what_users_get(tmp_path, method, monkeypatch):
+    rows = token_dataset(16)
+    trainer = make_trainer(tmp_path, rows, noise_method=method, eval_dataset=rows)
+    trainer.train()
+    trainer.evaluate()
+    trainer.model.save_pretrained(tmp_path / "saved")
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+    deployed = trainer.model.networks[trainer.model.deployed]
+    assert torch.equal(flat_weights(loaded), flat_weights(deployed))
+    asked = []
+    monkeypatch.setattr(type(deployed), "push_to_hub", lambda self, name: asked.append((self, name)))
+    trainer.model.push_to_hub("name")
+    assert asked == [(deployed, "name")]
+
+
+@pytest.mark.parametrize("method", [None, "co_teaching", "noise_adaptation", "auto"])
+def test_a_decoder_gets_the_padding_token_of_its_tokenizer_in_every_network(tmp_path, method):
+    torch.manual_seed(0)
+    tokenizer = small_encoder(["good bad film a and long so"] * 3)[1]
+    config = GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=16, n_layer=1, n_head=2, num_labels=2)
+    assert config.pad_token_id is None
+    texts = datasets.Dataset.from_dict({"text": ["good film", "a bad and long film", "so"] * 6, "label": [1, 0, 1] * 6})
+    rows = texts.map(lambda row: {"input_ids": tokenizer(row["text"])["input_ids"]})
+    model = GPT2ForSequenceClassification(config)
+    trainer = make_trainer(
+        tmp_path, rows, model=model, eval_dataset=rows, processing_class=tokenizer, noise_method=method
+    )
+    assert np.isfinite(trainer.train().training_loss)
+    assert np.isfinite(trainer.evaluate()["eval_loss"])
+    assert {network.config.pad_token_id for network in trainer.noise.networks} == {tokenizer.pad_token_id}
