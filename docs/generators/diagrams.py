@@ -124,7 +124,7 @@ def auto() -> Figure:
     arrow(axes, (x, ys[2] - 0.4), (x, ys[3] + 0.33))
     arrow(axes, (edge, ys[0]), (out, ys[1] + 0.33), "no", bend=-0.35, at=(edge + 0.5, ys[0] + 0.05))
     arrow(axes, (edge, 1.12), (out, ys[2] - 0.33), "no", bend=0.35, at=(edge + 0.6, 1.06))
-    arrow(axes, (out, ys[2] + 0.33), (out, ys[1] - 0.33), "similar texts do not agree", at=(out + 0.1, 2.65), ha="left")
+    arrow(axes, (out, ys[2] + 0.33), (out, ys[1] - 0.33), "if texts do not agree", at=(out - 0.1, 2.65), ha="right")
     arrow(axes, (x + 0.9, ys[3] - 0.33), (far, 0.42), "yes", bend=0.15, at=(x + 1.25, 0.42))
     return created
 

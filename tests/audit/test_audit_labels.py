@@ -299,7 +299,7 @@ def test_half_of_the_wrongness_is_reached_by_as_many_rows_as_are_taken_for_wrong
 
 @pytest.mark.parametrize(("rate", "method"), [(0.01, "neighbours"), (0.3, "truth_inference")])
 def test_the_recommended_method_is_what_auto_would_choose(rate, method):
-    points, gold = points_of(rows=400, distance=12.0)
+    points, gold = points_of(rows=400, distance=3.0)
     labels = symmetric(gold, rate, 3, seed=0).labels
     found = audited(labels, points).recommendation
     auto = AutoMethod()

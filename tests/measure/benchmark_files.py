@@ -41,8 +41,8 @@ FIFTEEN = (
 )  # fmt: skip
 RUNS: dict[str, tuple[str, ...]] = {
     "fifteen": (
-        f"--methods auto --baselines gold --seeds 0 1 2 {SMALL}",
-        f"--methods neighbours --baselines gold --seeds 0 {SMALL}",
+        f"--methods auto --baselines gold --seeds 1 2 {SMALL}",
+        f"--methods ce --baselines gold --seeds 0 {SMALL}",
     ),
     "h100": (
         f"--methods sce truth_inference auto --seeds 0 1 2 3 4 {SMALL}",
