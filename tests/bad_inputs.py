@@ -227,12 +227,8 @@ def arguments() -> Cases:
             "data_collator='pad' ... expected a function ... Leave it out",
             TypeError,
         ),
-        "collator that drops row numbers": (
-            trains(data_collator=keeping("input_ids", "labels")),
-            "'index' ... collator dropped it ... pass on every key",
-        ),
         "collator that drops labels": (
-            trains(data_collator=keeping("input_ids", "index")),
+            trains(data_collator=keeping("input_ids")),
             "'labels' ... collator dropped them ... pass on every key",
         ),
         "a callback without a list": (

@@ -106,7 +106,14 @@ def label_dataset(
         labels, names = ids_by_name(labels, dataset.features[column].names, config, where)
     if with_index:
         _warn_about_labels(labels, column, columns, class_count(config), where)
-    return Labelled(_with_labels(dataset, labels, with_index), labels, names)
+    found = _with_labels(dataset, labels, with_index)
+    found.hf_noisy_label_column = column if column != "labels" else label_column_of(dataset)  # it may be read again
+    return Labelled(found, labels, names)
+
+
+def label_column_of(dataset: Any) -> str:
+    """The name that the label column had in the dataset from which `label_dataset` made this one."""
+    return str(getattr(dataset, "hf_noisy_label_column", "labels"))
 
 
 def _warn_about_labels(labels: np.ndarray, column: str, columns: Sequence[str], classes: int, where: str) -> None:

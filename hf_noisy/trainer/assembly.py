@@ -26,6 +26,7 @@ from hf_noisy.trainer.arguments import nonfinite_mode
 from hf_noisy.trainer.evaluation import choose_deployed
 from hf_noisy.trainer.evaluation_sets import label_evaluation_sets
 from hf_noisy.trainer.fresh_start import all_rows_at_once
+from hf_noisy.trainer.optimizing import check_complete
 from hf_noisy.trainer.parts import Parts
 from hf_noisy.trainer.progress import REAL
 from hf_noisy.trainer.sharding import check_placement, check_split
@@ -221,6 +222,7 @@ def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
 def begin_epoch(trainer: Any, parts: Parts) -> None:
     """Count the epoch, and let the methods run predictions on all rows if they need them."""
     args = trainer.args
+    check_complete(trainer.optimizer, trainer.model)
     accumulated = 0 if args.ignore_data_skip else args.gradient_accumulation_steps
     epoch = parts.progress.begin_epoch(trainer.state.global_step, accumulated)
     parts.sampling.begin_epoch(epoch, data_seed(args))

@@ -14,7 +14,7 @@ from transformers import PretrainedConfig
 from hf_noisy.data.class_names import class_count
 from hf_noisy.data.columns import INDEX, LABEL_COLUMNS, columns_of
 from hf_noisy.data.label_encoding import one_hot
-from hf_noisy.data.labels import Labelled, label_dataset, read_gold
+from hf_noisy.data.labels import Labelled, label_column_of, label_dataset, read_gold
 from hf_noisy.models.context import CleanRows
 
 _WHERE = "clean_dataset"
@@ -94,7 +94,7 @@ class JoinedRows(Dataset[Any]):
 
     def __init__(self, rows: Sized, clean: Sized, labels: np.ndarray) -> None:
         self.parts: tuple[Any, Any] = (rows, clean)
-        self.labels = labels
+        self.labels, self.hf_noisy_label_column = labels, label_column_of(rows)
         self.column_names = sorted(set(columns_of(rows)) & set(columns_of(clean)))
 
     def __len__(self) -> int:

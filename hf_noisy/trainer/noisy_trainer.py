@@ -21,6 +21,7 @@ from hf_noisy.models.criterion import Criterion
 from hf_noisy.trainer import assembly, checkpoints, evaluation, fresh_start, model_card, network_files, optimizing
 from hf_noisy.trainer.arguments import NoisyTrainingArguments, saves_all_networks
 from hf_noisy.trainer.checks import check_batches, check_precision, check_trainer
+from hf_noisy.trainer.collating import collating
 from hf_noisy.trainer.epoch_events import EpochEvents
 from hf_noisy.trainer.parts import Parts, TrainerNoise
 from hf_noisy.trainer.progress import count_rows
@@ -53,9 +54,7 @@ class NoisyTrainer(Trainer):
             value, what was expected, and the fix.
 
     ```python
-    trainer = NoisyTrainer(model, args, train_dataset=train, processing_class=tokenizer,
-                           criterion=GeneralizedCrossEntropy(q=0.7))
-    trainer.train()
+    NoisyTrainer(model, args, train_dataset=train, processing_class=tokenizer, criterion=GeneralizedCrossEntropy(q=0.7)).train()
     ```
     """
 
@@ -111,15 +110,9 @@ class NoisyTrainer(Trainer):
     def audit(self, vectors: ArrayLike | None = None, **options: Any) -> AuditContent:
         """Scores how wrong each training label looks, and suggests a class. Any method may have been trained.
 
-        `hf_noisy.audit.write_report` and the exports write the result. Rows of `clean_dataset` are not audited.
-
-        Args:
-            vectors: (rows, width) in row order. By default they come from the checkpoint that the model was loaded from.
-            options: arguments of `hf_noisy.audit.audit_labels`, such as `title`, `source_names` or `ids`.
-
-        Raises:
-            RuntimeError: nothing has been trained yet.
-            ValueError: there are no texts or no encoder, or as `audit_labels`.
+        `hf_noisy.audit.write_report` and the exports write the result. Rows of `clean_dataset` are not audited. `vectors` are
+        (rows, width) in row order; without them, those of the checkpoint that the model was loaded from. `options` are those of
+        `hf_noisy.audit.audit_labels`. RuntimeError before any training; ValueError without texts or encoder, or as there.
         """
         from hf_noisy.audit.training import audit_training  # late: a training needs no page
 
@@ -133,10 +126,8 @@ class NoisyTrainer(Trainer):
     def survey(self) -> Survey:
         """Log-probabilities and labels of all training examples in row order, without dropout: one pass over the rows."""
         labels = self._noise.rows.one_hot(self.model.config.num_labels).to(self.args.device)
-        return Survey(
-            assembly.row_pass(self, self._noise).log_probs(self.get_test_dataloader(self.train_dataset), len(labels)),
-            labels,
-        )
+        rows = self.get_test_dataloader(self.train_dataset)
+        return Survey(assembly.row_pass(self, self._noise).log_probs(rows, len(labels)), labels)
 
     def encode(self) -> Tensor:
         """(rows, width) float32 mean of each example's last hidden states, padding left out, by the first network as it is.
@@ -170,10 +161,10 @@ class NoisyTrainer(Trainer):
             test_dataset = label_evaluation(test_dataset, self.model.config, where="test_dataset")
         return super().get_test_dataloader(test_dataset)
 
-    def _get_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader[Any]:
+    def _get_dataloader(self, dataset: Any, *args: Any, **kwargs: Any) -> DataLoader[Any]:
         # `dataloader_drop_last` is for training: a survey or an evaluation leaves no row out
-        with assembly.dropping_last(self.args, only_if=kwargs.get("is_training", False)):
-            return super()._get_dataloader(*args, **kwargs)
+        with assembly.dropping_last(self.args, only_if=kwargs.get("is_training", False)), collating(self, dataset):
+            return super()._get_dataloader(dataset, *args, **kwargs)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list[Any], Any]:
         # rows are counted over all processes, without those that a distributed sampler repeats
@@ -214,7 +205,7 @@ class NoisyTrainer(Trainer):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         fresh_start.before_optimizer(self, self._noise)  # all networks are made by now, and nothing is learned yet
         optimizer = super().create_optimizer(model)
-        optimizing.give_channels_their_rate(optimizer, self.noise.channels, self.lr_scheduler)
+        optimizing.complete(optimizer, self.model, self.lr_scheduler)  # it may be one that was passed
         return optimizer
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hf_noisy.models.channels import Channel
-from hf_noisy.models.networks import Networks
+from hf_noisy.models.networks import Networks, channels_of
+
+
+def complete(optimizer: torch.optim.Optimizer, model: Any, scheduler: Any) -> None:
+    """Add what a method added to the model, and give each channel its own learning rate.
+
+    Args:
+        optimizer: made from the arguments, or passed by the user.
+        model: the trained model.
+        scheduler: the scheduler that was passed to the trainer; None if it is made later.
+
+    Raises:
+        ValueError: as `add_missing` and `give_channels_their_rate`.
+    """
+    add_missing(optimizer, model, scheduler)
+    give_channels_their_rate(optimizer, channels_of(model), scheduler)
 
 
 def give_channels_their_rate(optimizer: torch.optim.Optimizer, channels: Sequence[Channel], scheduler: Any) -> None:
@@ -38,6 +53,69 @@ def give_channels_their_rate(optimizer: torch.optim.Optimizer, channels: Sequenc
         optimizer.add_param_group(
             {"params": list(channel.parameters()), "lr": channel.learning_rate, "weight_decay": 0.0}
         )
+
+
+def add_missing(optimizer: torch.optim.Optimizer, model: Any, scheduler: Any) -> None:
+    """Add the parameters of further networks and of channels to an optimizer that was made before they were.
+
+    A parameter of a further network gets the settings of the same parameter of the first one; one that the optimizer
+    leaves out there is left out in all networks.
+
+    Args:
+        optimizer: over the parameters of the first network, or of all.
+        model: the trained model. Nothing is added for a single network without a channel.
+        scheduler: the scheduler that was passed to the trainer; None if it is made later.
+
+    Raises:
+        ValueError: a scheduler was passed. It has no rate for further groups.
+    """
+    missing = list(_missing(optimizer, model))
+    if missing and scheduler is not None:
+        raise ValueError(
+            f"optimizers=(..., a scheduler): both were made before {_named(missing)}, and the scheduler has no rate for "
+            "further parameters. Expected optimizers=(optimizer, None), so that the scheduler is made from the arguments."
+        )
+    for _, parameters, settings in missing:
+        optimizer.add_param_group({**settings, "params": parameters})
+
+
+def check_complete(optimizer: torch.optim.Optimizer | None, model: Any) -> None:
+    """Refuse an optimizer of a subclass that leaves out what a method added to the model.
+
+    Raises:
+        ValueError: a further network or a channel would never learn.
+    """
+    missing = [] if optimizer is None else list(_missing(optimizer, model))
+    if missing:
+        raise ValueError(
+            f"{type(optimizer).__name__}, made by create_optimizer: it has no parameters of {_named(missing)}, which the method "
+            "trains too. Expected those of self.model, which holds all networks, and not of the model that was passed."
+        )
+
+
+def _missing(optimizer: torch.optim.Optimizer, model: Any) -> Iterator[tuple[str, list[nn.Parameter], dict[str, Any]]]:
+    """What it is, parameters that the optimizer lacks, and the settings of their group."""
+    if not isinstance(model, Networks):
+        return
+    groups = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
+    first = dict(model.first.named_parameters())
+    for number, network in enumerate(model.networks):
+        alike: dict[int, list[nn.Parameter]] = {}
+        for name, parameter in network.named_parameters():
+            of_first = groups.get(id(first.get(name)))
+            if parameter.requires_grad and id(parameter) not in groups and of_first is not None:
+                alike.setdefault(optimizer.param_groups.index(of_first), []).append(parameter)
+        for place, parameters in alike.items():
+            settings = {key: value for key, value in optimizer.param_groups[place].items() if key != "params"}
+            yield f"network {number + 1}", parameters, settings
+    for channel in model.channels:
+        lacking = [each for each in channel.parameters() if each.requires_grad and id(each) not in groups]
+        if lacking:
+            yield "the noise channel", lacking, {}
+
+
+def _named(missing: Sequence[tuple[str, Any, Any]]) -> str:
+    return " and ".join(dict.fromkeys(what for what, _, _ in missing))
 
 
 def clip(trainer: Any, stock: Callable[[], Any]) -> Any:

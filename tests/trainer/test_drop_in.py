@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import flat_weights, make_trainer, tiny_model, token_dataset
-from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2ForSequenceClassification, Trainer
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    Trainer,
+)
 
 from hf_noisy import METHODS, GeneralizedCrossEntropy, NoisyTrainer, NoisyTrainingArguments
 from hf_noisy.corpora.small_encoder import small_encoder
@@ -216,3 +223,170 @@ def test_a_decoder_gets_the_padding_token_of_its_tokenizer_in_every_network(tmp_
     assert np.isfinite(trainer.train().training_loss)
     assert np.isfinite(trainer.evaluate()["eval_loss"])
     assert {network.config.pad_token_id for network in trainer.noise.networks} == {tokenizer.pad_token_id}
+
+
+# ---- optimizers of users -----------------------------------------------------------------------------------------------
+
+
+def learned(trainer) -> list[bool]:
+    """Whether each network, and then each channel, has other weights after training."""
+    parts = [*trainer.noise.networks, *trainer.noise.channels]
+    before = [flat_weights(part).clone() for part in parts]
+    trainer.train()
+    return [not torch.equal(flat_weights(part), old) for part, old in zip(parts, before, strict=True)]
+
+
+@pytest.mark.parametrize("method", ["co_teaching", "noise_adaptation", "co_teaching+noise_adaptation", "jocor"])
+def test_an_optimizer_that_was_passed_teaches_every_network_and_channel(tmp_path, method):
+    model = tiny_model()
+    head, body = model.classifier.parameters(), model.bert.parameters()
+    optimizer = torch.optim.SGD([{"params": head, "lr": 0.5}, {"params": body, "lr": 0.0}], momentum=0.5)
+    args = make_args(tmp_path, noise_method=method, lr_scheduler_type="constant")
+    trainer = NoisyTrainer(model, args, None, token_dataset(24), optimizers=(optimizer, None))
+    bodies = [flat_weights(network.bert).clone() for network in trainer.noise.networks]
+    assert all(learned(trainer))
+    for network, old in zip(trainer.noise.networks, bodies, strict=True):
+        assert torch.equal(flat_weights(network.bert), old)  # with the learning rate of the first one's: 0
+    assert {group["momentum"] for group in trainer.optimizer.optimizer.param_groups} == {0.5}
+
+
+@pytest.mark.parametrize("method", ["co_teaching", "noise_adaptation"])
+def test_a_class_of_optimizer_teaches_every_network_and_channel(tmp_path, method):
+    args = make_args(tmp_path, noise_method=method)
+    chosen = (torch.optim.SGD, {"lr": 0.5})
+    trainer = NoisyTrainer(tiny_model(), args, None, token_dataset(24), optimizer_cls_and_kwargs=chosen)
+    assert all(learned(trainer))
+    assert isinstance(trainer.optimizer.optimizer, torch.optim.SGD)
+
+
+def test_a_scheduler_that_was_passed_is_refused_with_several_networks(tmp_path):
+    model = tiny_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    args = make_args(tmp_path, noise_method="co_teaching")
+    trainer = NoisyTrainer(model, args, None, token_dataset(24), optimizers=(optimizer, scheduler))
+    with pytest.raises(ValueError, match=r"made before network 2.*Expected optimizers=\(optimizer, None\)"):
+        trainer.train()
+
+
+@pytest.mark.parametrize("of", ["all", "passed"])
+def test_an_own_create_optimizer_teaches_every_network_or_is_refused(tmp_path, of):
+    model = tiny_model()
+
+    class Own(NoisyTrainer):
+        def create_optimizer(self, *args):
+            self.optimizer = torch.optim.SGD((self.model if of == "all" else model).parameters(), lr=0.5)
+            return self.optimizer
+
+    args = make_args(tmp_path, noise_method="co_teaching+noise_adaptation")
+    trainer = Own(model, args, None, token_dataset(24))
+    if of == "all":
+        assert all(learned(trainer))
+    else:
+        with pytest.raises(
+            ValueError, match="made by create_optimizer: it has no parameters of network 2 and the noise channel"
+        ):
+            trainer.train()
+
+
+# ---- columns, collators and datasets -----------------------------------------------------------------------------------
+
+TEXTS = ["good film", "a bad and long film", "so", "film"] * 4
+TOKENIZER = small_encoder(TEXTS)[1]
+LABELLED = datasets.Dataset.from_dict({"text": TEXTS, "label": [1, 0, 2, 1] * 4})
+
+
+def text_model() -> BertForSequenceClassification:
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    return BertForSequenceClassification(BertConfig(vocab_size=len(TOKENIZER), num_labels=3, **small))
+
+
+def tokenize_rows(rows):
+    """A collator as people write it: it reads `text` and `label`, and returns what the model reads."""
+    batch = TOKENIZER([row["text"] for row in rows], padding=True, return_tensors="pt")
+    batch["labels"] = torch.tensor([row["label"] for row in rows])
+    assert not {"labels", "index"} & set(rows[0])
+    return batch
+
+
+class Rows(torch.utils.data.Dataset):
+    """A dataset of one's own class."""
+
+    def __len__(self):
+        return len(LABELLED)
+
+    def __getitem__(self, row):
+        return dict(LABELLED[int(row)])
+
+
+def as_tokens():
+    return LABELLED.map(lambda row: TOKENIZER(row["text"]), batched=True)
+
+
+INPUTS = {
+    "a column label": (as_tokens, {}),
+    "a collator": (lambda: LABELLED, {"data_collator": tokenize_rows, "remove_unused_columns": False}),
+    "a collator and a dataset of one's own class": (
+        Rows,
+        {"data_collator": tokenize_rows, "remove_unused_columns": False},
+    ),
+    "a transform": (
+        lambda: LABELLED.with_transform(lambda rows: {**TOKENIZER(rows["text"]), "label": rows["label"]}),
+        {"remove_unused_columns": False},
+    ),
+    "a format": (lambda: as_tokens().with_format("torch", columns=["input_ids", "attention_mask", "label"]), {}),
+}
+
+
+def trained_on(kind, folder, name: str, **fields):
+    rows, more = INPUTS[name]
+    collator = {"data_collator": more["data_collator"]} if "data_collator" in more else {}
+    fields |= {key: value for key, value in more.items() if key != "data_collator"}
+    trainer = kind(
+        text_model(),
+        make_args(folder, **fields),
+        train_dataset=rows(),
+        eval_dataset=rows(),
+        processing_class=TOKENIZER,
+        **collator,
+    )
+    trainer.train()
+    return trainer, rows()
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_labels_and_collators_as_people_have_them_train_as_with_the_stock_trainer(tmp_path, name):
+    (stock, rows), (ours, _) = (trained_on(kind, tmp_path, name) for kind in (Trainer, NoisyTrainer))
+    assert torch.equal(flat_weights(ours.model), flat_weights(stock.model))
+    assert ours.evaluate()["eval_loss"] == pytest.approx(stock.evaluate()["eval_loss"], abs=1e-6)
+    assert np.array_equal(ours.predict(rows).predictions, stock.predict(rows).predictions)
+    assert ours.data_collator is not None
+    assert type(ours.data_collator) is type(stock.data_collator)
+
+
+@pytest.mark.parametrize("method", ["co_teaching", "elr", "auto", "dividemix", "neighbours"])
+@pytest.mark.parametrize("name", ["a collator", "a collator and a dataset of one's own class"])
+def test_a_collator_that_tokenizes_works_with_methods(tmp_path, name, method):
+    rows, more = INPUTS[name]
+    trainer = make_trainer(
+        tmp_path, rows(), model=text_model(), processing_class=TOKENIZER, noise_method=method, **more
+    )
+    assert np.isfinite(trainer.train().training_loss)
+    assert trainer.example_report()["seen"][:] == [2] * len(LABELLED)
+
+
+def test_a_collator_that_adds_rows_is_refused(tmp_path):
+    def twice(rows):
+        return tokenize_rows([*rows, *rows])
+
+    trainer = make_trainer(
+        tmp_path,
+        LABELLED,
+        model=text_model(),
+        data_collator=twice,
+        remove_unused_columns=False,
+        processing_class=TOKENIZER,
+    )
+    with pytest.raises(ValueError, match=r"data_collator: 'input_ids' has 8 rows in a batch of 4.*views"):
+        trainer.train()
