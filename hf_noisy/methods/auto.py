@@ -30,6 +30,7 @@ from hf_noisy.weak.votes import count_voting_sources
 
 logger = logging.get_logger(__name__)
 
+_WEIGHTS = "neighbours."  # beginning of names in the state
 _LOOKED, _CUT_STATISTIC, _MOVED = range(3)  # indices into `facts`
 
 
@@ -102,8 +103,7 @@ class AutoMethod(TruthInference):
         check_labelled(type(self).__name__, context.labels, least=1)
         class_shares(self.class_prior, context.classes)
         self._allocate(context)
-        self.weighting = Neighbours(**WEIGHTS)
-        self.weighting.setup(context)
+        self.weighting: Neighbours | None = None  # only if labels are weighted: 8 bytes a row
         self.facts = torch.tensor([0.0, torch.nan, torch.nan])
 
     def begin_epoch(self, epoch: int, survey: Callable[[], Survey]) -> None:
@@ -119,6 +119,7 @@ class AutoMethod(TruthInference):
             assert truth is not None
             self._teach(truth)
         elif method == "neighbours":
+            self.weighting = self._weighting()
             self.weighting.vectors = encoded()
             self.weighting.begin_epoch(epoch, survey)
             self.weighting.vectors = None
@@ -126,6 +127,11 @@ class AutoMethod(TruthInference):
         logger.warning(f"auto: {method}{listed}, since {reason}")
         _, cut_statistic, moved = map(float, self.facts)
         logger.info(f"auto: the candidates\n{candidate_table(method, moved, cut_statistic)}")
+
+    def _weighting(self) -> Neighbours:
+        weighting = Neighbours(**WEIGHTS)
+        weighting.setup(self.context)
+        return weighting
 
     def _look(self, encoded: Callable[[], np.ndarray]) -> np.ndarray:
         given, seed, sources = self._given(), self.context.seed, count_voting_sources(self.context.votes)
@@ -142,17 +148,20 @@ class AutoMethod(TruthInference):
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         inferred = super().supervise(supervision, predictions, batch)
-        return self.weighting.supervise(inferred, predictions, batch)
+        return inferred if self.weighting is None else self.weighting.supervise(inferred, predictions, batch)
 
     def report(self) -> dict[str, np.ndarray]:
-        weighted = self.choice is not None and self.choice[0] == "neighbours"
-        return {**super().report(), **(self.weighting.report() if weighted else {})}
+        return {**super().report(), **({} if self.weighting is None else self.weighting.report())}
 
     def state_dict(self) -> dict[str, Tensor]:
-        weighting = {f"neighbours.{name}": value for name, value in self.weighting.state_dict().items()}
-        return {**super().state_dict(), "facts": self.facts, **weighting}
+        weights = {} if self.weighting is None else self.weighting.state_dict()
+        named = {f"{_WEIGHTS}{name}": value for name, value in weights.items()}
+        return {**super().state_dict(), "facts": self.facts, **named}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         super().load_state_dict(state)
         self.facts.copy_(state["facts"])
-        self.weighting.load_state_dict({name: state[f"neighbours.{name}"] for name in self.weighting.state_dict()})
+        weights = {name.removeprefix(_WEIGHTS): value for name, value in state.items() if name.startswith(_WEIGHTS)}
+        if weights:
+            self.weighting = self._weighting()
+            self.weighting.load_state_dict(weights)

@@ -41,8 +41,9 @@ class NoisyTrainer(Trainer):
     rows, divided by the number of distinct rows of the whole step, over all processes and accumulated batches. Its gradient
     is that of one large batch; in 5.x that of the stock Trainer is not (github.com/huggingface/transformers/issues/47688).
 
-    Args: those of `Trainer`, in its order. `NoisyTrainingArguments` may name a method; `callbacks` may hold `NoiseCallback`s,
-        which run after the named methods. Further ones, by name:
+    The arguments are those of `Trainer`, in its order, and three by name. `callbacks` may hold methods (`NoiseCallback`).
+
+    Args:
         gold_column: column of `train_dataset` with true classes, -1 where unknown. It is used for measuring only: where a
             method selects examples, the precision and recall of its selection are logged.
         clean_dataset: tokenized rows with trusted `labels`, for methods that use a clean subset. A column `given` may hold

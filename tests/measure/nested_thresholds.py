@@ -191,6 +191,9 @@ def nested(lines: Sequence[Line]) -> dict[str, tuple[float, dict[str, str]]]:
     for corpus in distinct(lines, "dataset"):
         out = SAME_TEXTS if corpus in SAME_TEXTS else (corpus,)
         others = [line for line in lines if line["dataset"] not in out]
+        if not others:  # a single corpus
+            found[corpus] = MIN_MOVED, AS_SET
+            continue
         kinds = {kind: [line for line in others if kind_of(line) == kind] for kind in AS_SET}
         chosen = {
             least: {kind: best(of, least) if of else AS_SET[kind] for kind, of in kinds.items()} for least in MOVED

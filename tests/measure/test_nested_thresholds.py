@@ -72,3 +72,7 @@ def test_a_row_of_the_table_has_the_mean_and_the_worst_corpus():
     lines = [line("a", [2, 0]), line("b", [4, 0]), line("c", [6, 0])]
     (row,) = [row for row in nested_thresholds.table(lines).splitlines() if "labels as given" in row]
     assert "| 3 | +4.0 | +2.0 `a` | +4.0 | +2.0 `a` |" in row
+
+
+def test_a_single_corpus_keeps_the_thresholds_as_they_are_set():
+    assert "| 1 | +2.0 | +2.0 `a` | +2.0 | +2.0 `a` |" in nested_thresholds.table([line("a", [2, 9])])

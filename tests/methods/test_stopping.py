@@ -133,8 +133,8 @@ class Naive(TrainerCallback):
         forward, self.trainer = trainer.compute_loss, trainer
 
         def compute_loss(model, inputs, **more):
-            index = inputs.get("index")
             training = model.training
+            index = trainer._noise.override.called(trainer, inputs, None)[0].get("index")
             loss, outputs = forward(model, inputs, **{**more, "return_outputs": True})
             if training:
                 for row, found in zip(index.tolist(), outputs.logits.argmax(-1).tolist(), strict=True):

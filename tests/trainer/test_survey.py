@@ -30,7 +30,7 @@ class Padding:
             name: torch.tensor([row[name] + [0] * (longest - len(row[name])) for row in rows])
             for name in ("input_ids", "attention_mask")
         }
-        return padded | {name: torch.tensor([row[name] for row in rows]) for name in ("labels", "index")}
+        return padded | {"labels": torch.tensor([row["labels"] for row in rows])}
 
 
 def test_a_vector_is_the_mean_of_the_real_tokens_hidden_states_in_row_order(tmp_path):
