@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from hf_noisy.data.columns import INDEX
+from hf_noisy.trainer.method_set import MethodSet
 from hf_noisy.trainer.progress import REAL
 
 logger = logging.get_logger(__name__)
@@ -45,13 +46,13 @@ class LossOverride:
         self._scale(trainer, ours=True)
 
     def step(
-        self, trainer: Any, is_plain: bool, stock: Callable[..., Tensor], inputs: dict[str, Any], rows: Any
+        self, trainer: Any, methods: MethodSet, stock: Callable[..., Tensor], inputs: dict[str, Any], rows: Any
     ) -> Tensor:
         """The stock training step on a batch, whose row numbers are kept aside.
 
         Args:
             trainer: a `NoisyTrainer`.
-            is_plain: whether there is neither a method nor a criterion.
+            methods: of the trainer.
             stock: the stock `training_step`, of inputs and number of rows.
             inputs: of the batch.
             rows: number of distinct rows in the whole step.
@@ -62,6 +63,7 @@ class LossOverride:
         inputs = dict(inputs)
         self._numbers = trainer._prepare_input({name: inputs.pop(name) for name in (INDEX, REAL) if name in inputs})
         self._called, self._rows = not self.overridden, rows
+        is_plain = self.overridden and methods.is_plain  # read only where it matters: this runs at every step
         if self.overridden:
             self._scale(trainer, ours=False)  # until our `compute_loss` is called
             if is_plain and not self._stock["model_accepts_loss_kwargs"]:

@@ -216,7 +216,6 @@ class NoisyTrainer(Trainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        # `compute_loss_func` would see neither the row numbers nor the model
         inputs, rows = self._noise.override.called(self, inputs, num_items_in_batch)
         if not model.training:
             return assembly.evaluation_loss(self, self._noise, model, inputs, return_outputs)
@@ -226,8 +225,8 @@ class NoisyTrainer(Trainer):
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """As the parent's; a loss that is not finite raises FloatingPointError, or is left out (`nonfinite_loss`)."""
-        stock, is_plain = partial(super().training_step, model), self._noise.methods.is_plain
-        loss = self._noise.override.step(self, is_plain, stock, inputs, num_items_in_batch)
+        stock = partial(super().training_step, model)
+        loss = self._noise.override.step(self, self._noise.methods, stock, inputs, num_items_in_batch)
         return self._noise.step.checked(loss, self.state.global_step + 1)
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 import torch
-from nested_thresholds import features, right
+from nested_thresholds import drawn, features, right
 from reporting import Line, Results, add_corpora, add_output, distinct, spread, values
 from situation_tables import SAME_TEXTS
 
@@ -59,12 +59,8 @@ def main() -> int:
     results = Results(given.output)
     for seed in given.seeds:
         for source in given.data:
-            about = {"dataset": Path(source).name, "seed": seed, "rows": given.max_train_rows}
-            about["model"] = Settings(model=given.model).record()["model"]
-            store = VectorStore(given.vectors and given.vectors / about["dataset"], given.model, given.max_length)
-            settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1)
-            run = Run(source, "ce", seed)
-            results.once(about, lambda run=run, settings=settings, store=store: measure(run, settings, store))
+            about, inputs = drawn(given, source, seed)
+            results.once(about, lambda inputs=inputs: measure(*inputs))
             print(f"{about['dataset']}, seed {seed}", file=sys.stderr, flush=True)
     print(table(results.lines))
     return 0

@@ -75,16 +75,23 @@ def main() -> int:
     torch.set_num_threads(1)
     results = Results(given.output)
     for seed, source, name in itertools.product(given.seeds, given.data, given.situations):
-        corpus = Path(source).name
-        about = {"dataset": corpus, "situation": name, "seed": seed, "rows": given.max_train_rows}
-        about["model"] = Settings(model=given.model).record()["model"]
-        store = VectorStore(given.vectors and given.vectors / corpus, given.model, given.max_length)
-        settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1, noise=NOISES[name])
-        run = Run(source, "ce", seed)
-        line = results.once(about, lambda run=run, settings=settings, store=store: measure(run, settings, store))
-        print(f"{corpus}, {name}, seed {seed}: {line['changes'][0]}", file=sys.stderr, flush=True)
+        about, inputs = drawn(given, source, seed, NOISES[name])
+        line = results.once({**about, "situation": name}, lambda inputs=inputs: measure(*inputs))
+        print(f"{about['dataset']}, {name}, seed {seed}: {line['changes'][0]}", file=sys.stderr, flush=True)
     print(table(results.lines))
     return 0
+
+
+def drawn(
+    given: argparse.Namespace, source: str, seed: int, noise: str | None = None
+) -> tuple[Line, tuple[Run, Settings, VectorStore]]:
+    """What a line is about, and the run, the settings and the stored vectors by which it is measured."""
+    corpus = Path(source).name
+    about = {"dataset": corpus, "seed": seed, "rows": given.max_train_rows}
+    about["model"] = Settings(model=given.model).record()["model"]
+    store = VectorStore(given.vectors and given.vectors / corpus, given.model, given.max_length)
+    settings = Settings(max_train_rows=given.max_train_rows, max_test_rows=1, noise=noise)
+    return about, (Run(source, "ce", seed), settings, store)
 
 
 def measure(run: Run, settings: Settings, store: VectorStore) -> Line:
