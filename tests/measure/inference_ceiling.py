@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import datasets
 import numpy as np
@@ -113,8 +114,8 @@ def table(lines: list[Line]) -> str:
         found = {name: values(lines, name, dataset=corpus) for name in COLUMNS}
         rows.append([f"`{corpus}`", *map(spread, found.values())])
         for name, of in found.items():
-            means[name]["same" if corpus in SAME_TEXTS else corpus] = sum(of) / len(of)
-    rows.append(["mean", *(f"{sum(of.values()) / len(of):.3f}" for of in means.values())])
+            means[name].setdefault("same" if corpus in SAME_TEXTS else corpus, []).append(fmean(of))
+    rows.append(["mean", *(f"{fmean(map(fmean, of.values())):.3f}" for of in means.values())])
     return markdown_table(["labels right", *COLUMNS.values()], rows)
 
 
