@@ -24,7 +24,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import torch
-from conftest import flat_weights, make_trainer, tiny_model, token_dataset
+from conftest import BagOfWords, flat_weights, make_trainer, tiny_model, token_dataset
 from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import BertConfig, BertForTokenClassification, BertModel
@@ -34,8 +34,10 @@ from hf_noisy import (
     METHODS,
     CandidateLabels,
     CoTeaching,
+    DivideMix,
     GeneralizedCrossEntropy,
     MeanAbsoluteError,
+    Neighbours,
     NoisyTrainer,
     NoisyTrainingArguments,
     RuleMasking,
@@ -156,10 +158,14 @@ def plain(model: Any, args: Any = None, **more: Any) -> Callable[[Path], NoisyTr
     """A trainer that is given exactly these."""
 
     def make(folder: Path) -> NoisyTrainer:
-        own = NoisyTrainingArguments(str(folder), use_cpu=True, report_to="none") if args is None else args
+        own = args_of(folder) if args is None else args
         return NoisyTrainer(model() if callable(model) else model, own, train_dataset=token_dataset(4), **more)
 
     return make
+
+
+def args_of(folder: Path) -> NoisyTrainingArguments:
+    return NoisyTrainingArguments(str(folder), use_cpu=True, report_to="none")
 
 
 def named(noise_method: Any, noise_kwargs: Any = None) -> Callable[[Path], object]:
@@ -193,10 +199,11 @@ def arguments() -> Cases:
             TypeError,
         ),
         "stock label smoothing": (
-            trains(label_smoothing_factor=0.1),
-            'label_smoothing_factor=0.1 ... noise_method="label_smoothing"',
+            trains(noise_method="gce", label_smoothing_factor=0.1),
+            "label_smoothing_factor=0.1 with noise_method='gce' ... \"label_smoothing+",
         ),
-        "label_names": (trains(label_names=["gold"]), "label_names=['gold'] ... expected the labels ... Rename"),
+        "label_names that are no column": (trains(label_names=["gold"]), "label_names=['gold'] ... no such column"),
+        "two label_names": (trains(label_names=["start", "end"]), "label_names=['start', 'end'] ... expected one name"),
         "accumulation of 0": (
             trains(gradient_accumulation_steps=0),
             "gradient_accumulation_steps=0 ... expected 1 or more",
@@ -211,7 +218,10 @@ def arguments() -> Cases:
             trains(per_device_train_batch_size=64, dataloader_drop_last=True),
             "per_device_train_batch_size=64 ... 20 rows ... expected at least one ... smaller batches",
         ),
-        "compute_loss_func": (plain(tiny_model, compute_loss_func=max), "compute_loss_func ... Pass criterion="),
+        "compute_loss_func with a criterion": (
+            plain(tiny_model, compute_loss_func=max, criterion=GeneralizedCrossEntropy()),
+            "compute_loss_func with criterion GeneralizedCrossEntropy ... criterion=...",
+        ),
         "tokenizer by its old name": (
             plain(tiny_model, tokenizer=None),
             "tokenizer= ... expected processing_class=",
@@ -585,13 +595,25 @@ def models() -> Cases:
         ),
         "class of a model": (
             plain(lambda: tiny_model),
-            "without a config ... expected a Transformers classifier ... AutoModelForSequenceClassification",
+            "no nn.Module ... expected a classifier ... AutoModelForSequenceClassification",
             TypeError,
         ),
-        "module without a config": (
-            plain(lambda: torch.nn.Linear(2, 3)),
-            "Linear without a config ... expected a Transformers classifier ... AutoModelForSequenceClassification",
+        "module without a number of classes": (
+            lambda folder: NoisyTrainer(torch.nn.Identity(), args_of(folder), eval_dataset=[]),
+            "Identity without a config ... expected an attribute num_labels ... Set model.num_labels",
             TypeError,
+        ),
+        "module without an encoder": (
+            plain(BagOfWords, callbacks=[Neighbours()]),
+            "Neighbours with BagOfWords: it reads encoder vectors ... Neighbours(vectors=...)",
+        ),
+        "module without a table of embeddings": (
+            plain(BagOfWords, callbacks=[DivideMix()]),
+            "DivideMix with BagOfWords: it mixes word embeddings ... reads logits only",
+        ),
+        "module with another number of outputs": (
+            plain(lambda: BagOfWords(outputs=5, num_labels=3)),
+            "5 logits a row: expected 3 ... model.num_labels = 5",
         ),
         "encoder without a head": (
             plain(lambda: BertModel(encoder_config())),

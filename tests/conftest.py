@@ -59,6 +59,25 @@ def tiny_model(classes: int = 3, *, dropout: float = 0.0, seed: int = 0, **confi
     )
 
 
+class BagOfWords(torch.nn.Module):
+    """A module of one's own, without a configuration. Its outputs are the logits, or a tuple with the loss before them."""
+
+    def __init__(self, outputs: int = 3, num_labels: int | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.hidden, self.out = (
+            torch.nn.Embedding(40, 8),
+            torch.nn.Linear(8, 8),
+            torch.nn.Linear(8, outputs),
+        )
+        if num_labels is not None:
+            self.num_labels = num_labels
+
+    def forward(self, input_ids, attention_mask=None, labels=None):
+        logits = self.out(self.hidden(self.words(input_ids).mean(1)).relu())
+        return logits if labels is None else (torch.nn.functional.cross_entropy(logits, labels), logits)
+
+
 def token_rows(rows: int, *, seed: int = 0, length: int = 6) -> dict[str, list]:
     generator = np.random.default_rng(seed)
     ids = generator.integers(1, 40, size=(rows, length))

@@ -206,5 +206,5 @@ def padded(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         "input_ids": torch.tensor([[*row["input_ids"], *[0] * (longest - len(row["input_ids"]))] for row in rows]),
         "attention_mask": torch.tensor([[int(k < len(row["input_ids"])) for k in range(longest)] for row in rows]),
     }
-    others = set(rows[0]) & {"labels", "index"}
+    others = set(rows[0]) & {"labels", "hf_noisy_row"}
     return batch | {name: torch.tensor([row[name] for row in rows]) for name in others}

@@ -13,7 +13,7 @@ from datasets.fingerprint import generate_random_fingerprint
 from datasets.table import InMemoryTable
 
 LABEL_COLUMNS = ("labels", "label", "label_ids")  # the first of these that exists holds the labels
-INDEX = "index"
+ROW = "hf_noisy_row"  # the number of a row, in batches; no model has an input of that name
 VOTES = "weak_labels"
 
 
@@ -35,8 +35,9 @@ def cells_of(dataset: Any, column: str, where: str) -> list[Any]:
     for row in range(len(dataset)):
         item = dataset[row]
         if column not in item:
+            found = ", ".join(str(name) for name in item if name != ROW)
             raise ValueError(
-                f"{where}, row {row}: has {', '.join(map(str, item))} and no {column!r}: expected the same keys in every "
+                f"{where}, row {row}: has {found} and no {column!r}: expected the same keys in every "
                 "row. Write None where there is no label, -1 where a source abstains."
             )
         cells.append(item[column])

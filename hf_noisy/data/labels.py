@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from hf_noisy.common.checks import nearest
 from hf_noisy.data.class_names import class_count, ids_by_name
-from hf_noisy.data.columns import INDEX, LABEL_COLUMNS, columns_of, lists_of
+from hf_noisy.data.columns import LABEL_COLUMNS, ROW, columns_of, lists_of
 from hf_noisy.data.label_encoding import encode_labels, has_label
 from hf_noisy.data.label_reading import read_column
 
@@ -111,6 +111,63 @@ def label_dataset(
     return Labelled(found, labels, names)
 
 
+def with_label_column(dataset: Any, name: str | None) -> Any:
+    """`dataset` with its column `name` as the labels; `dataset` itself if it has no such column, or `name` is None.
+
+    Args:
+        dataset: rows, or a stream of rows.
+        name: of the label column. Other columns that could be labels are left out.
+    """
+    if name is None or dataset is None or name == "labels":
+        return dataset
+    if hasattr(dataset, "__iter__") and not hasattr(dataset, "__getitem__"):
+        return _RenamedStream(dataset, name)
+    if len(dataset) == 0 or name not in columns_of(dataset):
+        return dataset
+    if isinstance(dataset, datasets.Dataset) and dataset.format["type"] != "custom":
+        others = [column for column in LABEL_COLUMNS if column in dataset.column_names and column != name]
+        found: Any = dataset.remove_columns(others).rename_column(name, "labels")
+    else:
+        found = _RenamedRows(dataset, name)
+    found.hf_noisy_label_column = name
+    return found
+
+
+def _renamed(item: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if name not in item:
+        return dict(item)
+    kept = {key: value for key, value in item.items() if key != name and key not in LABEL_COLUMNS}
+    return {**kept, "labels": item[name]}
+
+
+class _RenamedRows(torch.utils.data.Dataset[Any]):
+    """Rows whose labels are in a column of another name."""
+
+    def __init__(self, rows: Any, name: str) -> None:
+        self.rows, self.name = rows, name
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return _renamed(self.rows[row], self.name)
+
+
+class _RenamedStream(torch.utils.data.IterableDataset[Any]):
+    """A stream whose labels are in a column of another name."""
+
+    def __init__(self, rows: Any, name: str) -> None:
+        self.rows, self.name = rows, name
+        features = getattr(rows, "features", None) or {}
+        self.features = {"labels" if key == name else key: value for key, value in features.items()}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (_renamed(item, self.name) for item in self.rows)
+
+
 def label_column_of(dataset: Any) -> str:
     """The name that the label column had in the dataset from which `label_dataset` made this one."""
     return str(getattr(dataset, "hf_noisy_label_column", "labels"))
@@ -138,8 +195,8 @@ def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> A
     Streams are not accepted; see `hf_noisy.trainer.streaming`.
     """
     check_rows(dataset, where=where)
-    if isinstance(dataset, datasets.Dataset) and INDEX in dataset.column_names:
-        dataset = dataset.remove_columns(INDEX)  # a column of the user; it would be taken for the row number
+    if isinstance(dataset, datasets.Dataset) and ROW in dataset.column_names:
+        dataset = dataset.remove_columns(ROW)  # a column of the user; it would be taken for the row number
     if len(dataset) and not set(LABEL_COLUMNS) & set(columns_of(dataset)):
         return dataset
     return label_dataset(dataset, config, where=where, with_index=False).dataset
@@ -151,7 +208,7 @@ def read_gold(dataset: Any, column: str, config: PretrainedConfig, *, where: str
     Raises:
         ValueError: the column does not exist, or `encode_labels` refuses it.
     """
-    columns = columns_of(dataset)
+    columns = [name for name in columns_of(dataset) if name != ROW]
     if column not in columns:
         raise ValueError(f"gold_column={column!r}: {where} has no such column. {nearest(column, columns)}")
     where = f"{where}, column {column!r}"
@@ -170,7 +227,7 @@ def _with_labels(dataset: Any, labels: np.ndarray, with_index: bool) -> Any:
     dataset = dataset.with_format(dataset.format["type"], **dataset.format["format_kwargs"]).select_columns(shown)
     columns: dict[str, np.ndarray] = {"labels": labels}
     if with_index:
-        columns[INDEX] = np.arange(len(labels))
+        columns[ROW] = np.arange(len(labels))
     dataset = dataset.remove_columns(sorted({*LABEL_COLUMNS, *columns} & set(dataset.column_names)))
     for name, column in columns.items():
         dataset = dataset.add_column(name, column if column.ndim == 1 else lists_of(column))
@@ -190,5 +247,5 @@ class _LabelledRows(torch.utils.data.Dataset[Any]):
         item = {name: value for name, value in self.rows[row].items() if name not in LABEL_COLUMNS}
         item["labels"] = self.labels[row].tolist()
         if self.with_index:
-            item[INDEX] = row
+            item[ROW] = row
         return item

@@ -16,11 +16,11 @@ from hf_noisy.data.columns import is_list_type
 _TOKENIZE = "Tokenize first: dataset.map(lambda row: tokenizer(row['text'], truncation=True), batched=True)."
 
 
-def check_tokens(dataset: Any, model: Any, collator: Any, *, where: str) -> None:
+def check_tokens(dataset: Any, model: Any, collator: Any, *, where: str, alone: bool = False) -> None:
     """Check that `dataset` is tokenized and fits `model`, before a batch fails with an unclear message.
 
     Only a `datasets.Dataset` is checked, and if it has a transform, only its column names. The longest length is
-    checked only with a collator of Transformers that does not truncate.
+    checked only with a collator of Transformers that does not truncate. Rows that are `alone` in their batch need no padding.
 
     Raises:
         ValueError: no column of tokens, a row without tokens, a token outside the vocabulary, a mask of another length,
@@ -50,7 +50,7 @@ def check_tokens(dataset: Any, model: Any, collator: Any, *, where: str) -> None
         f"1 or more. Drop rows without text. {_TOKENIZE}": lengths == 0,
         f"{positions} or fewer, as many as the model has positions. {_TOKENIZE}": lengths > positions,
         f"{lengths[0]} as in row 0, since nothing pads. Pass the tokenizer: processing_class=tokenizer.": (
-            (lengths != lengths[0]) & (collator is default_data_collator)
+            (lengths != lengths[0]) & (collator is default_data_collator and not alone)
         ),
     }
     if "attention_mask" in known:

@@ -21,6 +21,7 @@ from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.selection import symmetric_kl
 from hf_noisy.methods.parts.thresholds import balanced_counts, collapse
 from hf_noisy.models.batch import Batch
+from hf_noisy.models.configuration import config_of
 from hf_noisy.models.context import Context, Survey
 from hf_noisy.models.predictions import Predictions
 from hf_noisy.models.supervision import Supervision
@@ -223,6 +224,6 @@ class ConsistencyRegularization(NoiseCallback):
 def _has_dropout(model: nn.Module) -> bool:
     """Returns whether the model uses dropout in training: by a layer, or by its config."""
     layers = (module.p for module in model.modules() if isinstance(module, nn.Dropout))
-    config: Any = model.config
+    config: Any = config_of(model)
     settings = (value for name, value in vars(config).items() if "drop" in name and isinstance(value, float))
     return any(rate > 0 for rate in (*layers, *settings))

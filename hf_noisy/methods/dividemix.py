@@ -54,6 +54,7 @@ class DivideMix(LossSplit):
     """
 
     num_networks = 2
+    needs_embeddings = True
 
     def __init__(
         self,

@@ -91,6 +91,7 @@ class Neighbours(NoiseCallback):
         self.by_class = score == "votes" if by_class is None else by_class
         self.share = check_fraction("share", share, "(0, 1]")
         self.vectors = None if vectors is None else check_table("vectors", vectors)
+        self.needs_encoder = vectors is None
 
     def setup(self, context: Context) -> None:
         if self.vectors is not None:

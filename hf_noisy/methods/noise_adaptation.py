@@ -16,6 +16,7 @@ from hf_noisy.evidence.matrices.matrices import row_shares
 from hf_noisy.methods.parts.label_channel import LabelChannel, Matrix, known_matrix
 from hf_noisy.models.batch import Batch
 from hf_noisy.models.channels import Channel, ComplexChannel, SimpleChannel, last_layer
+from hf_noisy.models.configuration import config_of
 from hf_noisy.models.context import Context, Survey
 from hf_noisy.models.predictions import Predictions
 from hf_noisy.models.supervision import Supervision
@@ -96,7 +97,7 @@ class NoiseAdaptation(LabelChannel):
         self.regularizer_weight = check_not_negative("regularizer_weight", weight)
 
     def make_channel(self, model: PreTrainedModel) -> Channel:
-        classes = class_count(model.config)
+        classes = class_count(config_of(model))
         simple = self.layer == "simple"
         channel = SimpleChannel(classes) if simple else ComplexChannel(classes, last_layer(model).in_features)
         channel.learning_rate = self.channel_learning_rate

@@ -30,6 +30,7 @@ from hf_noisy.methods.parts.memory import Memory
 from hf_noisy.methods.parts.row_vectors import check_row_vectors
 from hf_noisy.methods.parts.thresholds import collapse
 from hf_noisy.models.batch import Batch
+from hf_noisy.models.configuration import config_of
 from hf_noisy.models.context import Context, Survey
 from hf_noisy.models.predictions import Predictions
 from hf_noisy.models.supervision import Supervision
@@ -279,7 +280,7 @@ class TruthInference(NoiseCallback):
     def _is_pretrained(self) -> bool:
         """Returns whether `from_pretrained` loaded the model; True if the configuration does not tell."""
         model = self.context.model
-        return model is None or getattr(model.config, "_name_or_path", None) != ""
+        return model is None or getattr(config_of(model), "_name_or_path", None) != ""
 
     def _encoded(self) -> np.ndarray:
         assert self.context.encode is not None  # set by the trainer

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from hf_noisy.models.adapters import classifier, used_modules
+from hf_noisy.models.configuration import config_of
 
 _TINY = 1e-8  # added to probabilities before the logarithm (Goldberger and Ben-Reuven, 2017)
 
@@ -143,16 +144,17 @@ def last_layer(model: PreTrainedModel) -> nn.Linear:
         ValueError: no linear layer of the model's head has one output per class.
     """
     network = classifier(model)
+    encoder = getattr(network, "base_model_prefix", None)
     found = [
         module
         for name, child in network.named_children()
-        if name != network.base_model_prefix
+        if name != encoder
         for module in used_modules(child)
-        if isinstance(module, nn.Linear) and module.out_features == network.config.num_labels
+        if isinstance(module, nn.Linear) and module.out_features == config_of(network).num_labels
     ]
     if not found:
         raise ValueError(
-            f"{type(network).__name__}: no linear layer of its head gives {model.config.num_labels} logits, so there is no "
+            f"{type(network).__name__}: no linear layer of its head gives {config_of(model).num_labels} logits, so there is no "
             "sentence vector for a noise_adaptation_complex layer. Use noise_adaptation."
         )
     return found[-1]
@@ -183,11 +185,11 @@ def sentence_vectors(model: PreTrainedModel, attention_mask: Tensor | None) -> I
 
 
 @torch.compiler.disable
-def logits_and_vectors(model: Any, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """(rows, classes) logits of a forward, and the (rows, width) inputs of the last layer."""
+def outputs_and_vectors(model: Any, inputs: dict[str, Any]) -> tuple[Any, Tensor]:
+    """The outputs of a forward, and the (rows, width) inputs of the last layer."""
     with sentence_vectors(model, inputs.get("attention_mask")) as found:
-        logits = model(**inputs).logits
-    return logits, found[-1]
+        outputs = model(**inputs)
+    return outputs, found[-1]
 
 
 def _last_real(vectors: Tensor, attention_mask: Tensor | None) -> Tensor:

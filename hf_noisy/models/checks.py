@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch import nn
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from transformers.utils import logging
 
 from hf_noisy.data.class_names import class_count
+from hf_noisy.models.configuration import config_of
 
 logger = logging.get_logger(__name__)
 _LOAD = "Load it with AutoModelForSequenceClassification.from_pretrained(..., num_labels=K)."
@@ -18,14 +20,12 @@ def check_model(model: Any) -> None:
     """Reject an object that cannot be a classifier, before a Trainer is made of it.
 
     Raises:
-        TypeError: a name, a class, a module without a `config`, or an encoder without a head.
+        TypeError: a name, a class, an object that is no module, or an encoder without a head.
     """
     if isinstance(model, str | Path | type):
         raise TypeError(f"model={model!r}: expected a model that is loaded. {_LOAD}")
-    if not hasattr(model, "config"):
-        raise TypeError(
-            f"model is a {type(model).__name__} without a config: expected a Transformers classifier. {_LOAD}"
-        )
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}, no nn.Module: expected a classifier. {_LOAD}")
     encoders = {
         name for names in MODEL_MAPPING_NAMES.values() for name in ([names] if isinstance(names, str) else names)
     }
@@ -39,7 +39,7 @@ def check_head(model: Any) -> None:
     Raises:
         ValueError: a regression or multi-label head, one class, or a head of another size than its `config` says.
     """
-    config = model.config
+    config = config_of(model)
     if config.problem_type in ("multi_label_classification", "regression") or class_count(config) < 2:
         raise ValueError(
             f"problem_type={config.problem_type!r}, num_labels={config.num_labels}: expected a single-label classifier "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from transformers.utils import ModelOutput
 
 from hf_noisy.common.randomness import keyed_generator
 from hf_noisy.models.adapters import classifier, copy_model, is_adapted, reset_untrained_adapters, used_modules
-from hf_noisy.models.channels import Channel, logits_and_vectors
+from hf_noisy.models.channels import Channel, outputs_and_vectors
+from hf_noisy.models.configuration import config_of, main_input
+from hf_noisy.models.outputs import NETWORK_LOGITS, labelled_logits, logits_of, own_term
 
 CHANNEL_NAME = "channel.safetensors"  # file next to the weights of a checkpoint
 FOLDER = "network-{}"  # folder of a network that is not in the root of a checkpoint
@@ -31,6 +33,7 @@ class NetworksOutput(ModelOutput):
     network_logits: Tensor | None = None  # evaluation: (networks, rows, classes)
     noisy_log_probs: Tensor | None = None  # training, with channels: (networks, rows, classes)
     channel_matrix: Tensor | None = None  # training, with channels: (networks, classes, classes), mean over rows
+    own_term: Tensor | None = None  # with `labels`: () what the networks add to cross-entropy in their own losses
 
 
 class Networks(nn.Module):
@@ -57,7 +60,7 @@ class Networks(nn.Module):
         super().__init__()
         others = [_with_new_head(copy_model(model), seed, number) for number in range(1, count)]
         self.networks = nn.ModuleList([model, *others])
-        self.channels = nn.ModuleList(channels).to(model.device)
+        self.channels = nn.ModuleList(channels).to(next(model.parameters()).device)
         self.deployed = 0  # the network that a user gets: the best on validation labels so far
 
     @property
@@ -66,47 +69,51 @@ class Networks(nn.Module):
         return self.networks[0]  # type: ignore[return-value]
 
     def forward(self, **inputs: Any) -> NetworksOutput:
-        """One forward pass of every network over the same rows."""
+        """One forward pass of every network over the same rows. With `labels`, the networks' own terms are returned too."""
         if self.training and self.channels:
             return self._forward_with_channels(inputs)
-        logits = torch.stack([network(**inputs).logits for network in self.networks])
+        outputs = [network(**inputs) for network in self.networks]
+        logits, term = torch.stack([_logits(each, inputs) for each in outputs]), _own_terms(outputs, inputs)
         if self.training:
-            return NetworksOutput(logits=logits)
+            return NetworksOutput(logits=logits, own_term=term)
         mean = logits.float().log_softmax(-1).logsumexp(0) - math.log(len(logits))
-        return NetworksOutput(logits=mean, network_logits=logits)
+        return NetworksOutput(logits=mean, network_logits=logits, own_term=term)
 
     def _forward_with_channels(self, inputs: dict[str, Any]) -> NetworksOutput:
-        outputs = []
+        outputs, found = [], []
         for network, channel in zip(self.networks, self.channels, strict=True):
             if channel.needs_vectors and channel.active:
-                logits, vectors = logits_and_vectors(network, inputs)
+                output, vectors = outputs_and_vectors(network, inputs)
             else:
-                logits, vectors = network(**inputs).logits, None
-            outputs.append((logits, *channel(logits, vectors)))
-        logits, noisy, matrices = (torch.stack(parts) for parts in zip(*outputs, strict=True))
-        return NetworksOutput(logits=logits, noisy_log_probs=noisy, channel_matrix=matrices)
+                output, vectors = network(**inputs), None
+            outputs.append(output)
+            logits = _logits(output, inputs)
+            found.append((logits, *channel(logits, vectors)))
+        logits, noisy, matrices = (torch.stack(parts) for parts in zip(*found, strict=True))
+        term = _own_terms(outputs, inputs)
+        return NetworksOutput(logits=logits, noisy_log_probs=noisy, channel_matrix=matrices, own_term=term)
 
     # ---- the interface of a model that the Trainer uses ---------------------------------------------------------
 
     @property
     def config(self) -> Any:
-        return self.first.config
+        return config_of(self.first)
 
     @property
     def main_input_name(self) -> str:
-        return self.first.main_input_name
+        return main_input(self.first)
 
     @property
     def _no_split_modules(self) -> Any:
-        return self.first._no_split_modules
+        return getattr(self.first, "_no_split_modules", None)
 
     @property
     def device(self) -> torch.device:
-        return self.first.device
+        return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.first.dtype
+        return next(parameter.dtype for parameter in self.parameters() if parameter.is_floating_point())
 
     def get_input_embeddings(self) -> nn.Module:
         return self.first.get_input_embeddings()
@@ -128,7 +135,8 @@ class Networks(nn.Module):
             network.activation_checkpointing_disable()  # type: ignore[operator]
 
     def floating_point_ops(self, inputs: dict[str, Any], exclude_embeddings: bool = True) -> int:
-        return sum(network.floating_point_ops(inputs, exclude_embeddings) for network in self.networks)  # type: ignore[operator]
+        counts = [getattr(network, "floating_point_ops", None) for network in self.networks]
+        return sum(count(inputs, exclude_embeddings) for count in counts if count is not None)
 
     # ---- files --------------------------------------------------------------------------------------------------
 
@@ -222,17 +230,41 @@ def _kind(channel: Channel) -> tuple[Any, ...]:
     return type(channel).__name__, channel.learning_rate, shapes
 
 
+def _logits(outputs: Any, inputs: dict[str, Any]) -> Tensor:
+    return labelled_logits(outputs) if "labels" in inputs else logits_of(outputs)
+
+
+def _own_terms(outputs: list[Any], inputs: dict[str, Any]) -> Tensor | None:
+    """() sum over networks, if they were given labels."""
+    return torch.stack([own_term(each, inputs["labels"]) for each in outputs]).sum() if "labels" in inputs else None
+
+
 def network_logits(outputs: Any) -> Tensor:
     """(networks, rows, classes) logits from the outputs of an evaluation, for one network or several."""
-    return outputs["network_logits"] if "network_logits" in outputs else outputs.logits.unsqueeze(0)
+    several = isinstance(outputs, Mapping) and NETWORK_LOGITS in outputs
+    return outputs[NETWORK_LOGITS] if several else logits_of(outputs).unsqueeze(0)
 
 
 def head_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
-    """The modules of a classifier outside its encoder, without those of adapters."""
+    """The modules of a classifier outside its encoder, without those of adapters. Without an encoder, the last linear layer.
+
+    Raises:
+        ValueError: there is neither an encoder nor a linear layer.
+    """
     network = classifier(model)
-    for name, module in network.named_children():
-        if name != network.base_model_prefix:
-            yield from used_modules(module)
+    encoder, children = getattr(network, "base_model_prefix", None), dict(network.named_children())
+    if encoder in children:
+        for name, module in children.items():
+            if name != encoder:
+                yield from used_modules(module)
+        return
+    layers = [module for module in used_modules(network) if isinstance(module, nn.Linear)]
+    if not layers:
+        raise ValueError(
+            f"{type(network).__name__}: it has no linear layer, so a second network cannot begin with another head. Use a "
+            "method of one network."
+        )
+    yield layers[-1]
 
 
 @torch.no_grad()
@@ -251,6 +283,7 @@ def _with_new_head(model: PreTrainedModel, seed: int, number: int) -> PreTrained
                 continue
             for parameter in own:
                 parameter._is_hf_initialized = False  # type: ignore[attr-defined]  # else `_init_weights` skips it
-            classifier(model)._init_weights(module)
+            initialise = getattr(classifier(model), "_init_weights", None)
+            initialise(module) if initialise is not None else module.reset_parameters()  # type: ignore[operator]
         reset_untrained_adapters(model)
     return model

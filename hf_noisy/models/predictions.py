@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from hf_noisy.models.outputs import logits_of
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -21,7 +23,7 @@ class Predictions:
     @classmethod
     def from_outputs(cls, outputs: Any, views: int, rows: int) -> Predictions:
         """Builds predictions from the outputs of a training forward."""
-        clean = cls.from_logits(outputs.logits, views, rows)
+        clean = cls.from_logits(logits_of(outputs), views, rows)
         noisy = getattr(outputs, "noisy_log_probs", None)
         if noisy is None:
             return clean

@@ -8,29 +8,31 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from hf_noisy.common.progress import quietly
 from hf_noisy.data.class_names import complete_names
-from hf_noisy.data.columns import INDEX
+from hf_noisy.data.columns import ROW
 from hf_noisy.data.token_checks import check_tokens
-from hf_noisy.models.batch import Batch, of_one_process
 from hf_noisy.models.checks import align_padding, check_head
+from hf_noisy.models.configuration import config_of, give_config, is_plain_module
 from hf_noisy.models.context import CleanRows, Context
-from hf_noisy.models.networks import channels_of, deployed_network, networks_of, side_by_side
+from hf_noisy.models.networks import Networks, channels_of, deployed_network, networks_of, side_by_side
 from hf_noisy.trainer import nonfinite
 from hf_noisy.trainer.arguments import nonfinite_mode
 from hf_noisy.trainer.evaluation import choose_deployed
 from hf_noisy.trainer.evaluation_sets import label_evaluation_sets
 from hf_noisy.trainer.fresh_start import all_rows_at_once
+from hf_noisy.trainer.losses import check_losses, gather_of, keeps_stock_metric
 from hf_noisy.trainer.optimizing import check_complete
 from hf_noisy.trainer.parts import Parts
-from hf_noisy.trainer.progress import REAL
+from hf_noisy.trainer.requirements import check_requirements
 from hf_noisy.trainer.sharding import check_placement, check_split
 from hf_noisy.trainer.step import Step
+from hf_noisy.trainer.streaming import label_evaluation
 from hf_noisy.trainer.survey import RowPass
 
 # ---- when the trainer is made, and before each training --------------------------------------------------------------
@@ -39,31 +41,51 @@ from hf_noisy.trainer.survey import RowPass
 def finish(trainer: Any, parts: Parts) -> None:
     """Check the model and the datasets of a new trainer, and build what its methods declare."""
     check_split(trainer)
+    for name in trainer.args.label_names or ():
+        parts.label_name = parts.rows.label_column = name
+    _prepare_model(trainer.model, trainer, parts)
     check_head(trainer.model)
-    complete_names(trainer.model.config)
-    align_padding(trainer.model.config, trainer.processing_class)
     _read_datasets(trainer, parts)
     parts.methods.bind(trainer.callback_handler)
     assemble(trainer, parts)
+
+
+def _prepare_model(model: Any, trainer: Any, parts: Parts) -> None:
+    """Complete the configuration of a model that was passed or made by `model_init`, before it is copied."""
+    give_config(model, trainer.train_dataset, parts.rows.config)
+    complete_names(config_of(model))
+    align_padding(config_of(model), trainer.processing_class)
 
 
 def _read_datasets(trainer: Any, parts: Parts) -> None:
     """Check the labels and votes of the datasets that were passed, and number the training rows."""
     _read_rows(trainer, parts)
     check = partial(_check, trainer)
-    trainer.eval_dataset = label_evaluation_sets(trainer.eval_dataset, trainer.model.config, check)
+    trainer.eval_dataset = label_evaluation_sets(
+        trainer.eval_dataset, config_of(trainer.model), check, parts.rows.label_column
+    )
 
 
 def _check(trainer: Any, dataset: Any, where: str) -> None:
-    """Refuse rows that are not tokenized for the model."""
-    if trainer.args.remove_unused_columns:  # else the collator may tokenize
-        check_tokens(dataset, trainer.model, trainer.data_collator, where=where)
+    """Refuse rows that are not tokenized for a Transformers model. Rows of a module of one's own are unknown."""
+    args = trainer.args
+    if args.remove_unused_columns and not is_plain_module(
+        deployed_network(trainer.model)
+    ):  # else the collator may tokenize
+        rows = args.train_batch_size if where == "train_dataset" else args.eval_batch_size
+        check_tokens(dataset, trainer.model, trainer.data_collator, where=where, alone=rows == 1)
+
+
+def labelled(trainer: Any, parts: Parts, dataset: Any, where: str) -> Any:
+    """A dataset that was passed to `evaluate` or `predict`, with checked labels."""
+    config = config_of(trainer.model)
+    return label_evaluation(dataset, config, where=where, label_column=parts.rows.label_column)
 
 
 def keep_row_numbers(trainer: Any) -> None:
     """Keep the column of row numbers in the batches."""
-    if INDEX not in trainer._signature_columns:
-        trainer._signature_columns.append(INDEX)
+    if ROW not in trainer._signature_columns:
+        trainer._signature_columns.append(ROW)
 
 
 def assemble(trainer: Any, parts: Parts) -> None:
@@ -74,17 +96,20 @@ def assemble(trainer: Any, parts: Parts) -> None:
         if model is not trainer.model:
             trainer.model = trainer.model_wrapped = trainer.callback_handler.model = model
     _read_rows(trainer, parts)
+    if parts.methods.is_bound:
+        check_losses(trainer, parts)
     if trainer.train_dataset is not None:
         wanted, columns = parts.methods.clean_epochs is not None, trainer._signature_columns or ()
         check = partial(_check, trainer)
         trainer.train_dataset = parts.rows.join_clean(wanted, _config(trainer, parts), columns, check)
 
 
-def new_model(model: Any, args: TrainingArguments, parts: Parts) -> Any:
+def new_model(model: Any, trainer: Any, parts: Parts) -> Any:
     """The model of `model_init`, with the class names of the labels, and the networks and channels of the methods."""
-    complete_names(model.config)
-    parts.rows.name_classes(model.config)
-    return _networks(model, args, parts)
+    if parts.methods.is_bound:  # else the trainer is being made, and `finish` follows
+        _prepare_model(model, trainer, parts)
+        parts.rows.name_classes(config_of(model))
+    return _networks(model, trainer.args, parts)
 
 
 def _networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
@@ -93,6 +118,8 @@ def _networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
         return model
     parts.methods.build(args)  # callbacks may have been added, or `args` changed, since they were built
     check_placement(args, model, parts.methods.callbacks)
+    if not isinstance(model, Networks):  # else they were checked before they were made
+        check_requirements(model, parts.methods.callbacks)
     channels = parts.methods.make_channels(deployed_network(model))
     return side_by_side(model, parts.methods.num_networks, channels, args.seed)
 
@@ -106,7 +133,7 @@ def _read_rows(trainer: Any, parts: Parts) -> None:
 
 def _config(trainer: Any, parts: Parts) -> Any:
     """The model's configuration. It is available even while a hyperparameter search has released the model."""
-    return parts.rows.config if trainer.model is None else trainer.model.config
+    return parts.rows.config if trainer.model is None else config_of(trainer.model)
 
 
 def sampler(parts: Parts, args: TrainingArguments, stock: Callable[[], Any]) -> Any:
@@ -186,7 +213,7 @@ def _context(trainer: Any, parts: Parts, args: TrainingArguments, *, epochs: flo
     rows, mode = parts.rows, nonfinite_mode(args)
     return Context(
         rows=len(rows.labels),
-        classes=trainer.model.config.num_labels,
+        classes=config_of(trainer.model).num_labels,
         networks=len(networks_of(trainer.model)),
         labels=torch.from_numpy(rows.labels),
         votes=None if rows.votes is None else rows.votes.to(args.device),
@@ -206,7 +233,7 @@ def _context(trainer: Any, parts: Parts, args: TrainingArguments, *, epochs: flo
 
 
 def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
-    clean, config = parts.rows.clean, trainer.model.config
+    clean, config = parts.rows.clean, config_of(trainer.model)
     if clean is None:
         return None
     labelled = clean.labelled(config, partial(_check, trainer))
@@ -249,38 +276,6 @@ def begin_step(
     )
 
 
-def take_batch(trainer: Any, parts: Parts, inputs: dict[str, Any]) -> Batch:
-    """Remove labels and row numbers from `inputs`, and build the `Batch` that methods read.
-
-    Raises:
-        ValueError: the data collator dropped the row numbers.
-    """
-    labels, index, real = inputs.pop("labels"), inputs.pop(INDEX, None), inputs.pop(REAL, None)
-    if index is None:
-        raise ValueError(
-            f"the batch has no '{INDEX}' ({', '.join(inputs)}): the data collator dropped it, so no example can be "
-            "told from another. Let the collator pass on every key that it does not know."
-        )
-    args, methods = trainer.args, parts.methods
-    parts.step.follow(methods.criterion, methods.callbacks, nonfinite_mode(args))  # a callback may have changed them
-    return parts.batch(
-        index,
-        labels,
-        real,
-        step=trainer.state.global_step,
-        steps=trainer.state.max_steps,
-        accumulated=args.gradient_accumulation_steps,
-        gather=gather_of(trainer),
-    )
-
-
-def evaluation_loss(trainer: Any, parts: Parts, model: nn.Module, inputs: dict[str, Any], return_outputs: bool) -> Any:
-    """Plain cross-entropy over the rows that have a label. Changes no training state."""
-    labels, _, _ = inputs.pop("labels"), inputs.pop(INDEX, None), inputs.pop(REAL, None)
-    loss, logits = parts.evaluation.loss(model, inputs, labels, trainer.accelerator.gather_for_metrics)
-    return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
-
-
 def evaluate(
     trainer: Any,
     parts: Parts,
@@ -295,7 +290,7 @@ def evaluate(
     parts.evaluation.begin(trainer.args.device)
     with parts.methods.deployed(trainer.model):
         output = stock(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
-    right = parts.evaluation.end(output, metric_key_prefix, keeps_loss=parts.override.overridden)
+    right = parts.evaluation.end(output, metric_key_prefix, keeps_loss=keeps_stock_metric(trainer, parts))
     choose_deployed(trainer.model, right, metric_key_prefix, trainer.eval_dataset)
     return output
 
@@ -313,8 +308,3 @@ def row_pass(trainer: Any, parts: Parts) -> RowPass:
 
     prepare, autocast = trainer._prepare_inputs, trainer.compute_loss_context_manager
     return RowPass(trainer.model, prepare, gather_of(trainer), autocast, around, quiet=trainer.args.disable_tqdm)
-
-
-def gather_of(trainer: Any) -> Callable[[Tensor], Tensor]:
-    """(batch, ...) of this process -> (batch of all processes, ...)."""
-    return trainer.accelerator.gather if trainer.args.world_size > 1 else of_one_process

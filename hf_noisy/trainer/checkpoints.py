@@ -15,6 +15,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
+from hf_noisy.models.configuration import config_of
 from hf_noisy.trainer.state import STATE_NAME, check_identity, load_some, load_state, save_state
 
 logger = logging.get_logger(__name__)
@@ -177,7 +178,7 @@ def load_channels(parts: Any, folder: str) -> None:
 
 
 def _identity(trainer: Any, parts: Any) -> dict[str, str]:
-    return parts.identity(trainer.model.config.num_labels, trainer.train_dataset)
+    return parts.identity(config_of(trainer.model).num_labels, trainer.train_dataset)
 
 
 def _in_order(root: Path) -> list[Path]:

@@ -79,12 +79,7 @@ def check_arguments(args: TrainingArguments, trainer_arguments: dict[str, Any]) 
     check_processes(args)
     if "tokenizer" in trainer_arguments:
         raise TypeError("tokenizer=...: expected processing_class=..., as for the Trainer of Transformers 5.")
-    if args.label_smoothing_factor:
+    if args.label_names is not None and len(args.label_names) != 1:
         raise ValueError(
-            f"label_smoothing_factor={args.label_smoothing_factor}: not used here. Name the method instead: "
-            f'noise_method="label_smoothing", noise_kwargs={{"epsilon": {args.label_smoothing_factor}}}.'
+            f"label_names={args.label_names}: expected one name, since a row has one class. Write label_names=['labels'], or leave it out."
         )
-    if args.label_names not in (None, ["labels"]):
-        raise ValueError(f"label_names={args.label_names}: expected the labels in the column 'labels'. Rename yours.")
-    if trainer_arguments.get("compute_loss_func") is not None:
-        raise ValueError("compute_loss_func: it sees neither the example nor its weight. Pass criterion=... instead.")

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from transformers import PretrainedConfig
 
 from hf_noisy.data.class_names import class_count
-from hf_noisy.data.columns import INDEX, LABEL_COLUMNS, columns_of
+from hf_noisy.data.columns import LABEL_COLUMNS, ROW, columns_of
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.data.labels import Labelled, label_column_of, label_dataset, read_gold
 from hf_noisy.models.context import CleanRows
@@ -74,7 +74,7 @@ def check_columns(rows: Any, clean: Any, read_columns: Container[str]) -> None:
     Raises:
         ValueError: a column is missing. The message names it.
     """
-    read = [name for name in columns_of(rows) if name in read_columns and name not in (*LABEL_COLUMNS, INDEX)]
+    read = [name for name in columns_of(rows) if name in read_columns and name not in (*LABEL_COLUMNS, ROW)]
     missing = sorted(set(read) - set(columns_of(clean)))
     if missing:
         raise ValueError(
@@ -104,4 +104,4 @@ class JoinedRows(Dataset[Any]):
         first, clean = self.parts
         item = first[row] if row < len(first) else clean[row - len(first)]
         item = {name: item[name] for name in self.column_names}
-        return {**item, "labels": self.labels[row].tolist(), INDEX: row}
+        return {**item, "labels": self.labels[row].tolist(), ROW: row}

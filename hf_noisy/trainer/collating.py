@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hf_noisy.data.columns import INDEX
+from hf_noisy.data.columns import ROW
 from hf_noisy.data.labels import label_column_of
 
 _OWN = "transformers."  # collators of Transformers pass on every column
@@ -22,8 +22,8 @@ class RowCollator:
         label_column: the name of the label column in the user's training set.
 
     >>> texts = RowCollator(lambda rows: {"words": [row["text"] for row in rows]}, "label")
-    >>> texts([{"text": "a", "labels": 1, "index": 7}])
-    {'words': ['a'], 'index': tensor([7])}
+    >>> texts([{"text": "a", "labels": 1, "hf_noisy_row": 7}])
+    {'words': ['a'], 'hf_noisy_row': tensor([7])}
     """
 
     def __init__(self, collator: Callable[[list[Any]], Any], label_column: str) -> None:
@@ -32,16 +32,18 @@ class RowCollator:
     def __call__(self, rows: Sequence[Any]) -> Any:
         """The collator's batch. Raises ValueError if it has not one row for each of `rows`."""
         batch = self.collator([self._as_passed(row) for row in rows])
-        numbered = all(isinstance(row, Mapping) and INDEX in row for row in rows)
+        if isinstance(batch, MutableMapping) and "labels" not in batch and self.label_column in batch:
+            batch["labels"] = batch.pop(self.label_column)
+        numbered = all(isinstance(row, Mapping) and ROW in row for row in rows)
         if numbered and isinstance(batch, MutableMapping):
             self._check(batch, len(rows))
-            batch[INDEX] = torch.tensor([int(row[INDEX]) for row in rows])
+            batch[ROW] = torch.tensor([int(row[ROW]) for row in rows])
         return batch
 
     def _as_passed(self, row: Any) -> Any:
         if not isinstance(row, Mapping):
             return row
-        found = {name: value for name, value in row.items() if name != INDEX}
+        found = {name: value for name, value in row.items() if name != ROW}
         if "labels" in found and self.label_column != "labels":
             found[self.label_column] = found.pop("labels")
         return found

@@ -11,7 +11,8 @@ from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
 
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.methods.parts.losses import CrossEntropy
-from hf_noisy.models.networks import Networks, network_logits
+from hf_noisy.models.networks import Networks
+from hf_noisy.models.outputs import NETWORK_LOGITS
 
 _ACCURACY = "label_accuracy"
 
@@ -26,29 +27,25 @@ class Evaluation:
         """Reset the sums before the batches of an evaluation."""
         self._sums = torch.zeros((), device=device)
 
-    def loss(
-        self, model: nn.Module, inputs: dict[str, Any], labels: Tensor, gather: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """The mean cross-entropy of a batch's rows that have a label, and its logits (batch, classes).
+    def count(self, logits: Tensor, of_networks: Tensor, labels: Tensor, gather: Callable[[Tensor], Tensor]) -> Tensor:
+        """Count a batch. Returns the () mean cross-entropy of its rows that have a label.
 
         Args:
-            model: returns `logits`, and `network_logits` if it holds several networks.
-            inputs: of the batch, without labels.
+            logits: (batch, classes).
+            of_networks: (networks, batch, classes) of each network.
             labels: (batch,) ids, negative for none; or (batch, classes).
             gather: (batch, columns) of this process -> of all processes, without repeated rows.
         """
-        outputs = model(**inputs)
-        logits = outputs.logits
         targets = one_hot(labels, logits.shape[-1])
         losses = CrossEntropy()(logits.float().log_softmax(-1), targets)
         covered = (targets.sum(-1) > 0).to(losses.dtype)
-        every = torch.cat([logits.unsqueeze(0), network_logits(outputs)])  # the ensemble's, then each network's
+        every = torch.cat([logits.unsqueeze(0), of_networks])  # the ensemble's, then each network's
         right = (every.argmax(-1) == targets.argmax(-1)) * covered  # (1 + networks, batch)
         facts = torch.stack([losses, covered, *right], -1)  # (batch, 3 + networks)
         if self._sums is not None:
             self._sums = self._sums + gather(facts).sum(0)
         total, rows = facts[:, :2].sum(0)
-        return total / rows.clamp_min(1), logits
+        return total / rows.clamp_min(1)
 
     def end(self, output: EvalLoopOutput, prefix: str, *, keeps_loss: bool = False) -> list[float]:
         """Write the loss and the accuracy over all rows with a label into the metrics of `output`.
@@ -86,10 +83,12 @@ def choose_deployed(model: nn.Module, right: list[float], prefix: str, evaluatio
         model.deployed = right.index(max(right))
 
 
-def predict(trainer: Any, model: nn.Module, inputs: dict[str, Any]) -> tuple[None, Tensor, None]:
-    """Loss, (batch, classes) logits and labels of a batch that has no labels."""
-    with torch.no_grad(), trainer.compute_loss_context_manager():
-        return None, model(**trainer._prepare_inputs(inputs)).logits.detach(), None
+def ignored_outputs(model: Any, ignore_keys: list[str] | None) -> list[str] | None:
+    """The keys of the outputs that are no predictions. None: those that the model's configuration names."""
+    if not isinstance(model, Networks):
+        return ignore_keys
+    named = getattr(model.config, "keys_to_ignore_at_inference", []) if ignore_keys is None else ignore_keys
+    return [*named, NETWORK_LOGITS]
 
 
 def objective(metrics: dict[str, float]) -> float:

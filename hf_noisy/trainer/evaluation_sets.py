@@ -15,30 +15,36 @@ from hf_noisy.trainer.streaming import label_evaluation
 logger = logging.get_logger(__name__)
 
 
-def label_evaluation_sets(evaluation: Any, config: PretrainedConfig, check: Callable[[Any, str], None]) -> Any:
+def label_evaluation_sets(
+    evaluation: Any, config: PretrainedConfig, check: Callable[[Any, str], None], label_column: str | None = None
+) -> Any:
     """Check the labels of the evaluation sets. A set without labels gives a warning.
 
     Args:
         evaluation: one set, a dictionary of sets, or None.
         config: the model's configuration.
         check: called with each set and its name; refuses rows that are not tokenized for the model.
+        label_column: the column of the labels; None for the first of `LABEL_COLUMNS`.
 
     Returns:
         the sets in the form that they were passed in, with checked labels.
     """
     for where, dataset in _named_sets(evaluation):
         check(dataset, where)
-        if isinstance(dataset, Dataset) and len(dataset) and not set(LABEL_COLUMNS) & set(dataset.column_names):
+        known = {*LABEL_COLUMNS, *([label_column] if label_column else [])}
+        if isinstance(dataset, Dataset) and len(dataset) and not known & set(dataset.column_names):
             logger.warning(
                 f"{where} has no label column ({', '.join(LABEL_COLUMNS)}), so its evaluation gives neither loss nor "
                 "accuracy. If it has labels, rename their column to 'labels'."
             )
     if isinstance(evaluation, dict):
         return {
-            name: label_evaluation(dataset, config, where=f"eval_dataset[{name!r}]")
+            name: label_evaluation(dataset, config, where=f"eval_dataset[{name!r}]", label_column=label_column)
             for name, dataset in evaluation.items()
         }
-    return None if evaluation is None else label_evaluation(evaluation, config, where="eval_dataset")
+    if evaluation is None:
+        return None
+    return label_evaluation(evaluation, config, where="eval_dataset", label_column=label_column)
 
 
 def _named_sets(evaluation: Any) -> list[tuple[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
 from transformers.utils import logging
 
-from hf_noisy.data.columns import INDEX
+from hf_noisy.data.columns import ROW
 from hf_noisy.trainer.method_set import MethodSet
 from hf_noisy.trainer.progress import REAL
 
@@ -28,6 +29,7 @@ class LossOverride:
 
     def __init__(self) -> None:
         self.overridden = False
+        self.is_stock = False  # whether the loss of the current batch is computed as in the stock Trainer
         self._stock: dict[str, Any] = {}
         self._numbers: dict[str, Tensor] | None = None  # of the current training batch
         self._rows: Any = None  # distinct rows of its whole step
@@ -46,7 +48,14 @@ class LossOverride:
         self._scale(trainer, ours=True)
 
     def step(
-        self, trainer: Any, methods: MethodSet, stock: Callable[..., Tensor], inputs: dict[str, Any], rows: Any
+        self,
+        trainer: Any,
+        methods: MethodSet,
+        stock: Callable[..., Tensor],
+        inputs: dict[str, Any],
+        rows: Any,
+        *,
+        is_stock: bool = False,
     ) -> Tensor:
         """The stock training step on a batch, whose row numbers are kept aside.
 
@@ -56,18 +65,20 @@ class LossOverride:
             stock: the stock `training_step`, of inputs and number of rows.
             inputs: of the batch.
             rows: number of distinct rows in the whole step.
+            is_stock: whether the loss is computed as in the stock Trainer (`hf_noisy.trainer.losses.is_stock_loss`).
 
         Raises:
             TypeError: the override does not call `super().compute_loss`, and there is a method.
         """
         inputs = dict(inputs)
-        self._numbers = trainer._prepare_input({name: inputs.pop(name) for name in (INDEX, REAL) if name in inputs})
-        self._called, self._rows = not self.overridden, rows
+        self._numbers = trainer._prepare_input({name: inputs.pop(name) for name in (ROW, REAL) if name in inputs})
+        self._called, self._rows, self.is_stock = not self.overridden, rows, is_stock
         is_plain = self.overridden and methods.is_plain  # read only where it matters: this runs at every step
         if self.overridden:
             self._scale(trainer, ours=False)  # until our `compute_loss` is called
-            if is_plain and not self._stock["model_accepts_loss_kwargs"]:
-                rows = None  # as in the stock Trainer, which divides by the accumulated batches then
+        counts = self._stock["model_accepts_loss_kwargs"] or trainer.compute_loss_func is not None
+        if (is_plain or is_stock) and not counts:
+            self._rows = rows = None  # as in the stock Trainer, which divides by the accumulated batches then
         try:
             loss = stock(inputs, rows)
         except Exception as error:
@@ -87,8 +98,19 @@ class LossOverride:
         Both are those of the current step, whatever the override passes on; outside of a step those that it passes.
         """
         self._called = True
-        self._scale(trainer, ours=True)
+        self._scale(trainer, ours=not self.is_stock)
         return {**(self._numbers or {}), **inputs}, rows if self._rows is None else self._rows
+
+    @contextlib.contextmanager
+    def as_stock(self, trainer: Any) -> Iterator[None]:
+        """Inside, the trainer has the settings by which the stock Trainer computes a loss."""
+        before = {name: getattr(trainer, name) for name in _SCALING}
+        self._scale(trainer, ours=False)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(trainer, name, value)
 
     def _scale(self, trainer: Any, *, ours: bool) -> None:
         for name in _SCALING:

@@ -15,7 +15,6 @@ from transformers import TrainingArguments
 from transformers.trainer_callback import CallbackHandler
 from transformers.utils import logging
 
-from hf_noisy.data.columns import INDEX
 from hf_noisy.data.label_encoding import one_hot
 from hf_noisy.methods.building import build_methods, changed_parameters, check_roles, choose_criterion
 from hf_noisy.methods.logged_names import ALWAYS
@@ -208,7 +207,7 @@ class MethodSet:
         """
         given = one_hot(torch.from_numpy(labels), classes)
         label = [int(k) if covered else None for k, covered in zip(given.argmax(-1), given.sum(-1) > 0, strict=True)]
-        columns: dict[str, Any] = {INDEX: np.arange(len(label)), "label": label}
+        columns: dict[str, Any] = {"index": np.arange(len(label)), "label": label}
         if trusted is not None:
             columns["trusted"] = trusted
         for callback in self.callbacks:

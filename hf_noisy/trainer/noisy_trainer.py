@@ -15,10 +15,20 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 
-from hf_noisy.data.columns import INDEX, VOTES
+from hf_noisy.data.columns import ROW, VOTES
+from hf_noisy.models.configuration import config_of
 from hf_noisy.models.context import Survey
 from hf_noisy.models.criterion import Criterion
-from hf_noisy.trainer import assembly, checkpoints, evaluation, fresh_start, model_card, network_files, optimizing
+from hf_noisy.trainer import (
+    assembly,
+    checkpoints,
+    evaluation,
+    fresh_start,
+    losses,
+    model_card,
+    network_files,
+    optimizing,
+)
 from hf_noisy.trainer.arguments import NoisyTrainingArguments, saves_all_networks
 from hf_noisy.trainer.checks import check_batches, check_precision, check_trainer
 from hf_noisy.trainer.collating import collating
@@ -27,7 +37,6 @@ from hf_noisy.trainer.parts import Parts, TrainerNoise
 from hf_noisy.trainer.progress import count_rows
 from hf_noisy.trainer.records import describe, training_record
 from hf_noisy.trainer.sharding import check_encoder
-from hf_noisy.trainer.streaming import label_evaluation
 
 if TYPE_CHECKING:
     from hf_noisy.audit import AuditContent
@@ -126,7 +135,7 @@ class NoisyTrainer(Trainer):
 
     def survey(self) -> Survey:
         """Log-probabilities and labels of all training examples in row order, without dropout: one pass over the rows."""
-        labels = self._noise.rows.one_hot(self.model.config.num_labels).to(self.args.device)
+        labels = self._noise.rows.one_hot(config_of(self.model).num_labels).to(self.args.device)
         rows = self.get_test_dataloader(self.train_dataset)
         return Survey(assembly.row_pass(self, self._noise).log_probs(rows, len(labels)), labels)
 
@@ -154,12 +163,12 @@ class NoisyTrainer(Trainer):
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         if eval_dataset is not None and not isinstance(eval_dataset, str):  # one that was passed to `evaluate`
-            eval_dataset = label_evaluation(eval_dataset, self.model.config, where="eval_dataset")
+            eval_dataset = assembly.labelled(self, self._noise, eval_dataset, "eval_dataset")
         return super().get_eval_dataloader(eval_dataset)
 
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
         if not self._noise.rows.is_numbered(test_dataset):  # the rows of a survey keep their numbers
-            test_dataset = label_evaluation(test_dataset, self.model.config, where="test_dataset")
+            test_dataset = assembly.labelled(self, self._noise, test_dataset, "test_dataset")
         return super().get_test_dataloader(test_dataset)
 
     def _get_dataloader(self, dataset: Any, *args: Any, **kwargs: Any) -> DataLoader[Any]:
@@ -184,7 +193,7 @@ class NoisyTrainer(Trainer):
             return super().train(whole, *args, **kwargs)
 
     def call_model_init(self, trial: Any = None) -> nn.Module:
-        return assembly.new_model(super().call_model_init(trial), self.args, self._noise)  # each trial has its methods
+        return assembly.new_model(super().call_model_init(trial), self, self._noise)  # each trial has its methods
 
     def hyperparameter_search(
         self, hp_space: Any = None, compute_objective: Any = None, *args: Any, **kwargs: Any
@@ -217,16 +226,13 @@ class NoisyTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         inputs, rows = self._noise.override.called(self, inputs, num_items_in_batch)
-        if not model.training:
-            return assembly.evaluation_loss(self, self._noise, model, inputs, return_outputs)
-        batch = assembly.take_batch(self, self._noise, inputs)
-        loss, outputs = self._noise.step.loss(self.model, inputs, batch, rows, model)
+        loss, outputs = losses.batch_loss(self, self._noise, super().compute_loss, model, inputs, rows)
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """As the parent's; a loss that is not finite raises FloatingPointError, or is left out (`nonfinite_loss`)."""
         stock = partial(super().training_step, model)
-        loss = self._noise.override.step(self, self._noise.methods, stock, inputs, num_items_in_batch)
+        loss = losses.step_loss(self, self._noise, stock, inputs, num_items_in_batch)
         return self._noise.step.checked(loss, self.state.global_step + 1)
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
@@ -237,12 +243,12 @@ class NoisyTrainer(Trainer):
             logs.update(self._noise.methods.metrics())
         super().log(logs, *args, **kwargs)
 
-    def prediction_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        inputs = {name: value for name, value in inputs.items() if name not in (INDEX, VOTES)}  # no model reads them
-        stock = partial(super().prediction_step, model, inputs, *args, **kwargs)
-        return (
-            stock() if "labels" in inputs else evaluation.predict(self, model, inputs)
-        )  # else each network's logits too
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> Any:
+        inputs = {name: value for name, value in inputs.items() if name not in (ROW, VOTES)}  # no model reads them
+        ignored = evaluation.ignored_outputs(self.model, ignore_keys)
+        return super().prediction_step(model, inputs, prediction_loss_only, ignored)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
         # by the weights that users will get; `eval_loss` is a mean over rows with a label, not over batches

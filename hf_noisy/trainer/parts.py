@@ -25,6 +25,7 @@ from hf_noisy.trainer.evaluation import Evaluation
 from hf_noisy.trainer.fresh_start import FreshStart
 from hf_noisy.trainer.loss_override import LossOverride
 from hf_noisy.trainer.method_set import MethodSet
+from hf_noisy.trainer.own_loss import OwnLoss
 from hf_noisy.trainer.progress import Progress
 from hf_noisy.trainer.sampling import Sampling
 from hf_noisy.trainer.state import fingerprint, token_fingerprint
@@ -41,6 +42,8 @@ class Parts:
     sampling: Sampling = field(default_factory=Sampling)
     evaluation: Evaluation = field(default_factory=Evaluation)
     override: LossOverride = field(default_factory=LossOverride)
+    own_loss: OwnLoss = field(default_factory=OwnLoss)
+    label_name: str = "labels"  # by which the model takes labels
     context: Context | None = None  # of the current or the last training
     step: Any = None  # a `Step`, of the current or the last training
     start: FreshStart | None = None  # of the current training, if batches may shrink

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-REAL = "real"  # key of a batch, (batch,) False where a distributed sampler repeats a row to fill its last batch
+REAL = (
+    "hf_noisy_real"  # key of a batch, (batch,) False where a distributed sampler repeats a row to fill its last batch
+)
 
 
 class Progress:

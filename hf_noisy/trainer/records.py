@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_noisy.models.adapters import is_adapted
+from hf_noisy.models.configuration import config_of
 from hf_noisy.models.networks import deployed_network
 from hf_noisy.trainer.model_card import TrainingDescription
 from hf_noisy.trainer.parts import Parts
@@ -24,7 +25,7 @@ def training_record(trainer: Any, parts: Parts) -> TrainingRecord:
     """
     from hf_noisy.audit.training import TrainingRecord, texts_of  # late: only an audit needs it
 
-    seen, known, dataset, config = parts.example_report(), parts.rows, trainer.train_dataset, trainer.model.config
+    seen, known, dataset, config = parts.example_report(), parts.rows, trainer.train_dataset, config_of(trainer.model)
     rows = len(seen) if known.trusted is None else int((~known.trusted).sum())
     columns = dataset.column_names if hasattr(dataset, "column_names") else []
     return TrainingRecord(
@@ -42,7 +43,7 @@ def training_record(trainer: Any, parts: Parts) -> TrainingRecord:
 
 def describe(trainer: Any, parts: Parts) -> TrainingDescription:
     """The current facts about a training that the model card reports."""
-    known, config = parts.rows, trainer.model.config
+    known, config = parts.rows, config_of(trainer.model)
     has_rows = trainer.train_dataset is not None
     return TrainingDescription(
         args=trainer.args,

@@ -15,8 +15,10 @@ from hf_noisy.methods.parts.base import NoiseCallback
 from hf_noisy.methods.parts.mixing import mixed_embeddings, mixed_inputs
 from hf_noisy.models.batch import Batch, concatenate_views
 from hf_noisy.models.channels import sentence_vectors
+from hf_noisy.models.configuration import main_input
 from hf_noisy.models.criterion import Criterion
 from hf_noisy.models.networks import channels_of, network_logits, networks_of
+from hf_noisy.models.outputs import term_of
 from hf_noisy.models.predictions import Mix, Predictions
 from hf_noisy.models.supervision import Supervision
 from hf_noisy.trainer import nonfinite
@@ -73,6 +75,8 @@ class Step:
         batch: Batch,
         rows: Tensor | int | None = None,
         forward: Callable[..., Any] | None = None,
+        *,
+        keeps_term: bool = False,
     ) -> tuple[Tensor, Any]:
         """The weighted loss of the batch, and the outputs of the forward.
 
@@ -83,6 +87,7 @@ class Step:
             rows: number of distinct rows in the whole optimizer step, the divisor of the sum. By default the rows of
                 this batch times the number of processes.
             forward: called in place of `model`, if the model is wrapped.
+            keeps_term: whether the model adds a term of its own to cross-entropy. It is added to the loss of each row.
 
         Returns:
             loss: (), with gradient: the weighted sum over rows, divided by `rows`, times the number of processes.
@@ -97,7 +102,8 @@ class Step:
             supervision = self.supervise(self.peek(model, inputs, batch), batch)
         views = self.views(inputs, batch)
         mix = None if supervision is None else supervision.mix
-        predictions, outputs = self.forward(model, forward, views, batch, mix)
+        ids = batch.given.argmax(-1).repeat(len(views)) if keeps_term else None
+        predictions, outputs = self.forward(model, forward, views, batch, mix, ids)
         if supervision is None:
             supervision = self.supervise(predictions.detached(), batch)
             if supervision.mix is not None and supervision.mix.where == "embeddings":
@@ -105,6 +111,8 @@ class Step:
         if supervision.mix is not None and supervision.mix.where == "vectors":
             predictions = predictions.mixed(supervision.mix)
         loss = self.weighted_sum(predictions, supervision.mixed(), batch)
+        if ids is not None:
+            loss = loss + term_of(outputs, ids) * (len(batch.index) if batch.real is None else batch.real.sum())
         count = rows if rows is not None else len(batch.index) * self.processes
         loss = loss / count * self.processes  # DDP averages over processes
         return (self._without_nonfinite(loss, model, batch) if self._skips else loss), outputs
@@ -134,8 +142,12 @@ class Step:
         views: list[dict[str, Any]],
         batch: Batch,
         mix: Mix | None = None,
+        labels: Tensor | None = None,
     ) -> tuple[Predictions, Any]:
-        """Run one forward over all views: on mixed embeddings if `mix` requires it, with vectors if a method needs them."""
+        """Run one forward over all views: on mixed embeddings if `mix` requires it, with vectors if a method needs them.
+
+        With `labels`, (views x batch,) ids, the model computes its own loss too.
+        """
         inputs = views[0] if len(views) == 1 else concatenate_views(views)
         networks, found = networks_of(model), []
         for channel in channels_of(model):
@@ -145,15 +157,26 @@ class Step:
                 mask = inputs.get("attention_mask")
                 found = [stack.enter_context(sentence_vectors(network, mask)) for network in networks]
             if mix is not None and mix.where == "embeddings":
-                name: Any = model.main_input_name
+                name: Any = main_input(model)
                 stack.enter_context(mixed_embeddings(networks, inputs, mix, len(views), name))
                 inputs = concatenate_views([mixed_inputs(view, mix, name) for view in views])
-            outputs = forward(**inputs)
-        predictions = Predictions.from_outputs(outputs, len(views), len(batch.index))
+            outputs = forward(**inputs) if labels is None else forward(**inputs, labels=labels)
+        first_is_loss = labels is not None and isinstance(outputs, tuple)
+        predictions = Predictions.from_outputs(outputs[1:] if first_is_loss else outputs, len(views), len(batch.index))
+        self._check_classes(predictions, batch)
         if found:
             vectors = torch.stack([seen[-1].float() for seen in found])
             predictions = replace(predictions, vectors=vectors.unflatten(1, (len(views), len(batch.index))))
         return predictions, outputs
+
+    @staticmethod
+    def _check_classes(predictions: Predictions, batch: Batch) -> None:
+        found, expected = predictions.clean_log_probs.shape[-1], batch.given.shape[-1]
+        if found != expected:
+            raise ValueError(
+                f"the model gives {found} logits a row: expected {expected}, one for each class of the labels. Set "
+                f"model.num_labels = {found}, or give the model {expected} outputs."
+            )
 
     @torch.no_grad()
     def supervise(self, predictions: Predictions, batch: Batch) -> Supervision:

@@ -19,19 +19,21 @@ def is_stream(dataset: Any) -> bool:
     return isinstance(dataset, datasets.IterableDataset | torch.utils.data.IterableDataset)
 
 
-def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> Any:
+def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str, label_column: str | None = None) -> Any:
     """Check and encode the labels of an evaluation set. Labels of a stream are checked when rows are read.
 
     Args:
         dataset: rows with or without labels.
         config: the model's configuration; gives the number and the names of the classes.
         where: name of the dataset in error messages.
+        label_column: the column of the labels; None for the first of `LABEL_COLUMNS`.
 
     Raises:
         ValueError, TypeError: as `hf_noisy.data.labels.label_dataset`. A stream raises them when the row is read.
     """
     if isinstance(dataset, LabelledStream):
         return dataset
+    dataset = labels.with_label_column(dataset, label_column)
     if is_stream(dataset):
         return LabelledStream(dataset, config, where)
     return labels.label_evaluation(dataset, config, where=where)

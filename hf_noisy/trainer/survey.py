@@ -12,10 +12,18 @@ from torch import Tensor, nn
 
 from hf_noisy.common.progress import progress_bar
 from hf_noisy.common.randomness import forked_generators
-from hf_noisy.data.columns import INDEX
+from hf_noisy.data.columns import ROW
 from hf_noisy.models.adapters import classifier
 from hf_noisy.models.batch import of_one_process
 from hf_noisy.models.networks import network_logits
+
+
+def _pooled(mask: Tensor, length: int) -> Tensor:
+    """(rows, tokens) attention mask -> (rows, length, 1) float32, for an encoder that pools neighbouring tokens."""
+    mask = mask.float().unsqueeze(1)
+    if mask.shape[-1] != length:
+        mask = torch.nn.functional.adaptive_max_pool1d(mask, length)
+    return mask.transpose(1, 2)
 
 
 def _as_it_is(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +59,7 @@ class RowPass:
         with forked_generators(), self.around():
             for batch in batches:
                 inputs = self.prepare(dict(batch))
-                index = self.gather(inputs.pop(INDEX))
+                index = self.gather(inputs.pop(ROW))
                 inputs.pop("labels", None)
                 with self.autocast():
                     found = self.gather(look(inputs))
@@ -85,14 +93,15 @@ class RowPass:
         encoder = network.base_model.get_encoder() if network.config.is_encoder_decoder else network.base_model
 
         def look(inputs: dict[str, Any]) -> Tensor:
-            states = getattr(encoder(**inputs), "last_hidden_state", None)
-            if states is None:
+            outputs = encoder(**inputs)
+            states = outputs[0] if isinstance(outputs, tuple) else getattr(outputs, "last_hidden_state", None)
+            if not isinstance(states, Tensor) or states.ndim != 3:
                 raise ValueError(
                     f"{type(network).__name__}: its base model gives no last_hidden_state, so examples have no vectors. "
                     "Expected a Transformers model for sequence classification, or vectors of your own."
                 )
             states, mask = states.float(), inputs.get("attention_mask")  # a sum in 16 bits may round or overflow
-            present = torch.ones_like(states[..., :1]) if mask is None else mask.unsqueeze(-1).float()
+            present = torch.ones_like(states[..., :1]) if mask is None else _pooled(mask, states.shape[1])
             return (states * present).sum(1) / present.sum(1).clamp_min(1)
 
         return self(self._bar("Encoding texts", batches), rows, look)

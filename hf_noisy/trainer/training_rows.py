@@ -11,8 +11,9 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from hf_noisy.data.class_names import class_count
+from hf_noisy.data.columns import columns_of
 from hf_noisy.data.label_encoding import one_hot
-from hf_noisy.data.labels import label_dataset, read_gold
+from hf_noisy.data.labels import label_column_of, label_dataset, read_gold, with_label_column
 from hf_noisy.data.vote_column import read_votes
 from hf_noisy.trainer.clean_rows import CleanDataset, JoinedRows, check_columns
 
@@ -30,10 +31,14 @@ class TrainingRows:
     Args:
         gold_column: column with the true classes, for measuring only; None if there is none.
         clean: rows with trusted labels; None if there are none.
+
+    Attributes:
+        label_column: the column of the labels; None for the first of `LABEL_COLUMNS`.
     """
 
     def __init__(self, gold_column: str | None = None, clean: CleanDataset | None = None) -> None:
         self.gold_column, self.clean = gold_column, clean
+        self.label_column: str | None = None
         self.config: PretrainedConfig | None = None  # of the model that the rows were read for
         self.labels = np.empty(0, dtype=np.int64)  # (rows,) -100 abstains; or (rows, classes), zero rows abstain
         self.votes: Tensor | None = None  # (rows, sources) int16, -1 abstains
@@ -57,6 +62,8 @@ class TrainingRows:
             ValueError, TypeError: as `hf_noisy.data.labels.label_dataset`, `read_votes` and `read_gold`.
         """
         check(dataset, _WHERE)
+        self._check_label_column(dataset)
+        dataset = with_label_column(dataset, self.label_column)
         labelled = label_dataset(dataset, config, where=_WHERE, with_index=True)
         labelled.check_covered(_WHERE)
         self.votes = read_votes(dataset, class_count(config), where=_WHERE)
@@ -66,6 +73,16 @@ class TrainingRows:
         self._as_passed, self.trusted = (self.dataset, self.labels, self.votes), None
         self._given_gold = None if self.gold_column is None else read_gold(self.dataset, self.gold_column, config)
         return self.dataset
+
+    def _check_label_column(self, dataset: Any) -> None:
+        name = self.label_column
+        if name is None or name == label_column_of(dataset):
+            return
+        found = columns_of(dataset) if len(dataset) else []
+        if found and name not in found:
+            raise ValueError(
+                f"label_names={[name]}: {_WHERE} has no such column, but {', '.join(found)}. Expected the name of the label column."
+            )
 
     def is_replaced(self, dataset: Any) -> bool:
         """Whether `dataset` differs from the training set that was read."""

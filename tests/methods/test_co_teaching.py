@@ -246,10 +246,11 @@ def test_a_row_that_a_distributed_sampler_repeats_is_no_candidate(tmp_path, monk
         CoTeaching, "select", lambda self, losses, rows, *rest: asked.append(rows) or select(self, losses, rows, *rest)
     )
     rows = {
-        name: torch.tensor(trainer.train_dataset[name]) for name in ("input_ids", "attention_mask", "labels", "index")
+        name: torch.tensor(trainer.train_dataset[name])
+        for name in ("input_ids", "attention_mask", "labels", "hf_noisy_row")
     }
     trainer.model.train()
-    trainer.compute_loss(trainer.model, {**rows, "real": torch.tensor([True, True, True, False])})
+    trainer.compute_loss(trainer.model, {**rows, "hf_noisy_real": torch.tensor([True, True, True, False])})
     assert asked[0].tolist() == [True, True, True, False]
 
 

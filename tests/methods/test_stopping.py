@@ -134,7 +134,7 @@ class Naive(TrainerCallback):
 
         def compute_loss(model, inputs, **more):
             training = model.training
-            index = trainer._noise.override.called(trainer, inputs, None)[0].get("index")
+            index = trainer._noise.override.called(trainer, inputs, None)[0].get("hf_noisy_row")
             loss, outputs = forward(model, inputs, **{**more, "return_outputs": True})
             if training:
                 for row, found in zip(index.tolist(), outputs.logits.argmax(-1).tolist(), strict=True):

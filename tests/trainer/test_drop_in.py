@@ -306,7 +306,7 @@ def tokenize_rows(rows):
     """A collator as people write it: it reads `text` and `label`, and returns what the model reads."""
     batch = TOKENIZER([row["text"] for row in rows], padding=True, return_tensors="pt")
     batch["labels"] = torch.tensor([row["label"] for row in rows])
-    assert not {"labels", "index"} & set(rows[0])
+    assert not {"labels", "hf_noisy_row"} & set(rows[0])
     return batch
 
 

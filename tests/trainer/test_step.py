@@ -13,7 +13,7 @@ from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback
 
 from hf_noisy import CoTeaching, CrossEntropy, NoiseCallback, NoisyTrainer, NoisyTrainingArguments
 from hf_noisy.models.batch import Batch
-from hf_noisy.models.networks import side_by_side
+from hf_noisy.models.networks import network_logits, side_by_side
 from hf_noisy.trainer.clean_rows import CleanDataset
 from hf_noisy.trainer.evaluation import Evaluation
 from hf_noisy.trainer.method_set import MethodSet
@@ -76,7 +76,7 @@ def test_one_batch_passes_through_every_part_with_the_shapes_that_are_promised()
     known = TrainingRows(clean=CleanDataset(token_dataset(2, seed=5)))
     dataset = known.read(token_dataset(rows), config)
     assert known.labels.shape == (rows,)
-    assert set(dataset.column_names) == {"input_ids", "attention_mask", "labels", "index"}
+    assert set(dataset.column_names) == {"input_ids", "attention_mask", "labels", "hf_noisy_row"}
     assert known.one_hot(classes).shape == (rows, classes)
     joined = known.join_clean(True, config, ["input_ids", "attention_mask"])
     assert (len(joined), known.trusted.sum()) == (rows + 2, 2)
@@ -105,7 +105,7 @@ def test_one_batch_passes_through_every_part_with_the_shapes_that_are_promised()
     parts = Parts(known, methods, progress)
     parts.context = parts_context(known, methods, classes, peers)
     methods.setup(parts.context, None, compiled=False)
-    labels, index = tensors.pop("labels"), tensors.pop("index")
+    labels, index = tensors.pop("labels"), tensors.pop("hf_noisy_row")
     batch = parts.batch(index, labels, None, step=2, steps=9, accumulated=1, gather=lambda value: value)
     assert batch.given.shape == (2, classes)
     assert batch.epoch == 2 / 3
@@ -136,8 +136,10 @@ def test_one_batch_passes_through_every_part_with_the_shapes_that_are_promised()
     evaluation = Evaluation()
     evaluation.begin(torch.device("cpu"))
     model.eval()
-    mean, logits = evaluation.loss(model, tensors, labels, lambda value: value)
-    assert (mean.shape, logits.shape) == ((), (2, classes))
+    outputs = model(**tensors)
+    assert outputs.logits.shape == (2, classes)
+    assert network_logits(outputs).shape == (peers, 2, classes)
+    assert evaluation.count(outputs.logits, network_logits(outputs), labels, lambda value: value).shape == ()
 
 
 def parts_context(known, methods, classes, networks):

@@ -46,6 +46,8 @@ class NoiseCallback(TrainerCallback):
     roles: tuple[str, ...] = ()  # two callbacks with the same role cannot be combined
     num_networks: int = 1  # trained together; the Trainer creates the others from the given model
     needs_vectors: bool = False  # whether it reads `Predictions.vectors`
+    needs_embeddings: bool = False  # whether it mixes word embeddings
+    needs_encoder: bool = False  # whether it reads the vectors of `Context.encode`
     needs_tokens: bool = False  # whether it hides or replaces single tokens of a text
     skips_channel: bool = False  # all its targets refer to the true class, so it excludes a noise channel
     trains_on_clean: bool = False  # whether the rows of `clean_dataset` are appended to the training set

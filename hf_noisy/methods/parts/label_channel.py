@@ -19,6 +19,7 @@ from hf_noisy.evidence.matrices.figure import matrices_figure
 from hf_noisy.evidence.matrices.matrices import check_matrix, noise_rate, prior_of
 from hf_noisy.methods.parts.base import NoiseCallback
 from hf_noisy.models.channels import Channel, FixedChannel
+from hf_noisy.models.configuration import config_of
 from hf_noisy.models.context import Context, Survey
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class LabelChannel(NoiseCallback):
         self.warmup_epochs = warmup_epochs
 
     def make_channel(self, model: PreTrainedModel) -> Channel | None:
-        return FixedChannel(class_count(model.config))
+        return FixedChannel(class_count(config_of(model)))
 
     def setup(self, context: Context) -> None:
         self.channels, self.started = context.channels, False
@@ -130,7 +131,7 @@ class LabelChannel(NoiseCallback):
         matrix = self.matrix
         if matrix is None:
             return {}
-        names = [str(self.model.config.id2label[k]) for k in range(self.classes)]
+        names = [str(config_of(self.model).id2label[k]) for k in range(self.classes)]
         return {"noise_matrix": matrices_figure({"noise channel": matrix.double().cpu().numpy()}, names)}
 
     def state_dict(self) -> dict[str, Tensor]:

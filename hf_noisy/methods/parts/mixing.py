@@ -64,6 +64,9 @@ def mixed_embeddings(
     ratio = mix.ratio.repeat(views).view(-1, 1, 1)
 
     def mixed(module: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
+        width = ids.shape[1]
+        if output.shape[1] > width and len(output) == len(ids):  # the model pads a text to full windows of attention
+            return torch.cat([mixed(module, given, output[:, :width]), output[:, width:]], 1)
         if output.shape[:2] != ids.shape:
             raise ValueError(
                 f"{type(module).__name__} embeds tokens of shape {tuple(output.shape[:2])}: expected {tuple(ids.shape)}. "
