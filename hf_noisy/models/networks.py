@@ -42,7 +42,7 @@ class Networks(nn.Module):
     All networks but the first are copies of it with a newly initialised head. Their dropout differs. Networks with
     adapters (PEFT) share one frozen base. Each has adapters and a head of its own; those of the copies are newly
     initialised. In training, the logits are (networks, rows, classes). In evaluation, they are the log of the networks'
-    mean probability, (rows, classes), like those of one model, and `network_logits` holds the logits of each network.
+    mean probability, (rows, classes), or the logits of the only network, and `network_logits` holds the logits of each network.
 
     With channels, the training output also holds each network's prediction of the given label. Channels are not used in
     evaluation. They are saved next to the weights of a checkpoint, not in them.
@@ -76,7 +76,8 @@ class Networks(nn.Module):
         logits, term = torch.stack([_logits(each, inputs) for each in outputs]), _own_terms(outputs, inputs)
         if self.training:
             return NetworksOutput(logits=logits, own_term=term)
-        mean = logits.float().log_softmax(-1).logsumexp(0) - math.log(len(logits))
+        several = len(logits) > 1  # the logits of one network are those of the model that users get
+        mean = logits.float().log_softmax(-1).logsumexp(0) - math.log(len(logits)) if several else logits[0]
         return NetworksOutput(logits=mean, network_logits=logits, own_term=term)
 
     def _forward_with_channels(self, inputs: dict[str, Any]) -> NetworksOutput:

@@ -26,7 +26,8 @@ def check_losses(trainer: Any, parts: Parts) -> None:
     """Refuse a loss of the stock Trainer beside a method or a criterion: it would be ignored, or the method would.
 
     Raises:
-        ValueError: `compute_loss_func` or `label_smoothing_factor` beside a method; smoothing beside soft labels.
+        ValueError: `compute_loss_func` or `label_smoothing_factor` beside a method; smoothing beside soft labels; noise in
+            the embeddings beside several networks.
     """
     factor = trainer.args.label_smoothing_factor
     if factor and parts.rows.labels.ndim == 2:
@@ -36,6 +37,12 @@ def check_losses(trainer: Any, parts: Parts) -> None:
         )
     if parts.methods.is_plain:
         return
+    alpha, networks = trainer.args.neftune_noise_alpha, parts.methods.num_networks
+    if alpha and networks > 1:
+        raise ValueError(
+            f"neftune_noise_alpha={alpha} with {_methods(trainer, parts)}: only the first of {networks} networks would get the noise. "
+            "Expected None, or a method of one network."
+        )
     if trainer.compute_loss_func is not None:
         raise ValueError(
             f"compute_loss_func with {_methods(trainer, parts)}: it sees neither the target nor the weight that a method gives a "

@@ -19,20 +19,12 @@ from hf_noisy.data.columns import ROW, VOTES
 from hf_noisy.models.configuration import config_of
 from hf_noisy.models.context import Survey
 from hf_noisy.models.criterion import Criterion
-from hf_noisy.trainer import (
-    assembly,
-    checkpoints,
-    evaluation,
-    fresh_start,
-    losses,
-    model_card,
-    network_files,
-    optimizing,
-)
+from hf_noisy.trainer import assembly, checkpoints, fresh_start, losses, model_card, network_files, optimizing
 from hf_noisy.trainer.arguments import NoisyTrainingArguments, saves_all_networks
 from hf_noisy.trainer.checks import check_batches, check_precision, check_trainer
 from hf_noisy.trainer.collating import collating
 from hf_noisy.trainer.epoch_events import EpochEvents
+from hf_noisy.trainer.evaluation import ignored_outputs, objective
 from hf_noisy.trainer.parts import Parts, TrainerNoise
 from hf_noisy.trainer.progress import count_rows
 from hf_noisy.trainer.records import describe, training_record
@@ -199,7 +191,7 @@ class NoisyTrainer(Trainer):
         self, hp_space: Any = None, compute_objective: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
         """As the parent's, and by the same quantity: the evaluation loss, or the sum of what `compute_metrics` gives."""
-        return super().hyperparameter_search(hp_space, compute_objective or evaluation.objective, *args, **kwargs)
+        return super().hyperparameter_search(hp_space, compute_objective or objective, *args, **kwargs)
 
     def _inner_training_loop(self, batch_size: int | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
         if self.args.auto_find_batch_size:  # the stock loop goes on from the state of the try that failed
@@ -243,11 +235,9 @@ class NoisyTrainer(Trainer):
             logs.update(self._noise.methods.metrics())
         super().log(logs, *args, **kwargs)
 
-    def prediction_step(
-        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
-    ) -> Any:
+    def prediction_step(self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None) -> Any:
         inputs = {name: value for name, value in inputs.items() if name not in (ROW, VOTES)}  # no model reads them
-        ignored = evaluation.ignored_outputs(self.model, ignore_keys)
+        ignored = ignored_outputs(self.model, ignore_keys)
         return super().prediction_step(model, inputs, prediction_loss_only, ignored)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:

@@ -34,7 +34,16 @@ from torch import nn
 
 STOCK, OURS = "Trainer", "NoisyTrainer"
 _KIND, _RESULTS, _CHECKOUT = "HF_NOISY_TRAINER", "HF_NOISY_RESULTS", "HF_NOISY_CHECKOUT"
-_LEFT_OUT = ("distributed", "fsdp", "deepspeed", "tpu", "seq2seq", "data_collator", "context_parallel", "sequence_parallel")
+_LEFT_OUT = (
+    "distributed",
+    "fsdp",
+    "deepspeed",
+    "tpu",
+    "seq2seq",
+    "data_collator",
+    "context_parallel",
+    "sequence_parallel",
+)
 
 
 # ---- toys of two classes --------------------------------------------------------------------------------------------
@@ -272,7 +281,10 @@ def _imported(path: Path) -> Any:
     package = importlib.import_module("tests.trainer")
     module = types.ModuleType(f"tests.trainer.{path.stem}")
     module.__dict__.update(
-        __file__=str(path), __package__=package.__name__, _expected_loss=_expected_loss, _same_predictions=_same_predictions
+        __file__=str(path),
+        __package__=package.__name__,
+        _expected_loss=_expected_loss,
+        _same_predictions=_same_predictions,
     )
     sys.modules[module.__name__] = module
     exec(compile(tree, str(path), "exec"), module.__dict__)
@@ -289,7 +301,7 @@ def _add_missing_names(path: Path) -> None:
                 continue
             for each in node.names:
                 if not hasattr(module, each.name):
-                    setattr(module, each.name, lambda *args, **named: (lambda test: test))
+                    setattr(module, each.name, lambda *args, **named: lambda test: test)
 
 
 def pytest_runtest_logreport(report: Any) -> None:
@@ -321,7 +333,9 @@ def outcomes(checkout: Path, kind: str, chosen: list[str], words: str) -> dict[s
         }
         command = [sys.executable, "-m", "pytest", *chosen, "-p", here.stem, "-q", "--timeout", "180", "-W", "ignore"]
         command += ["-p", "no:cacheprovider", "--no-header", "-rN", "--tb=line", *(["-k", words] if words else [])]
-        subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(
+            command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        )
         lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     found: dict[str, tuple[str, str]] = {}
     for line in lines:  # a failure while it is torn down comes after its call
@@ -330,12 +344,32 @@ def outcomes(checkout: Path, kind: str, chosen: list[str], words: str) -> dict[s
     return found
 
 
+def report(found: dict[str, dict[str, tuple[str, str]]]) -> str:
+    """A table of the tests by file, with the command and the run in a comment."""
+    files: dict[str, Counter[str]] = {}
+    for test, (outcome, _) in found[STOCK].items():
+        counts = files.setdefault(test.partition("::")[0].rpartition("/")[2], Counter())
+        counts[outcome] += 1
+        counts["ours"] += outcome == "passed" and found[OURS].get(test, ("missing", ""))[0] == "passed"
+    files["all"] = sum(files.values(), Counter())
+    lines = [
+        "| tests of | pass with `Trainer` | of these, with `NoisyTrainer` | fail with `Trainer` | skipped |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{name}` | {c['passed']} | {c['ours']} | {c['failed']} | {c['skipped']} |" for name, c in files.items()
+    ]
+    run = f"Transformers {transformers.__version__}, one process on a CPU."
+    return f"<!-- python tests/measure/stock_trainer_tests.py CHECKOUT\n{run} -->\n\n" + "\n".join(lines) + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path, help="a checkout of Transformers")
     parser.add_argument("--files", nargs="*", help="of tests/trainer; all that need one process by default")
     parser.add_argument("--words", default="", help="only tests whose names match, as pytest's -k")
     parser.add_argument("--output", type=Path, help="write every outcome as JSON")
+    parser.add_argument("--report", type=Path, help="write the table as Markdown")
     given = parser.parse_args()
     folder = given.checkout.resolve() / "tests" / "trainer"
     if not folder.is_dir():
@@ -345,10 +379,16 @@ def main() -> int:
     found = {kind: outcomes(given.checkout.resolve(), kind, chosen, given.words) for kind in (STOCK, OURS)}
     if given.output is not None:
         given.output.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    if given.report is not None:
+        given.report.write_text(report(found), encoding="utf-8")
     passed = [test for test, (outcome, _) in found[STOCK].items() if outcome == "passed"]
     failing = [test for test in passed if found[OURS].get(test, ("missing", ""))[0] != "passed"]
-    print(f"Transformers {transformers.__version__}, {len(found[STOCK])} tests: {dict(Counter(o for o, _ in found[STOCK].values()))}")
-    print(f"with the stock Trainer {len(passed)} pass; of these, {len(passed) - len(failing)} pass with NoisyTrainer.\n")
+    print(
+        f"Transformers {transformers.__version__}, {len(found[STOCK])} tests: {dict(Counter(o for o, _ in found[STOCK].values()))}"
+    )
+    print(
+        f"with the stock Trainer {len(passed)} pass; of these, {len(passed) - len(failing)} pass with NoisyTrainer.\n"
+    )
     for test in failing:
         outcome, why = found[OURS].get(test, ("missing", "it did not run"))
         print(f"{outcome}: {test.partition('::')[2]}\n    {why.splitlines()[0] if why else ''}")
