@@ -140,6 +140,13 @@ def _renamed(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**kept, "labels": item[name]}
 
 
+def _of_rows(wrapper: Any, name: str) -> Any:
+    """An attribute of the user's dataset, which a wrapper passes on."""
+    if name.startswith("__") or "rows" not in vars(wrapper):  # it is being copied or unpickled
+        raise AttributeError(name)
+    return getattr(wrapper.rows, name)
+
+
 class _RenamedRows(torch.utils.data.Dataset[Any]):
     """Rows whose labels are in a column of another name."""
 
@@ -148,6 +155,9 @@ class _RenamedRows(torch.utils.data.Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __getattr__(self, name: str) -> Any:
+        return _of_rows(self, name)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         return _renamed(self.rows[row], self.name)
@@ -199,7 +209,17 @@ def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str) -> A
         dataset = dataset.remove_columns(ROW)  # a column of the user; it would be taken for the row number
     if len(dataset) and not set(LABEL_COLUMNS) & set(columns_of(dataset)):
         return dataset
-    return label_dataset(dataset, config, where=where, with_index=False).dataset
+    labelled = label_dataset(dataset, config, where=where, with_index=False)
+    return dataset if _are_ids(dataset, labelled.labels) else labelled.dataset
+
+
+def _are_ids(dataset: Any, labels: np.ndarray) -> bool:
+    """Whether rows that are no `datasets.Dataset` hold the checked class ids as they are, so that no copy is needed."""
+    if isinstance(dataset, datasets.Dataset) or labels.ndim != 1 or (labels < 0).any():
+        return False
+    columns = [name for name in columns_of(dataset) if name in LABEL_COLUMNS]
+    whole = all(np.ndim(dataset[row]["labels"]) == 0 for row in range(len(dataset))) if columns == ["labels"] else False
+    return whole and [dataset[row]["labels"] for row in range(len(dataset))] == labels.tolist()
 
 
 def read_gold(dataset: Any, column: str, config: PretrainedConfig, *, where: str = "train_dataset") -> np.ndarray:
@@ -242,6 +262,9 @@ class _LabelledRows(torch.utils.data.Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getattr__(self, name: str) -> Any:
+        return _of_rows(self, name)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         item = {name: value for name, value in self.rows[row].items() if name not in LABEL_COLUMNS}

@@ -77,22 +77,21 @@ def find_checkpoint(resume: str | os.PathLike[str] | bool | None, output_dir: st
     """The checkpoint that `train(resume_from_checkpoint=resume)` resumes from.
 
     Raises:
-        ValueError: the given checkpoint is incomplete, or `resume` is True and there is no complete checkpoint.
-        FileNotFoundError: the given folder does not exist.
+        ValueError: the given checkpoint is incomplete or does not exist, or `resume` is True and there is no complete one.
     """
     if resume is True:
         found = last_whole_checkpoint(output_dir) if output_dir is not None else None
         if found is None:
             raise ValueError(
-                f"resume_from_checkpoint=True: no checkpoint in {output_dir}, expected a folder checkpoint-STEP. Train without "
+                f"resume_from_checkpoint=True: No valid checkpoint found in output directory ({output_dir}), expected a folder checkpoint-STEP. Train without "
                 "it first, with save_strategy='epoch' or 'steps'."
             )
         return found
     if resume is None or isinstance(resume, bool):
         return resume
     if not Path(resume).is_dir():
-        raise FileNotFoundError(
-            f"resume_from_checkpoint={os.fspath(resume)!r}: no such folder. Expected a checkpoint, as OUTPUT_DIR/checkpoint-STEP; "
+        raise ValueError(
+            f"Can't find a valid checkpoint at {os.fspath(resume)!r} (resume_from_checkpoint): no such folder. Expected a checkpoint, as OUTPUT_DIR/checkpoint-STEP; "
             "True finds the last one in output_dir."
         )
     missing = incomplete_reason(Path(resume))

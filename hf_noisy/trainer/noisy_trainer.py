@@ -86,8 +86,9 @@ class NoisyTrainer(Trainer):
         check_trainer(model, args, callbacks, {**checked, "compute_loss_func": compute_loss_func})
         super().__init__(
             model, args, data_collator, train_dataset, eval_dataset, processing_class, model_init,  # type: ignore[arg-type]
-            compute_loss_func, compute_metrics, [*(callbacks or []), EpochEvents(self)], *others, **named,
+            compute_loss_func, compute_metrics, None if callbacks is None else [*callbacks], *others, **named,
         )  # fmt: skip
+        self.callback_handler = EpochEvents(self)
         self.label_names = ["labels"]  # else evaluation would find no labels, and give neither loss nor metrics
         self._noise.override.begin(self, NoisyTrainer.compute_loss)  # the loss here is divided by rows already
         assembly.finish(self, self._noise)
@@ -147,6 +148,7 @@ class NoisyTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         if self.train_dataset is not None:  # it, or what a method trains on, may have been changed since
             assembly.assemble(self, self._noise)
+        self.accelerator.dataloader_config.data_seed = assembly.data_seed(self.args)  # the seed may have changed too
         return super().get_train_dataloader()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:

@@ -93,14 +93,20 @@ def _beside_cross_entropy(outputs: Any, labels: Tensor) -> tuple[float, float]:
 def _as_in_training(model: nn.Module) -> Iterator[None]:
     """Inside, the model is in training mode. Afterwards its mode and its buffers are as before."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
     model.train()
     try:
         yield
     finally:
         for module, mode in modes:
             module.training = mode
-        for buffer, before in buffers:
+        for module, name, buffer, before in buffers:  # a forward may write into a buffer, or put another in its place
+            module._buffers[name] = buffer
             buffer.copy_(before)
 
 

@@ -121,7 +121,7 @@ def test_a_wrong_call_says_what_was_expected(words, complaint, tmp_path, monkeyp
             "noise_method='glc': reads rows with true labels, and no validation row has a gold label.",
         ),
         (["--resume_from_checkpoint", "nowhere"], "resume_from_checkpoint='nowhere': no such folder"),
-        (["--resume_from_checkpoint", "True"], "no checkpoint in"),
+        (["--resume_from_checkpoint", "True"], "No valid checkpoint found in"),
     ],
 )
 def test_what_only_the_method_would_refuse_is_refused_before_the_baseline_trains(

@@ -40,10 +40,7 @@ FIFTEEN = (
     *CORPORA, "massive18", "slurp_asr", "ledgar_gpt", "claude9", "spouse", "norec", "mr_chatgpt", "fpb_llms", "abtbuy_crowd", "movie_crowd",
 )  # fmt: skip
 RUNS: dict[str, tuple[str, ...]] = {
-    "fifteen": (
-        f"--methods auto --baselines gold --seeds 1 2 {SMALL}",
-        f"--methods ce --baselines gold --seeds 0 {SMALL}",
-    ),
+    "fifteen": (f"--methods auto --baselines gold --seeds 0 1 2 {SMALL}",),
     "h100": (
         f"--methods sce truth_inference auto --seeds 0 1 2 3 4 {SMALL}",
         f"--methods {CHOOSING} {OTHERS} --seeds 0 1 {SMALL}",

@@ -191,10 +191,12 @@ def test_without_a_whole_checkpoint_the_error_names_each_of_them(tmp_path):
 
 
 def test_without_any_checkpoint_the_trainer_says_how_there_would_be_one(tmp_path):
-    with pytest.raises(ValueError, match="no checkpoint in .*expected a folder checkpoint-STEP"):
+    with pytest.raises(
+        ValueError, match="No valid checkpoint found in output directory .*expected a folder checkpoint-STEP"
+    ):
         start(tmp_path / "new").train(resume_from_checkpoint=True)
     with pytest.raises(
-        FileNotFoundError, match="resume_from_checkpoint='nowhere': no such folder. Expected a checkpoint"
+        ValueError, match="Can't find a valid checkpoint at 'nowhere' .*no such folder. Expected a checkpoint"
     ):
         start(tmp_path / "new").train(resume_from_checkpoint="nowhere")
     assert find_checkpoint(None, str(tmp_path)) is None
