@@ -120,7 +120,7 @@ def test_a_wrong_call_says_what_was_expected(words, complaint, tmp_path, monkeyp
             ["--method", "glc"],
             "noise_method='glc': reads rows with true labels, and no validation row has a gold label.",
         ),
-        (["--resume_from_checkpoint", "nowhere"], "resume_from_checkpoint='nowhere': no such folder"),
+        (["--resume_from_checkpoint", "nowhere"], "Can't find a valid checkpoint at 'nowhere'"),
         (["--resume_from_checkpoint", "True"], "No valid checkpoint found in"),
     ],
 )

@@ -17,6 +17,7 @@ SCRIPTS = {
     "situations": "--data {shared}/data --corpora youtube --situations given --methods neighbours --seeds 0 --max_length 8",
     "nested_thresholds": f"{CORPUS} --situations given --seeds 0 --max_train_rows 64 --max_length 8",
     "inference_ceiling": f"{CORPUS} --seeds 0 --max_train_rows 64 --max_length 8",
+    "stock_clients": "--only few",
     "large_dataset": "--rows 400",
     "reliability": "--checks fuzz --short",
 }

@@ -369,11 +369,11 @@ def report(found: dict[str, dict[str, tuple[str, str]]]) -> str:
     lines += [
         f"| `{name}` | {c['passed']} | {c['ours']} | {c['failed']} | {c['skipped']} |" for name, c in files.items()
     ]
-    lines += ["", "Those that do not pass:", ""]
-    for test, (outcome, _) in found[STOCK].items():
-        if outcome == "passed" and found[OURS].get(test, ("missing", ""))[0] != "passed":
-            name = test.rpartition("::")[2]
-            lines.append(f"- `{name}`: {REASONS.get(name, 'not known')}")
+    passed = [test for test, (outcome, _) in found[STOCK].items() if outcome == "passed"]
+    failing = [test.rpartition("::")[2] for test in passed if found[OURS].get(test, ("missing", ""))[0] != "passed"]
+    reasons = Counter(REASONS.get(name, f"not known: {name}") for name in failing)
+    lines += ["", "Why the others do not pass:", ""]
+    lines += [f"- {reason} ({count} {'test' if count == 1 else 'tests'})" for reason, count in reasons.items()]
     run = f"Transformers {transformers.__version__}, one process on a CPU."
     return f"<!-- python tests/measure/stock_trainer_tests.py CHECKOUT\n{run} -->\n\n" + "\n".join(lines) + "\n"
 
