@@ -390,3 +390,28 @@ def test_a_collator_that_adds_rows_is_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=r"data_collator: 'input_ids' has 8 rows in a batch of 4.*views"):
         trainer.train()
+
+
+# ---- hyperparameter search ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["co_teaching", "noise_adaptation", "co_teaching+noise_adaptation", "dividemix"])
+def test_a_search_trains_several_networks_and_channels_in_each_trial(tmp_path, method):
+    rows = token_dataset(16)
+    trainer = make_trainer(
+        tmp_path,
+        rows,
+        model_init=lambda trial: tiny_model(),
+        eval_dataset=rows,
+        noise_method=method,
+        num_train_epochs=1,
+    )
+    best = trainer.hyperparameter_search(
+        lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-3, 1e-2)}, n_trials=2, backend="optuna"
+    )
+    assert np.isfinite(best.objective)
+    trainer.train()
+    assert len(trainer.noise.networks) == (1 if method == "noise_adaptation" else 2)
+    assert bool(trainer.noise.channels) == ("noise_adaptation" in method)
+    trainer.save_model(str(tmp_path / "saved"))
+    assert (tmp_path / "saved" / "model.safetensors").is_file()
