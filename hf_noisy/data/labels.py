@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from hf_noisy.common.checks import nearest
 from hf_noisy.data.class_names import class_count, ids_by_name
-from hf_noisy.data.columns import LABEL_COLUMNS, ROW, columns_of, lists_of
+from hf_noisy.data.columns import LABEL_COLUMNS, ROW, cells_of, columns_of, lists_of
 from hf_noisy.data.label_encoding import encode_labels, has_label
 from hf_noisy.data.label_reading import read_column
 
@@ -140,7 +140,7 @@ def _renamed(item: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**kept, "labels": item[name]}
 
 
-def _of_rows(wrapper: Any, name: str) -> Any:
+def attribute_of_rows(wrapper: Any, name: str) -> Any:
     """An attribute of the user's dataset, which a wrapper passes on."""
     if name.startswith("__") or "rows" not in vars(wrapper):  # it is being copied or unpickled
         raise AttributeError(name)
@@ -157,7 +157,7 @@ class _RenamedRows(torch.utils.data.Dataset[Any]):
         return len(self.rows)
 
     def __getattr__(self, name: str) -> Any:
-        return _of_rows(self, name)
+        return attribute_of_rows(self, name)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         return _renamed(self.rows[row], self.name)
@@ -217,9 +217,10 @@ def _are_ids(dataset: Any, labels: np.ndarray) -> bool:
     """Whether rows that are no `datasets.Dataset` hold the checked class ids as they are, so that no copy is needed."""
     if isinstance(dataset, datasets.Dataset) or labels.ndim != 1 or (labels < 0).any():
         return False
-    columns = [name for name in columns_of(dataset) if name in LABEL_COLUMNS]
-    whole = all(np.ndim(dataset[row]["labels"]) == 0 for row in range(len(dataset))) if columns == ["labels"] else False
-    return whole and [dataset[row]["labels"] for row in range(len(dataset))] == labels.tolist()
+    if [name for name in columns_of(dataset) if name in LABEL_COLUMNS] != ["labels"]:
+        return False
+    cells = cells_of(dataset, "labels", "eval_dataset")  # a row may be tokenized when it is read, so each is read once
+    return all(np.ndim(cell) == 0 for cell in cells) and cells == labels.tolist()
 
 
 def read_gold(dataset: Any, column: str, config: PretrainedConfig, *, where: str = "train_dataset") -> np.ndarray:
@@ -264,7 +265,7 @@ class _LabelledRows(torch.utils.data.Dataset[Any]):
         return len(self.labels)
 
     def __getattr__(self, name: str) -> Any:
-        return _of_rows(self, name)
+        return attribute_of_rows(self, name)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         item = {name: value for name, value in self.rows[row].items() if name not in LABEL_COLUMNS}

@@ -60,7 +60,7 @@ def give_config(model: Any, rows: Any, known: Any = None) -> None:
 
 
 def _names_classes(config: Any) -> bool:
-    return hasattr(config, "num_labels") and hasattr(config, "id2label")
+    return isinstance(config, PretrainedConfig)
 
 
 def _stated(model: Any) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from hf_noisy.models.outputs import logits_of
+from hf_noisy.models.outputs import labelled_logits, logits_of
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Predictions:
     vectors: Tensor | None = None  # (networks, views, batch, width) inputs of the last layer, if a method needs them
 
     @classmethod
-    def from_outputs(cls, outputs: Any, views: int, rows: int) -> Predictions:
-        """Builds predictions from the outputs of a training forward."""
-        clean = cls.from_logits(logits_of(outputs), views, rows)
+    def from_outputs(cls, outputs: Any, views: int, rows: int, *, labelled: bool = False) -> Predictions:
+        """Builds predictions from the outputs of a training forward, which was given labels if `labelled`."""
+        clean = cls.from_logits(labelled_logits(outputs) if labelled else logits_of(outputs), views, rows)
         noisy = getattr(outputs, "noisy_log_probs", None)
         if noisy is None:
             return clean

@@ -161,8 +161,8 @@ class Step:
                 stack.enter_context(mixed_embeddings(networks, inputs, mix, len(views), name))
                 inputs = concatenate_views([mixed_inputs(view, mix, name) for view in views])
             outputs = forward(**inputs) if labels is None else forward(**inputs, labels=labels)
-        first_is_loss = labels is not None and isinstance(outputs, tuple)
-        predictions = Predictions.from_outputs(outputs[1:] if first_is_loss else outputs, len(views), len(batch.index))
+        given = labels is not None
+        predictions = Predictions.from_outputs(outputs, len(views), len(batch.index), labelled=given)
         self._check_classes(predictions, batch)
         if found:
             vectors = torch.stack([seen[-1].float() for seen in found])

@@ -53,9 +53,7 @@ class LabelledStream(torch.utils.data.IterableDataset[Any]):
         self.rows, self.config, self.where = rows, config, where
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "rows" not in vars(self):  # it is being copied or unpickled
-            raise AttributeError(name)
-        return getattr(self.rows, name)  # of the user's stream
+        return labels.attribute_of_rows(self, name)
 
     def __len__(self) -> int:
         return len(self.rows)  # most streams raise a TypeError, which tells callers that there is no length

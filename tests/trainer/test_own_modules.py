@@ -57,6 +57,14 @@ class WithConfig(BagOfWords):
         self.config = SimpleNamespace(num_labels=3, width=8)
 
 
+class WithNames(BagOfWords):
+    """A `config` of one's own type that looks like one of Transformers."""
+
+    def __init__(self):
+        super().__init__()
+        self.config = SimpleNamespace(num_labels=3, id2label={0: "a", 1: "b", 2: "c"})
+
+
 class Unlabelled(BagOfWords):
     """It takes no labels and always returns a tuple."""
 
@@ -65,7 +73,7 @@ class Unlabelled(BagOfWords):
         return logits, logits.exp()
 
 
-KINDS = [BagOfWords, Named, WithConfig]
+KINDS = [BagOfWords, Named, WithConfig, WithNames]
 
 
 @pytest.mark.parametrize("kind", KINDS)
