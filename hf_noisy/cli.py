@@ -21,7 +21,7 @@ _WIDTH = 110  # of the text above the options
 def train(words: Words, prog: str) -> int:
     from hf_noisy.recipe import Recipe  # every command imports late, since torch is slow to import
 
-    Recipe.main(words, description=COMMANDS["train"].describe(), prog=prog)
+    Recipe.main(_named(words), description=COMMANDS["train"].describe(), prog=prog)
     return DONE
 
 
@@ -43,6 +43,22 @@ def audit(words: Words, prog: str) -> int:
 def estimate(words: Words, prog: str) -> int:
     given = _parsed("estimate", words, prog)
     from hf_noisy.commands.estimate import run
+
+    run(given)
+    return DONE
+
+
+def look(words: Words, prog: str) -> int:
+    given = _parsed("look", words, prog)
+    from hf_noisy.commands.look import run
+
+    run(given)
+    return DONE
+
+
+def apply(words: Words, prog: str) -> int:
+    given = _parsed("apply", words, prog)
+    from hf_noisy.commands.apply import run
 
     run(given)
     return DONE
@@ -81,7 +97,7 @@ def _parsed(name: str, words: Words, prog: str) -> Any:
         from hf_noisy.common.launching import parse_arguments
 
         (given,) = parse_arguments(
-            command.options(), description=command.describe(), arguments=words, prog=prog, groups=GROUPS
+            command.options(), description=command.describe(), arguments=_named(words), prog=prog, groups=GROUPS
         )
         return given
     parser = command.parser(prog)
@@ -89,6 +105,16 @@ def _parsed(name: str, words: Words, prog: str) -> Any:
     if unknown:
         parser.refuse(unknown[0])
     return given
+
+
+def _named(words: Words) -> list[str]:
+    """Put `--data` before the words that no option precedes: `look my.csv` is `look --data my.csv`.
+
+    >>> _named(["a.csv", "b.csv", "--seed", "1"]), _named(["-"]), _named(["--quiet"])
+    (['--data', 'a.csv', 'b.csv', '--seed', '1'], ['--data', '-'], ['--quiet'])
+    """
+    first = next((k for k, word in enumerate(words) if word.startswith("-") and word != "-"), len(words))
+    return ["--data", *words] if first else list(words)
 
 
 @dataclass(frozen=True)
@@ -145,13 +171,32 @@ def _benchmark_options() -> list[type]:
     return [BenchmarkArguments]
 
 
+def _look_options() -> list[type]:
+    from hf_noisy.commands.arguments import LookArguments
+
+    return [LookArguments]
+
+
+def _apply_options() -> list[type]:
+    from hf_noisy.commands.arguments import ApplyArguments
+
+    return [ApplyArguments]
+
+
 _QUIET = {"--quiet": {"action": "store_true", "help": "Accepted as in all commands. It changes nothing here."}}
 _FILE = "Options may also come from a YAML file, `--config FILE`. The command line overrides the file."
 COMMANDS = {
+    "look": Command(
+        look,
+        "Print what is understood of a table: rows, columns, classes, sources, and what looks odd.",
+        "hf-noisy look my.csv\nhf-noisy look \"part-*.csv.gz\" --text_column review --label_column stars",
+        f"Nothing is trained and nothing is written. {_FILE}",
+        options=_look_options,
+    ),
     "train": Command(
         train,
         "Train a classifier on labels that are partly wrong, compare it with plain training, and save it.",
-        "hf-noisy train --data my.csv --output my_model\nhf-noisy train --data my.csv --model distilbert-base-uncased",
+        "hf-noisy train my.csv --output my_model\nhf-noisy train my.csv --model distilbert-base-uncased",
         "my.csv has a column `text` and a column `label`. The trained model is saved, with a table of its test accuracy "
         "beside that of plain cross-entropy. Without true labels (--gold_column) the table shows agreement with the given "
         "test labels, which are as noisy as those of training. On several GPUs: `accelerate launch --multi_gpu -m hf_noisy "
@@ -161,8 +206,8 @@ COMMANDS = {
     "audit": Command(
         audit,
         "Find labels that look wrong. Writes a page to review them, and a file with a score for each label.",
-        "hf-noisy audit --data my.csv --output audit\n"
-        "hf-noisy audit --data my.csv --model distilbert-base-uncased --output audit",
+        "hf-noisy audit my.csv --output audit\n"
+        "hf-noisy audit my.csv --model distilbert-base-uncased --output audit",
         "Open audit/report.html in a browser. True labels are never needed; --gold uses them to measure the result. "
         f"{_FILE}",
         options=_audit_options,
@@ -170,7 +215,7 @@ COMMANDS = {
     "estimate": Command(
         estimate,
         "Estimate how many labels are wrong, and which classes are confused.",
-        "hf-noisy estimate --data my.csv\nhf-noisy estimate --data my.csv --model distilbert-base-uncased --figure noise.png",
+        "hf-noisy estimate my.csv\nhf-noisy estimate my.csv --model distilbert-base-uncased --figure noise.png",
         "Prints the rate by several estimators and the kind of noise. True labels are never needed; --gold shows the true "
         f"rate beside the estimates. {_FILE}",
         options=_estimate_options,
@@ -178,11 +223,19 @@ COMMANDS = {
     "benchmark": Command(
         benchmark,
         "Compare methods and baselines on the same rows, encoder and budget.",
-        "hf-noisy benchmark --data my.csv --gold_column gold --methods auto gce --output results.jsonl\n"
+        "hf-noisy benchmark my.csv --gold_column gold --methods auto gce --output results.jsonl\n"
         "hf-noisy benchmark --output results.jsonl --report report.md",
         "Needs true labels in the test rows, here in a column `gold`. Runs that the file of results holds are skipped, so "
         f"an interrupted benchmark continues. {_FILE}",
         options=_benchmark_options,
+    ),
+    "apply": Command(
+        apply,
+        "Apply the decisions of a review to the table that was audited, and write it in the same format.",
+        "hf-noisy apply my.csv --decisions decisions.csv --output corrected.csv",
+        "Rows that no decision names stay as they are. The former label of each row is kept in a column original_label. "
+        f"{_FILE}",
+        options=_apply_options,
     ),
     "methods": Command(
         methods,

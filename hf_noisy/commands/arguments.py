@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-_SOURCE = "A CSV, JSONL, JSON or Parquet file, a folder in the WRENCH layout or with a file per split, or a dataset on the Hub."
+from hf_noisy.commands.column_arguments import ColumnArguments, described
+
+_SOURCE = (
+    "A file (.csv, .tsv, .txt, .json, .jsonl, .parquet, .arrow, .xlsx, .ods, each also compressed), several files or a pattern, a "
+    "folder with a file per split, of save_to_disk or in the WRENCH layout, a dataset on the Hub, or - for the standard input."
+)
 _REVIEWS = "Without it: generated reviews with the votes of labeling functions."
 _GENERATED = "Without it: generated texts with simulated labels."
 _SCRATCH = "Without it: a small BERT that is trained from scratch."
@@ -16,6 +20,8 @@ _TOKENS = "Maximum number of tokens of a text. Longer texts are truncated."
 GROUPS = {  # title in `--help` -> options, in the order in which they are printed
     "Data": (
         *("dataset", "data", "text_column", "label_column", "votes_columns", "gold_column"),
+        *("class_columns", "id_column", "exact_labels", "na_is_class", "minus_one_is_class"),
+        *("separator", "encoding", "header", "sheet"),
         *("max_rows", "max_train_rows", "max_test_rows"),
     ),
     "Model": ("model_name_or_path", "model", "max_length", "frozen"),
@@ -31,71 +37,17 @@ GROUPS = {  # title in `--help` -> options, in the order in which they are print
     "Evaluation": ("gold", "baselines"),
     "Cost of a step": ("speed", "speed_rounds"),
     "Output": (
-        *("output_dir", "output", "report", "vectors", "figure", "worst"),
+        *("decisions", "output_dir", "output", "original_column", "report", "vectors", "figure", "worst"),
         *("save_strategy", "save_all_networks", "logging_steps", "report_to"),
     ),
 }
-
-
-def described(text: str, *aliases: str, metavar: str | None = None) -> dict[str, Any]:
-    """Return the metadata of a dataclass field that is an option of a command.
-
-    Args:
-        text: what the option does, in whole sentences.
-        aliases: further names, such as "--model".
-        metavar: what stands for the value in the help; None for N (a whole number) or X (a number).
-    """
-    return {"help": text, "aliases": list(aliases), **({} if metavar is None else {"metavar": metavar})}
-
-
-@dataclass
-class ColumnArguments:
-    """The columns of plain files and datasets, and an option that all commands have."""
-
-    text_column: str = field(default="text", metadata=described("Column with the texts.", metavar="COLUMN"))
-    label_column: str | None = field(
-        default=None,
-        metadata=described(
-            "Column with the untrusted labels. An empty cell is a row without a label. Without it: the first of labels, label, "
-            "label_ids.",
-            metavar="COLUMN",
-        ),
-    )
-    votes_columns: list[str] | None = field(
-        default=None,
-        metadata=described(
-            "Columns with the labels of several sources, one column per source, instead of --label_column. An empty cell "
-            "abstains.",
-            metavar="COLUMN",
-        ),
-    )
-    gold_column: str | None = field(
-        default=None,
-        metadata=described(
-            "Column with true labels, where there are any. They measure the results. In train, methods that need true labels, such as glc, read those of validation rows.",
-            metavar="COLUMN",
-        ),
-    )
-    quiet: bool = field(
-        default=False, metadata=described("Print results, warnings and errors only: no progress bars and no notes.")
-    )
-
-    @property
-    def source_names(self) -> list[str] | None:
-        """The names of the sources of labels, or None if no option names them."""
-        return self.votes_columns or ([self.label_column] if self.label_column else None)
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """The columns as arguments of `load_corpus`."""
-        return {name: getattr(self, name) for name in ("text_column", "label_column", "votes_columns", "gold_column")}
 
 
 @dataclass
 class RecipeArguments(ColumnArguments):
     """The data, the encoder and the seeds of a recipe."""
 
-    dataset: str | None = field(default=None, metadata=described(f"{_SOURCE} {_GENERATED}", "--data", metavar="SOURCE"))
+    dataset: list[str] | None = field(default=None, metadata=described(f"{_SOURCE} {_GENERATED}", "--data", metavar="SOURCE"))
     model_name_or_path: str | None = field(
         default=None,
         metadata=described(
@@ -134,7 +86,7 @@ class RecipeArguments(ColumnArguments):
 class LabelArguments(ColumnArguments):
     """The labels to examine, and the encoder for their texts. Only light classifier heads are trained."""
 
-    data: str | None = field(default=None, metadata=described(f"{_SOURCE} {_REVIEWS}", "--dataset", metavar="SOURCE"))
+    data: list[str] | None = field(default=None, metadata=described(f"{_SOURCE} {_REVIEWS}", "--dataset", metavar="SOURCE"))
     model: str | None = field(
         default=None,
         metadata=described(
@@ -327,4 +279,31 @@ class BenchmarkArguments(ColumnArguments):
     speed_rounds: int = field(
         default=40,
         metadata=described("Measured steps per method. Steps of the method and of the stock Trainer alternate."),
+    )
+
+
+@dataclass
+class LookArguments(ColumnArguments):
+    """The options of `hf-noisy look`."""
+
+    data: list[str] | None = field(default=None, metadata=described(_SOURCE, "--dataset", metavar="SOURCE"))
+    max_length: int = field(
+        default=128, metadata=described("Number of words beyond which a text counts as long; a model has more tokens than words.")
+    )
+
+
+@dataclass
+class ApplyArguments(ColumnArguments):
+    """The options of `hf-noisy apply`."""
+
+    data: list[str] | None = field(default=None, metadata=described(_SOURCE, "--dataset", metavar="SOURCE"))
+    decisions: str | None = field(
+        default=None, metadata=described("CSV, XLSX or JSONL file of decisions, as the report exports it.", metavar="FILE")
+    )
+    output: str | None = field(
+        default=None, metadata=described("File or folder for the corrected table, in the format of the table.", metavar="FILE")
+    )
+    original_column: str = field(
+        default="original_label",
+        metadata=described("Column for the former labels. With '', none is added.", metavar="COLUMN"),
     )

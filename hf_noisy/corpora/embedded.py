@@ -87,7 +87,7 @@ def _apply_to_splits(
 
 
 def corpus_or_reviews(
-    source: str | None, seed: int, columns: Mapping[str, Any], *, max_train_rows: int | None = None
+    source: str | Sequence[str] | None, seed: int, columns: Mapping[str, Any], *, max_train_rows: int | None = None
 ) -> Corpus:
     """Load the corpus of a folder, file or name, or generate the embedded reviews if `source` is None.
 

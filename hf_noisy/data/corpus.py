@@ -1,51 +1,50 @@
-"""Loads weakly labeled text from a folder, a file or the Hub as a `Corpus`: the same four columns in every split."""
+"""Loads weakly labeled text from wherever it is as a `Corpus`: the same columns in every split."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_noisy.common.checks import check_encodable, check_fraction, nearest
-from hf_noisy.data.tables import READERS, Classes, Columns, Table, find_classes, read_json, read_table, table_of_dataset
-from hf_noisy.weak.votes import votes_feature
+from hf_noisy.common.checks import check_fraction
+from hf_noisy.data.corpus_splits import Corpus, split_of_columns
+from hf_noisy.data.hub import hub_tables, wrench_repository
+from hf_noisy.data.label_columns import LabelOptions, Labels, read_labels
+from hf_noisy.data.reading.options import ReadingOptions, listed
+from hf_noisy.data.reading.sources import read_source
+from hf_noisy.data.reading.table import Table
+from hf_noisy.data.table_columns import Columns
+from hf_noisy.data.table_rows import Rows, rows_of
+from hf_noisy.data.wrench import checked_names, wrench_corpus
+from hf_noisy.weak.majority import hard_labels
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_SHOWN_ROWS = 5  # ids of rows without a text that a note names
 
-WRENCH_FILES = ("label.json", "train.json", "valid.json", "test.json")
-SPLIT_NAMES = {"train": ("train",), "valid": ("valid", "validation", "dev"), "test": ("test",)}
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Texts with the votes of weak sources, and gold labels where they are known, which are for evaluation only."""
-
-    name: str
-    class_names: tuple[str, ...]
-    train: Dataset  # columns: id (str), text (str), weak_labels (list of int, -1 abstains), gold (int, -1 if unknown)
-    valid: Dataset | None = None  # the same columns; None if the source has no such split
-    test: Dataset | None = None
-
-    @property
-    def num_classes(self) -> int:
-        """The number of classes."""
-        return len(self.class_names)
+__all__ = ["Corpus", "hold_out", "load_corpus", "read_corpus"]
 
 
 def load_corpus(
-    source: str | Path | Mapping[str, str | Path],
+    source: Any,
     *,
     text_column: str = "text",
     label_column: str | None = None,
     votes_columns: Sequence[str] | None = None,
     gold_column: str | None = None,
     config: str | None = None,
+    id_column: str = "id",
+    class_columns: Sequence[str] | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    sheet: str | None = None,
+    exact_labels: bool = False,
+    na_is_class: bool = False,
+    minus_one_is_class: bool = False,
 ) -> Corpus:
     """Reads texts, untrusted labels and, where known, gold labels into a `Corpus`.
 
@@ -55,28 +54,50 @@ def load_corpus(
        to name. `train.json`, `valid.json` and `test.json` each map a row id to `{"label": gold or null, "data":
        {"text": ...}, "weak_labels": [one vote per source, -1 abstains]}`. Of the column arguments only `text_column`
        is used.
-    2. A `.csv`, `.jsonl`, `.json` (a list of objects) or `.parquet` file, which becomes `train`; a folder with `train`,
-       `valid` and `test` in one of these formats; or a mapping of split name to file.
-    3. The name of any dataset on the Hub that `datasets.load_dataset` reads without running code of the repository.
+    2. A file: .csv, .tsv, .txt (a table, or lines of fastText), .json and .jsonl (records, columns or lines), .parquet,
+       .arrow, .feather, .xlsx, .ods, each also as .gz, .bz2, .zst, .lz4 or .zip. "-" is the standard input.
+    3. Several files: a pattern such as "part-*.csv", a list of paths, a folder with files named train, valid and test, or
+       a mapping of these names to files. Files of no split are parts of one table.
+    4. A folder that `save_to_disk` wrote of a `Dataset` or `DatasetDict`.
+    5. Rows in memory: a `Dataset`, a `DatasetDict`, a data frame of pandas or polars, a pyarrow table, a list of
+       dictionaries, a mapping of columns.
+    6. The name of any dataset on the Hub that `datasets.load_dataset` reads without running code of the repository.
 
-    In 2 and 3 each label column is one source of votes. An empty cell, None or -1 abstains. A ClassLabel names the
-    classes. Without one, the classes are the sorted values: whole numbers by size, words by spelling. A column `id` is
-    kept; without one, rows are numbered from 0 in each split. A label column that `valid` or `test` lacks counts as
-    empty there, and so does a gold column that any split lacks.
+    In 2 to 6 each label column is one source of votes. Labels are read by what they mean and not by their type: 1, 1.0
+    and "1" are one class in every column and split. A ClassLabel or a categorical names the classes. Without one they
+    are the distinct values: numbers by size, then words by spelling. No label are an empty cell, what pandas reads as
+    missing (NA, null, None, ...), -1 and -100. Words that differ only in case, outer spaces, quotes or final . , ; : !
+    are one class. Cells such as "[0.2, 0.8]" or {"bad": 0.2, "good": 0.8} are soft labels. Rows without a text are left
+    out. `Corpus.notes` says each of these that happened, and a warning those that change labels or rows.
+
+    A column `id` is kept, as it is written; without one, rows are numbered from 0 in each file. A label column that
+    `valid` or `test` lacks counts as empty there, and so does a gold column that any split lacks.
 
     Args:
-        source: a path or name. A string that begins with `.`, `/` or `~`, or ends like a file, is never looked up on
-            the Hub.
-        text_column: the column of texts.
-        label_column: the column of one untrusted label; by default the first of labels, label, label_ids that exists.
-        votes_columns: the columns of several sources of untrusted labels, instead of `label_column`.
-        gold_column: the column of true labels, if there is one.
-        config: the configuration of a Hub dataset that has several.
+        source: see above. A string that begins with `.`, `/` or `~`, or ends like a file, is never looked up on the Hub.
+        text_column: column with the texts. A name fits also in other capitals.
+        label_column: column with the untrusted labels. Without it: the first of labels, label, label_ids.
+        votes_columns: columns of several sources, instead of `label_column`.
+        gold_column: column with true labels, where there are any.
+        config: configuration of a dataset on the Hub.
+        id_column: column with an id for each row; "" numbers the rows.
+        class_columns: one column a class, each with 0, 1 or a probability, instead of `label_column`. Without any label
+            column, such columns are found.
+        separator, encoding, header, sheet: how a file is read, where it should not be found: the separator of a CSV
+            file, the encoding of text, whether the first row holds names, the sheet of a workbook.
+        exact_labels: whether spellings of one class are kept apart.
+        na_is_class: whether NA, null, None and other such words are names of classes.
+        minus_one_is_class: whether -1 and -100 are classes.
+
+    Returns:
+        The corpus. Rows keep their order.
 
     Raises:
         FileNotFoundError: a file, folder or Hub dataset does not exist; the error names it.
-        ValueError: an unknown column (the error suggests the nearest name), or a malformed row (the error names its
-            file and id).
+        ValueError: an unknown column (the error suggests the nearest name), a malformed row (the error names its file
+            and id), ids that occur twice, labels that look like scores or ids, or an encoding or separator that is not
+            sure.
+        ImportError: a workbook, and the package that reads it is not installed.
 
     Source: the layout is that of WRENCH (Zhang et al., NeurIPS 2021).
 
@@ -88,21 +109,108 @@ def load_corpus(
     >>> corpus.class_names, corpus.train["weak_labels"][:]
     (('ham', 'spam'), [[1], [0], [-1]])
     """
-    columns = Columns(text_column, label_column, votes_columns, gold_column)
-    if not isinstance(source, str | Path | Mapping) or not source:
-        raise TypeError(f"source={source!r}: expected a path, a name on the Hub, or {{'train': path, ...}}.")
-    if isinstance(source, Mapping):
-        return _plain_corpus("+".join(source), {split: Path(path) for split, path in source.items()}, columns)
-    path = Path(source).expanduser()
-    if path.is_dir() and (path / "label.json").exists():
-        return _wrench_corpus(path.resolve().name, path, text_column)
-    if path.is_dir():
-        return _plain_corpus(path.resolve().name, _split_files(path), columns)
-    if path.is_file():
-        return _plain_corpus(path.stem, {"train": path}, columns)
-    if isinstance(source, Path) or _looks_like_a_path(source):
-        raise FileNotFoundError(f"{str(source)!r}: no such file or folder, seen from {os.getcwd()}. Check the path.")
-    return _hub_corpus(source, columns, config)
+    columns = Columns(text_column, label_column, votes_columns, gold_column, id_column, class_columns)
+    reading = ReadingOptions(separator, encoding, header, sheet, columns.named)
+    corpus = read_corpus(source, columns, reading, LabelOptions(exact_labels, na_is_class, minus_one_is_class), config)
+    from transformers.utils import logging  # late: looking at a table does not need it
+
+    logger = logging.get_logger(__name__)
+    for note in corpus.notes:
+        if not note.startswith("read: "):
+            logger.warning(f"{corpus.name}: {note}")
+    return corpus
+
+
+def read_corpus(
+    source: Any, columns: Columns, reading: ReadingOptions, labels: LabelOptions, config: str | None = None
+) -> Corpus:
+    """Read a corpus as `load_corpus` does, and warn of nothing: what was decided is in its notes.
+
+    Raises:
+        FileNotFoundError, ValueError, TypeError, ImportError: see `load_corpus`.
+    """
+    if isinstance(source, list | tuple) and len(source) == 1 and isinstance(source[0], str | Path):
+        source = source[0]
+    if isinstance(source, str | Path) and source:
+        path = Path(source).expanduser()
+        if path.is_dir() and (path / "label.json").exists():
+            return wrench_corpus(path.resolve().name, path, columns.text)
+    found = read_source(source, reading)
+    if found is not None:
+        return corpus_of_tables(*found, columns, labels)
+    folder = wrench_repository(source)
+    if folder is not None:
+        return wrench_corpus(source, folder, columns.text)
+    return corpus_of_tables(source, hub_tables(source, config), columns, labels)
+
+
+def corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns, options: LabelOptions) -> Corpus:
+    """Make a corpus of the tables of its splits.
+
+    Raises:
+        ValueError: see `load_corpus`.
+    """
+    tables, sources = columns.find(tables)
+    rows = {split: rows_of(table, columns.text, columns.id) for split, table in tables.items()}
+    gold = [columns.gold] if columns.gold is not None else []
+    labels = read_labels(list(tables.values()), [*sources, *gold], options)
+    checked_names(tables["train"].where, labels.names)
+    if labels.soft and len(sources) > 1:
+        raise ValueError(
+            f"votes_columns={list(sources)}: some hold probabilities: expected one class a cell where there are several sources. "
+            "Name one of them with label_column."
+        )
+    splits = {
+        split: _split(number, table, rows[split], sources, columns.gold, labels)
+        for number, (split, table) in enumerate(tables.items())
+    }
+    left_out = {split: found.blank for split, found in rows.items() if found.blank}
+    return Corpus(
+        name,
+        labels.names,
+        splits["train"],
+        splits.get("valid"),
+        splits.get("test"),
+        notes=tuple(_notes(tables, left_out, labels)),
+        left_out=left_out,
+        sources=tuple(sources),
+    )
+
+
+def _split(
+    number: int, table: Table, rows: Rows, sources: Sequence[str], gold_column: str | None, labels: Labels
+) -> Dataset:
+    unknown = np.full(table.rows, -1)
+    kept = slice(None) if rows.kept is None else rows.kept
+    votes = np.stack([labels.ids.get((number, source), unknown)[kept] for source in sources], axis=1)
+    gold = unknown if gold_column is None else labels.ids.get((number, gold_column), unknown)
+    if gold_column is not None and (number, gold_column) in labels.soft:
+        gold = hard_labels(labels.soft[number, gold_column])
+    soft = None
+    if any(column in sources for _, column in labels.soft):
+        soft = labels.soft.get((number, sources[0]))
+        if soft is None:
+            soft = np.concatenate([np.eye(len(labels.names)), np.zeros((1, len(labels.names)))])[labels.ids.get((number, sources[0]), unknown)]
+        soft = soft[kept]
+        votes = hard_labels(soft)[:, None]
+    return split_of_columns(rows.ids, rows.texts, votes, gold[kept], soft)
+
+
+def _notes(tables: Mapping[str, Table], left_out: Mapping[str, Sequence[str]], labels: Labels) -> list[str]:
+    """Return what was decided. Notes on how a file was read begin with "read: "."""
+    read: dict[str, list[str]] = {}
+    for split, table in tables.items():
+        for note in table.notes:
+            read.setdefault(note, []).append(split)
+    notes = [
+        f"read: {note}" if len(splits) == len(tables) else f"read: {note} ({', '.join(splits)})" for note, splits in read.items()
+    ]
+    for split, ids in left_out.items():
+        notes.append(f"{len(ids):,} rows of {split} have no text and are left out: {listed(ids, _SHOWN_ROWS)}")
+    soft = [one for one in labels.soft]
+    if soft:
+        notes.append(f"read: {soft[0][1]} holds probabilities of {len(labels.names)} classes: soft labels")
+    return [*notes, *labels.notes]
 
 
 def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -131,184 +239,3 @@ def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Da
     size = min(max(round(rows * fraction), 1), rows - 1)
     order = np.random.default_rng(seed).permutation(rows)
     return dataset.select(np.sort(order[size:])), dataset.select(np.sort(order[:size]))
-
-
-def _wrench_corpus(name: str, folder: Path, text_column: str) -> Corpus:
-    for file in WRENCH_FILES:
-        if not (folder / file).exists():
-            raise FileNotFoundError(f"{folder / file}: missing. Expected {', '.join(WRENCH_FILES)} side by side.")
-    class_names = _wrench_classes(folder / "label.json")
-    train = _wrench_split(folder / "train.json", len(class_names), text_column, sources=None)
-    sources = len(train[0]["weak_labels"])
-    valid, test = (
-        _wrench_split(folder / file, len(class_names), text_column, sources) for file in ("valid.json", "test.json")
-    )
-    return Corpus(name, class_names, train, valid, test)
-
-
-def _wrench_classes(path: Path) -> tuple[str, ...]:
-    names = read_json(path)
-    if not isinstance(names, dict) or len(names) < 2 or set(names) != {str(k) for k in range(len(names))}:
-        raise ValueError(f'{path}: expected {{"0": name, "1": name, ...}} with two classes or more, found {names!r}.')
-    found = tuple(str(names[str(k)]) for k in range(len(names)))
-    return _checked_names(str(path), found)
-
-
-def _checked_names(where: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    for number, name in enumerate(names):
-        if names.index(name) < number:
-            raise ValueError(
-                f"{where}: classes {names.index(name)} and {number} are both {name!r}: expected a name each. Rename one."
-            )
-        check_encodable(f"{where}: the name of class {number}", name)
-    return names
-
-
-def _wrench_split(path: Path, num_classes: int, text_column: str, sources: int | None) -> Dataset:
-    rows = read_json(path)
-    if not isinstance(rows, dict) or not rows:
-        raise ValueError(f"{path}: expected an object of row id -> row, with at least one row.")
-    texts, votes, gold = [], [], []
-    for row_id, row in rows.items():
-        where = f"{path}, row {row_id!r}"
-        text, row_votes, row_gold = _wrench_row(where, row, num_classes, text_column)
-        sources = len(row_votes) if sources is None else sources
-        if len(row_votes) != sources:
-            raise ValueError(
-                f"{where}: {len(row_votes)} weak_labels, where the rows before have {sources}: expected one a source. "
-                "Write -1 where a source abstains."
-            )
-        texts.append(text)
-        votes.append(row_votes)
-        gold.append(row_gold)
-    return _split(list(rows), texts, votes, gold)
-
-
-def _wrench_row(where: str, row: Any, num_classes: int, text_column: str) -> tuple[str, list[int], int]:
-    for key in ("label", "data", "weak_labels"):
-        if not isinstance(row, dict) or key not in row:
-            raise ValueError(f"{where}: has no {key!r}: expected label (null where unknown), data and weak_labels.")
-    data, votes, gold = row["data"], row["weak_labels"], row["label"]
-    text = _checked_text(where, data.get(text_column) if isinstance(data, dict) else None, text_column)
-    if not isinstance(votes, list) or not votes:
-        raise ValueError(f"{where}: weak_labels={votes!r}: expected a list with one vote a source, -1 to abstain.")
-    for source, vote in enumerate(votes):
-        _check_class(f"{where}: the vote of source {source}", vote, num_classes)
-    gold = -1 if gold is None else gold
-    _check_class(f"{where}: the gold label", gold, num_classes)
-    return text, votes, gold
-
-
-def _check_class(what: str, value: Any, num_classes: int) -> None:
-    if type(value) is not int or not -1 <= value < num_classes:
-        raise ValueError(
-            f"{what} is {value!r}: expected a class of label.json, 0 to {num_classes - 1}, or -1 where there is none."
-        )
-
-
-def _plain_corpus(name: str, files: Mapping[str, Path], columns: Columns) -> Corpus:
-    for split in files:
-        if split not in SPLIT_NAMES:
-            raise ValueError(f"split {split!r}: unknown. {nearest(split, SPLIT_NAMES)}")
-    if "train" not in files:
-        raise ValueError(f"no split 'train' among {list(files)}: expected at least that one.")
-    return _corpus_of_tables(name, {split: read_table(path) for split, path in files.items()}, columns)
-
-
-def _split_files(folder: Path) -> dict[str, Path]:
-    files = {}
-    for split, names in SPLIT_NAMES.items():
-        found = [path for name in names for ending in READERS if (path := folder / f"{name}{ending}").exists()]
-        if len(found) > 1:
-            raise ValueError(f"{folder}: both {found[0].name} and {found[1].name}: expected one file a split.")
-        if found:
-            files[split] = found[0]
-    if "train" not in files:
-        raise FileNotFoundError(
-            f"{folder}: neither label.json (the WRENCH layout) nor train{', train'.join(READERS)}. "
-            f"Found: {', '.join(sorted(path.name for path in folder.iterdir())[:10]) or 'nothing'}."
-        )
-    return files
-
-
-def _corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns) -> Corpus:
-    sources = columns.check(tables)
-    classes = find_classes(list(tables.values()), [*sources, *([columns.gold] if columns.gold is not None else [])])
-    _checked_names(tables["train"].where, classes.names)
-    splits = {split: _split_of_table(table, columns, sources, classes) for split, table in tables.items()}
-    return Corpus(name, classes.names, splits["train"], splits.get("valid"), splits.get("test"))
-
-
-def _split_of_table(table: Table, columns: Columns, sources: Sequence[str], classes: Classes) -> Dataset:
-    if table.rows == 0:
-        raise ValueError(f"{table.where}: has 0 rows: expected at least one.")
-    texts = [
-        _checked_text(table.row(number), text, columns.text) for number, text in enumerate(table.column(columns.text))
-    ]
-    votes = [classes.encode(table, source) for source in sources]
-    gold = [-1] * table.rows if columns.gold is None else classes.encode(table, columns.gold)
-    return _split(table.ids, texts, [list(row) for row in zip(*votes, strict=True)], gold)
-
-
-def _looks_like_a_path(source: str) -> bool:
-    return source.startswith((os.sep, ".", "~")) or Path(source).suffix.lower() in READERS or source.endswith(os.sep)
-
-
-def _hub_corpus(name: str, columns: Columns, config: str | None) -> Corpus:
-    folder = _wrench_repository(name)
-    if folder is not None:
-        return _wrench_corpus(name, folder, columns.text)
-    return _corpus_of_tables(name, dict(_hub_tables(name, config)), columns)
-
-
-def _wrench_repository(name: str) -> Path | None:
-    """Download a repository in the WRENCH layout and return its folder, or None if it has another layout."""
-    from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
-
-    try:
-        hf_hub_download(name, "label.json", repo_type="dataset")
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise _not_found(name) from error
-    except EntryNotFoundError:  # also raised offline if the file is not cached; load_dataset has its own cache
-        return None
-    return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(WRENCH_FILES)))
-
-
-def _hub_tables(name: str, config: str | None) -> Iterator[tuple[str, Table]]:
-    import datasets
-
-    try:
-        splits = datasets.load_dataset(name, config)
-    except (ConnectionError, FileNotFoundError) as error:
-        raise _not_found(name) from error
-    for split, names in SPLIT_NAMES.items():
-        found = next((known for known in names if known in splits), None)
-        if found is not None:
-            yield split, table_of_dataset(f"{name}, split {found}", splits[found])
-        elif split == "train":
-            raise ValueError(f"{name}: no split 'train'. {nearest('train', splits)}")
-
-
-def _not_found(name: str) -> FileNotFoundError:
-    return FileNotFoundError(
-        f"{name!r}: no such file or folder, seen from {os.getcwd()}, and no such dataset within reach on the Hub. "
-        "Check the name and the connection, or log in with `hf auth login` where the dataset is private."
-    )
-
-
-def _checked_text(where: str, text: Any, column: str) -> str:
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_column.")
-    return check_encodable(f"{where}: {column}", text)
-
-
-def _split(ids: list[str], texts: list[str], votes: list[list[int]], gold: list[int]) -> Dataset:
-    from datasets import Dataset, Features, Value
-
-    return Dataset.from_dict(
-        {"id": ids, "text": texts, "weak_labels": votes, "gold": gold},
-        features=Features(
-            {"id": Value("string"), "text": Value("string"), "weak_labels": votes_feature(), "gold": Value("int64")}
-        ),
-    )

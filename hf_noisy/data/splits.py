@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_noisy.common.progress import dataset_bars
+from hf_noisy.data.columns import with_columns
 from hf_noisy.data.corpus import Corpus, hold_out
+from hf_noisy.data.corpus_splits import SOFT
+from hf_noisy.data.label_encoding import has_label
+from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import covered, votes_of
 
 if TYPE_CHECKING:
@@ -73,10 +77,33 @@ def test_subset(rows: Dataset, most: int | None) -> Dataset:
     return training_subset(rows, most, 0)
 
 
+def given_labels(rows: Dataset, num_classes: int, *, seed: int = 0) -> np.ndarray:
+    """Return the given labels of a split: soft ones as they are, of votes the majority.
+
+    Args:
+        rows: a split of a `Corpus`.
+        num_classes: number of classes.
+        seed: seed of the ties between sources.
+
+    Returns:
+        (rows,) class ids, -1 where there is none, or (rows, classes) probabilities, zero rows where there are none.
+    """
+    if SOFT in rows.column_names:
+        return np.array(rows.with_format("numpy")[SOFT][:], dtype=np.float32)
+    return hard_labels(majority_vote(votes_of(rows), num_classes), seed=seed)
+
+
 def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
-    """Add `labels` as a column and drop the rows without a label (< 0), unless `keep_unlabeled` is set."""
-    kept = np.arange(len(labels)) if keep_unlabeled else np.flatnonzero(labels >= 0)
-    return rows.select(kept).add_column("labels", labels[kept])
+    """Add `labels` as a column and drop the rows without a label, unless `keep_unlabeled` is set.
+
+    Args:
+        rows: a split of a `Corpus`.
+        labels: (rows,) class ids, negative where there is none, or (rows, classes) probabilities.
+        keep_unlabeled: whether to keep rows without a label.
+    """
+    kept = np.arange(len(labels)) if keep_unlabeled else np.flatnonzero(has_label(labels))
+    found = rows.select(kept)
+    return with_columns(found, {"labels": labels[kept]}) if labels.ndim == 2 else found.add_column("labels", labels[kept])
 
 
 def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, *, keep_text: bool = False) -> Dataset:

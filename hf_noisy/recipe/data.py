@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_noisy.data.corpus import Corpus
-from hf_noisy.data.splits import split_corpus, with_labels
+from hf_noisy.data.splits import given_labels, split_corpus, with_labels
 from hf_noisy.recipe.table import GOLD_TEST_ROWS, LABELS, Table, score
 from hf_noisy.weak.label_model import label_model_probabilities
 from hf_noisy.weak.majority import hard_labels, majority_vote
@@ -92,13 +92,13 @@ def gather(
             model = label_model_probabilities(votes, classes, seed=seed, on=test_votes)
             table["Snorkel's label model"] = score(model, test_gold, commonest)
 
-    given = hard_labels(majority_vote(votes_of(valid), classes), seed=seed)
+    taught = given_labels(train, classes, seed=seed)
     data = Data(
         corpus.class_names,
-        weak=with_labels(train, labels),
-        every=with_labels(train, labels, keep_unlabeled=True),
+        weak=with_labels(train, taught),
+        every=with_labels(train, taught, keep_unlabeled=True),
         gold=with_labels(train, gold),
-        valid=with_labels(valid, given),
+        valid=with_labels(valid, given_labels(valid, classes, seed=seed)),
         clean=trusted(valid if corpus.valid is None else corpus.valid, classes, seed),
         test=with_labels(test, test_gold),
     )

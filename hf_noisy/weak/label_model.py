@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from hf_noisy.common.checks import check_whole
-from hf_noisy.common.randomness import forked_generators
 from hf_noisy.weak.votes import check_votes, covered
 
 if TYPE_CHECKING:
@@ -76,6 +74,8 @@ def label_model_probabilities(
 
 
 def _fit_label_model(votes: np.ndarray, num_classes: int, seed: int, epochs: int, learning_rate: float) -> LabelModel:
+    from hf_noisy.common.randomness import forked_generators  # late, as torch below: who reads votes needs neither
+
     with forked_generators():
         from snorkel.labeling.model import LabelModel  # imported here: the import draws from numpy's global generator
 
@@ -102,6 +102,8 @@ def _posterior(model: LabelModel, votes: np.ndarray) -> np.ndarray:
 
 
 def _on_the_first_rank(compute: Callable[[], Result]) -> Result:
+    import torch
+
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()):
         return compute()

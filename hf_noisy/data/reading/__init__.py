@@ -1,0 +1,1 @@
+"""Reads what has rows: files of every kind, folders, rows in memory."""
