@@ -189,7 +189,7 @@ COMMANDS = {
     "look": Command(
         look,
         "Print what is understood of a table: rows, columns, classes, sources, and what looks odd.",
-        "hf-noisy look my.csv\nhf-noisy look \"part-*.csv.gz\" --text_column review --label_column stars",
+        'hf-noisy look my.csv\nhf-noisy look "part-*.csv.gz" --text_column review --label_column stars',
         f"Nothing is trained and nothing is written. {_FILE}",
         options=_look_options,
     ),
@@ -206,8 +206,7 @@ COMMANDS = {
     "audit": Command(
         audit,
         "Find labels that look wrong. Writes a page to review them, and a file with a score for each label.",
-        "hf-noisy audit my.csv --output audit\n"
-        "hf-noisy audit my.csv --model distilbert-base-uncased --output audit",
+        "hf-noisy audit my.csv --output audit\nhf-noisy audit my.csv --model distilbert-base-uncased --output audit",
         "Open audit/report.html in a browser. True labels are never needed; --gold uses them to measure the result. "
         f"{_FILE}",
         options=_audit_options,

@@ -11,6 +11,7 @@ from hf_noisy.audit.content import (
     Reproduction,
     Source,
 )
+from hf_noisy.audit.corrected_files import Applied
 from hf_noisy.audit.decision_files import Decision, read_decisions
 from hf_noisy.audit.decisions import apply_decisions
 from hf_noisy.audit.exports import (
@@ -30,6 +31,7 @@ from hf_noisy.audit.scorers import SCORERS
 __all__ = [
     "KINDS",
     "SCORERS",
+    "Applied",
     "AuditContent",
     "AuditedRows",
     "Curve",

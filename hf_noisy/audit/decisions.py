@@ -1,55 +1,76 @@
-"""Applies a reviewer's decisions to the audited dataset."""
+"""Applies a reviewer's decisions to the audited rows: a dataset, or a table in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import datasets
 import numpy as np
-import pyarrow as pa
 
-from hf_noisy.audit.decision_files import Decision, read_decisions
+from hf_noisy.audit.corrected_files import Applied, apply_to_files
+from hf_noisy.audit.decision_files import read_decisions
+from hf_noisy.audit.decision_plan import plan_of
 from hf_noisy.common.checks import nearest
 from hf_noisy.data.columns import LABEL_COLUMNS
 
-Write = Callable[[tuple[int, str]], Any]  # (class id, class name) -> value of the label column
 
-
+@overload
+def apply_decisions(dataset: datasets.Dataset, file: str | Path, **options: Any) -> datasets.Dataset: ...
+@overload
 def apply_decisions(
-    dataset: datasets.Dataset,
+    dataset: str | Path | Sequence[str | Path], file: str | Path, *, output: str | Path, **options: Any
+) -> Applied: ...
+def apply_decisions(
+    dataset: Any,
     file: str | Path,
     *,
+    output: str | Path | None = None,
     label_column: str | None = None,
     id_column: str | None = "id",
     original_column: str = "original_label",
     class_names: Sequence[str] | None = None,
-) -> datasets.Dataset:
+    text_column: str = "text",
+    separator: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    sheet: str | None = None,
+) -> Any:
     """Gives changed rows their new label, removes dropped rows, and keeps all other rows as they are.
 
     All decisions are applied, or none. Each decision must match a row of the dataset, and the row must still have the
     label that it had when it was reviewed.
 
+    A table in a file is written to `output` in the same format. Rows that no decision names are written as they were
+    read, in their order, and so are the columns, the separator, quotes, encoding and compression, other sheets of a
+    workbook and other splits of a folder. A new label is written as the table writes that class already.
+
     Args:
-        dataset: the audited dataset, one split. Its labels are not changed; the result shares its other columns.
-        file: CSV or JSONL file that the report exported.
-        label_column: column with class ids, class names or a `ClassLabel`; by default the first of labels, label,
-            label_ids.
+        dataset: what was audited. A dataset, one split; its labels are not changed, and the result shares its other
+            columns. A data frame of pandas. Or files: a path, a pattern, a list of paths, a folder with splits, or what
+            `save_to_disk` wrote; decisions are on the training rows.
+        file: the decisions, see `read_decisions`.
+        output: of files, the new file, or a folder if there are several.
+        label_column: column with class ids, class names, truth values or a `ClassLabel`; by default the first of labels,
+            label, label_ids.
         id_column: column with the ids of the report. With None, or without a column "id", ids are row numbers from 0.
-        original_column: name of a new column for the original labels, with the same feature.
+        original_column: name of a new column for the original labels, with the same feature; "" adds none.
         class_names: ordered by class id. Needed for classes that no row of the label column has. A `ClassLabel` column
             does not need them.
+        text_column, separator, encoding, header, sheet: of files, as in `load_corpus`.
 
     Returns:
-        The rows that were not dropped. Rows and columns keep their order; `original_column` comes last.
+        The rows that were not dropped, as a dataset or data frame. Rows and columns keep their order; `original_column`
+        comes last. Of files, an `Applied`: what was done.
 
     Raises:
-        TypeError: `dataset` is not a `datasets.Dataset`, or the label column holds neither ids nor names.
+        TypeError: `dataset` is none of these, or the label column holds no classes.
         FileNotFoundError: the file does not exist.
         ValueError: a file of another schema, two different decisions with the same id, an id that the dataset lacks or
             has more than once, an unknown class, a row whose label has changed since the review, a missing column, or
-            an `original_column` that exists already.
+            an `original_column` that exists already. Of files also a format that can be read and not written, no output,
+            or an output that is the source.
 
     >>> import pathlib, tempfile
     >>> train = datasets.Dataset.from_dict({"id": ["a", "b", "c"], "label": ["ham", "ham", "spam"]})
@@ -61,128 +82,98 @@ def apply_decisions(
     ...     apply_decisions(train, path)[:]
     {'id': ['a', 'c'], 'label': ['spam', 'spam'], 'original_label': ['ham', 'spam']}
     """
+    if isinstance(dataset, str | Path | list | tuple):
+        if output is None:
+            raise ValueError(
+                "output is missing: expected a file for the corrected table, since the table is in a file."
+            )
+        reading = {"separator": separator, "encoding": encoding, "header": header, "sheet": sheet}
+        return apply_to_files(
+            dataset,
+            file,
+            output,
+            text_column=text_column,
+            label_column=label_column,
+            id_column=id_column or "",
+            original_column=original_column,
+            class_names=class_names,
+            **reading,
+        )
+    if hasattr(dataset, "iloc"):
+        return _corrected_frame(dataset, file, label_column, id_column, original_column, class_names)
     if not isinstance(dataset, datasets.Dataset):
         fix = "Pass one split of it." if isinstance(dataset, dict) else "Load it with datasets, and streaming=False."
         raise TypeError(f"dataset is a {type(dataset).__name__}: expected a datasets.Dataset. {fix}")
-    column = _label_column(dataset, label_column)
-    if original_column in dataset.column_names:
-        raise ValueError(
-            f"original_column={original_column!r}: the dataset has such a column. Name another, or remove it first."
-        )
-    decisions = read_decisions(file)
-    places = _places(dataset, decisions, id_column)
-    labels = dataset.with_format(None)[column][:]
-    write = _writer(dataset.features[column], column, labels, places, decisions, class_names)
-    corrected, kept = list(labels), np.ones(len(dataset), dtype=bool)
-    for place, decision in zip(places, decisions, strict=True):
-        kept[place] = decision.decision != "drop"
-        if decision.new_label is not None:
-            corrected[place] = write(decision.new_label)
-    return _with_labels(dataset, column, corrected, labels, original_column).select(np.flatnonzero(kept))
+    column = _check_columns(dataset.column_names, label_column, id_column, original_column)
+    counted = id_column is None or id_column not in dataset.column_names
+    plain = dataset.with_format(None)
+    ids = [str(row_id) for row_id in (range(len(dataset)) if counted else plain[id_column][:])]
+    labels, feature = plain[column][:], dataset.features[column]
+    plan = plan_of(
+        read_decisions(file),
+        ids,
+        labels,
+        column=column,
+        how="row numbers" if counted else f"column {id_column!r}",
+        names=feature.names if isinstance(feature, datasets.ClassLabel) else None,
+        class_names=class_names,
+    )
+    corrected = [plan.changed.get(row, label) for row, label in enumerate(labels)]
+    return _with_labels(dataset, column, corrected, labels, original_column).select(np.flatnonzero(plan.kept))
 
 
-def _label_column(dataset: datasets.Dataset, requested: str | None) -> str:
-    if requested is not None and requested in dataset.column_names:
-        return requested
-    if requested is not None:
-        raise ValueError(f"label_column={requested!r}: no such column. {nearest(requested, dataset.column_names)}")
-    found = next((name for name in LABEL_COLUMNS if name in dataset.column_names), None)
+def _check_columns(
+    columns: Sequence[str], label_column: str | None, id_column: str | None, original_column: str
+) -> str:
+    """Return the name of the label column.
+
+    Raises:
+        ValueError: a column is missing, or the new one exists.
+    """
+    if label_column is not None and label_column not in columns:
+        raise ValueError(f"label_column={label_column!r}: no such column. {nearest(label_column, columns)}")
+    found = label_column or next((name for name in LABEL_COLUMNS if name in columns), None)
     if found is None:
         raise ValueError(
             f"the dataset has no label column: expected one of {', '.join(LABEL_COLUMNS)}, found "
-            f"{', '.join(dataset.column_names)}. Name it with label_column=."
+            f"{', '.join(columns)}. Name it with label_column=."
         )
+    if original_column in columns:
+        raise ValueError(
+            f"original_column={original_column!r}: the dataset has such a column. Name another, or remove it first."
+        )
+    if id_column is not None and id_column not in columns and id_column != "id":
+        raise ValueError(f"id_column={id_column!r}: no such column. {nearest(id_column, columns)}")
     return found
 
 
-def _places(dataset: datasets.Dataset, decisions: Sequence[Decision], id_column: str | None) -> list[int]:
-    """Returns the row number of each decision."""
-    if id_column is not None and id_column not in dataset.column_names and id_column != "id":
-        raise ValueError(f"id_column={id_column!r}: no such column. {nearest(id_column, dataset.column_names)}")
-    counted = id_column is None or id_column not in dataset.column_names
-    ids = map(str, range(len(dataset)) if counted else dataset.with_format(None)[id_column][:])
-    rows: dict[str, int] = {}
-    wanted, twice = {decision.id for decision in decisions}, set()
-    for row, row_id in enumerate(ids):
-        if rows.setdefault(row_id, row) != row and row_id in wanted:
-            twice.add(row_id)
-    unknown = [decision for decision in decisions if decision.id not in rows]
-    how = "row numbers" if counted else f"column {id_column!r}"
-    if unknown:
-        raise ValueError(
-            f"{unknown[0].where}: id={unknown[0].id!r} is unknown ({len(unknown)} of {len(decisions)} decisions): expected ids "
-            f"of the dataset ({how}). Apply the file to the dataset that was audited, or name its id_column."
-        )
-    if twice:
-        raise ValueError(
-            f"id={min(twice)!r}: several rows of the dataset have it ({how}): expected ids that are unique."
-        )
-    return [rows[decision.id] for decision in decisions]
-
-
-def _writer(
-    feature: Any,
-    column: str,
-    labels: Sequence[Any],
-    places: Sequence[int],
-    decisions: Sequence[Decision],
+def _corrected_frame(
+    frame: Any,
+    file: str | Path,
+    label_column: str | None,
+    id_column: str | None,
+    original_column: str,
     class_names: Sequence[str] | None,
-) -> Write:
-    """Returns the function that writes a class for the column. Checks that no label changed since the review."""
-    write, known = _coding(feature, column, labels, decisions, places, class_names)
-    for place, decision in zip(places, decisions, strict=True):
-        for field, pair in (("label", decision.label), ("new_label", decision.new_label)):
-            if pair is not None and write(pair) not in known:
-                raise ValueError(
-                    f"{decision.where}: {field}_name={pair[1]!r} ({field}={pair[0]}) is a class that column {column!r} does "
-                    f"not know. {nearest(pair[1], list(known.values())[:20])} Name all classes with class_names=, in the order of their ids."
-                )
-        if labels[place] != write(decision.label):
-            raise ValueError(
-                f"{decision.where}: id={decision.id!r} now has {column}={_shown(labels[place], known)!r}, where the decision "
-                f"saw {decision.label[1]!r} ({decision.label[0]}). Apply it to the dataset that was audited, or decide anew."
-            )
-    return write
-
-
-def _coding(
-    feature: Any,
-    column: str,
-    labels: Sequence[Any],
-    decisions: Sequence[Decision],
-    places: Sequence[int],
-    class_names: Sequence[str] | None,
-) -> tuple[Write, dict[Any, str]]:
-    """Returns the function that writes a class for the column, and a dict of column values and their class names."""
-    if isinstance(feature, datasets.ClassLabel):
-        numbers = {name: number for number, name in enumerate(feature.names)}
-        return (lambda pair: numbers.get(pair[1])), {number: name for name, number in numbers.items()}
-    kind = feature.pa_type if isinstance(feature, datasets.Value) else None
-    if kind is not None and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        known = class_names if class_names is not None else {name for name in labels if name}
-        return (lambda pair: pair[1]), {name: name for name in sorted(known)}
-    if kind is None or not pa.types.is_integer(kind):
-        raise TypeError(f"column {column!r} is {feature}: expected class ids, class names or a ClassLabel, one a row.")
-    if _holds_names(labels, decisions, places):  # e.g. ratings 1 to 5: the values are class names, the ids are 0 to 4
-        return (lambda pair: int(pair[1]) if pair[1].isdecimal() else None), _numbers(labels)
-    if class_names is None:
-        return (lambda pair: pair[0]), _numbers(labels)
-    return (lambda pair: pair[0]), dict(enumerate(class_names))
-
-
-def _holds_names(labels: Sequence[Any], decisions: Sequence[Decision], places: Sequence[int]) -> bool:
-    """Returns whether the integers in the column are class names and not class ids."""
-    held = [(decision.label, labels[place]) for decision, place in zip(decisions, places, strict=True)]
-    by_id = all(number == label for (number, _), label in held)
-    return not by_id and all(name == str(label) for (_, name), label in held)
-
-
-def _numbers(labels: Sequence[Any]) -> dict[Any, str]:
-    return {label: str(label) for label in sorted({label for label in labels if label is not None and label >= 0})}
-
-
-def _shown(label: Any, known: dict[Any, str]) -> Any:
-    return known.get(label, label)
+) -> Any:
+    columns = list(map(str, frame.columns))
+    column = _check_columns(columns, label_column, id_column, original_column)
+    counted = id_column is None or id_column not in columns
+    ids = [str(row_id) for row_id in (range(len(frame)) if counted else frame[id_column])]
+    plan = plan_of(
+        read_decisions(file),
+        ids,
+        frame[column].tolist(),
+        column=column,
+        how="row numbers" if counted else f"column {id_column!r}",
+        class_names=class_names,
+    )
+    corrected = frame.copy()
+    if original_column:
+        corrected[original_column] = frame[column]
+    place = columns.index(column)
+    for row, label in plan.changed.items():
+        corrected.iloc[row, place] = label
+    return corrected[plan.kept]
 
 
 def _with_labels(
@@ -190,8 +181,11 @@ def _with_labels(
 ) -> datasets.Dataset:
     feature, order, form = dataset.features[column], dataset.column_names, dataset.format
     changed = dataset.with_format(None).remove_columns(column).add_column(column, corrected, feature=feature)
-    changed = changed.add_column(original_column, labels, feature=feature).select_columns([*order, original_column])
+    added = [original_column] if original_column else []
+    for name in added:
+        changed = changed.add_column(name, labels, feature=feature)
+    changed = changed.select_columns([*order, *added])
     if form["type"] is None:
         return changed
-    columns = [*form["columns"], original_column] if len(form["columns"]) == len(order) else form["columns"]
+    columns = [*form["columns"], *added] if len(form["columns"]) == len(order) else form["columns"]
     return changed.with_format(form["type"], columns=columns, **form["format_kwargs"])

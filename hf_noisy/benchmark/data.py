@@ -11,7 +11,7 @@ import numpy as np
 from hf_noisy.benchmark.derived import derive
 from hf_noisy.benchmark.settings import Run, Settings
 from hf_noisy.corpora.embedded import embedded_corpus
-from hf_noisy.data.corpus import Corpus, load_corpus
+from hf_noisy.data.corpus import Corpus, read_corpus
 from hf_noisy.data.noise_spec import inject
 from hf_noisy.data.splits import split_corpus, with_labels
 from hf_noisy.weak.majority import hard_labels, majority_vote
@@ -65,7 +65,7 @@ class Data:
 
 def load(source: str, seed: int, columns: dict[str, Any]) -> Corpus:
     """Loads the corpus of a run."""
-    return embedded_corpus(seed) if source == EMBEDDED else load_corpus(source, **columns)
+    return embedded_corpus(seed) if source == EMBEDDED else read_corpus(source, **columns)
 
 
 def prepare(

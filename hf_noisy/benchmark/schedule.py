@@ -22,6 +22,7 @@ from hf_noisy.benchmark.settings import FIXED, READS_GOLD, Run, Settings, datase
 from hf_noisy.benchmark.training import distinct_texts
 from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.common.progress import bars_aside, progress_bar, quietly
+from hf_noisy.data.look import first_lines
 from hf_noisy.data.noise_spec import check_spec
 from hf_noisy.models.pretrained import check_pretrained
 
@@ -78,7 +79,7 @@ def run_benchmark(
         _check_applicable(runs)
     check_pretrained("model", settings.model)
     for source in sources:
-        _check_corpus(source, settings, columns)
+        _check_corpus(source, settings, columns, say)
     output = Path(output)
     vectors = output.with_suffix(".vectors") if vectors is None else Path(vectors)
     lines = open_results(output)
@@ -222,8 +223,10 @@ def _identity(run: Run, settings: Settings) -> str:
     )
 
 
-def _check_corpus(source: str, settings: Settings, columns: dict[str, Any]) -> None:
+def _check_corpus(source: str, settings: Settings, columns: dict[str, Any], say: Callable[[str], None]) -> None:
     corpus = load(source, 0, columns)
+    if corpus.notes:
+        say("\n".join(first_lines(corpus)))
     rows = corpus.test if corpus.test is not None else corpus.train
     if max(rows["gold"][:]) < 0:
         raise ValueError(f"{source}: no gold label in the test rows: nothing can be measured. Name a gold_column.")

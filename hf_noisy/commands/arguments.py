@@ -47,7 +47,9 @@ GROUPS = {  # title in `--help` -> options, in the order in which they are print
 class RecipeArguments(ColumnArguments):
     """The data, the encoder and the seeds of a recipe."""
 
-    dataset: list[str] | None = field(default=None, metadata=described(f"{_SOURCE} {_GENERATED}", "--data", metavar="SOURCE"))
+    dataset: list[str] | None = field(
+        default=None, metadata=described(f"{_SOURCE} {_GENERATED}", "--data", metavar="SOURCE")
+    )
     model_name_or_path: str | None = field(
         default=None,
         metadata=described(
@@ -86,7 +88,9 @@ class RecipeArguments(ColumnArguments):
 class LabelArguments(ColumnArguments):
     """The labels to examine, and the encoder for their texts. Only light classifier heads are trained."""
 
-    data: list[str] | None = field(default=None, metadata=described(f"{_SOURCE} {_REVIEWS}", "--dataset", metavar="SOURCE"))
+    data: list[str] | None = field(
+        default=None, metadata=described(f"{_SOURCE} {_REVIEWS}", "--dataset", metavar="SOURCE")
+    )
     model: str | None = field(
         default=None,
         metadata=described(
@@ -288,7 +292,8 @@ class LookArguments(ColumnArguments):
 
     data: list[str] | None = field(default=None, metadata=described(_SOURCE, "--dataset", metavar="SOURCE"))
     max_length: int = field(
-        default=128, metadata=described("Number of words beyond which a text counts as long; a model has more tokens than words.")
+        default=128,
+        metadata=described("Number of words beyond which a text counts as long; a model has more tokens than words."),
     )
 
 
@@ -298,10 +303,12 @@ class ApplyArguments(ColumnArguments):
 
     data: list[str] | None = field(default=None, metadata=described(_SOURCE, "--dataset", metavar="SOURCE"))
     decisions: str | None = field(
-        default=None, metadata=described("CSV, XLSX or JSONL file of decisions, as the report exports it.", metavar="FILE")
+        default=None,
+        metadata=described("CSV, XLSX or JSONL file of decisions, as the report exports it.", metavar="FILE"),
     )
     output: str | None = field(
-        default=None, metadata=described("File or folder for the corrected table, in the format of the table.", metavar="FILE")
+        default=None,
+        metadata=described("File or folder for the corrected table, in the format of the table.", metavar="FILE"),
     )
     original_column: str = field(
         default="original_label",

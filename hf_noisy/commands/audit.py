@@ -14,8 +14,8 @@ import numpy as np
 
 from hf_noisy.audit import audit_labels, write_report, write_scores
 from hf_noisy.commands.arguments import AuditArguments
+from hf_noisy.commands.column_arguments import corpus_of
 from hf_noisy.common.progress import note, output_of_command
-from hf_noisy.corpora.embedded import corpus_or_reviews
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.data.splits import training_subset
 from hf_noisy.evidence import text_vectors
@@ -42,7 +42,7 @@ def run(given: AuditArguments, command: str) -> None:
 def _run(given: AuditArguments, command: str) -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     check_pretrained("model", given.model)
-    corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
+    corpus = corpus_of(given, given.data, given.seed, max_train_rows=given.max_rows)
     rows = training_subset(corpus.train, given.max_rows, given.seed)
     votes = votes_of(rows)
     labels = hard_labels(majority_vote(votes, corpus.num_classes), seed=given.seed)
@@ -53,7 +53,9 @@ def _run(given: AuditArguments, command: str) -> None:
         corpus.class_names,
         text_vectors(texts, given.model, max_length=given.max_length, seed=given.seed),
         votes=votes,
-        source_names=[function.name for function in labeling_functions()] if given.data is None else given.source_names,
+        source_names=[function.name for function in labeling_functions()]
+        if given.data is None
+        else list(corpus.sources) or None,
         ids=rows["id"][:],
         scorers=given.scorers,
         title=corpus.name,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hf_noisy.data.corpus import Corpus
 
 _READING = (  # the options that `load_corpus` has under the same names
     *("text_column", "label_column", "votes_columns", "gold_column", "class_columns", "id_column"),
@@ -58,27 +61,31 @@ class ColumnArguments:
     )
     id_column: str = field(
         default="id",
-        metadata=described("Column with an id for each row. Without such a column, or with '', rows are numbered.", metavar="COLUMN"),
+        metadata=described(
+            "Column with an id for each row. Without such a column, or with '', rows are numbered.", metavar="COLUMN"
+        ),
     )
     exact_labels: bool = field(
         default=False,
         metadata=described("Keep spellings of a class apart that differ in case, outer spaces, quotes or final marks."),
     )
     na_is_class: bool = field(
-        default=False, metadata=described("Take NA, null, None and other such words as names of classes, not as no label.")
+        default=False,
+        metadata=described("Take NA, null, None and other such words as names of classes, not as no label."),
     )
-    minus_one_is_class: bool = field(
-        default=False, metadata=described("Take -1 and -100 as classes, not as no label.")
-    )
+    minus_one_is_class: bool = field(default=False, metadata=described("Take -1 and -100 as classes, not as no label."))
     separator: str | None = field(
-        default=None, metadata=described("Separator of a CSV file, as ';' or tab. Without it: found.", metavar="CHARACTER")
+        default=None,
+        metadata=described("Separator of a CSV file, as ';' or tab. Without it: found.", metavar="CHARACTER"),
     )
     encoding: str | None = field(
         default=None, metadata=described("Encoding of a text file, as latin-1. Without it: found.", metavar="NAME")
     )
     header: bool | None = field(
         default=None,
-        metadata=described("Whether the first row of a table holds the names of its columns. Without it: found.", metavar="BOOL"),
+        metadata=described(
+            "Whether the first row of a table holds the names of its columns. Without it: found.", metavar="BOOL"
+        ),
     )
     sheet: str | None = field(
         default=None, metadata=described("Sheet of a workbook. Without it: the first with content.", metavar="NAME")
@@ -92,7 +99,41 @@ class ColumnArguments:
         """The names of the sources of labels, or None if no option names them."""
         return self.votes_columns or ([self.label_column] if self.label_column else None)
 
+    def read(self, source: Any) -> Corpus:
+        """Read the corpus that the options describe. Nothing is warned of: what was decided is in its notes.
+
+        Raises:
+            ValueError, FileNotFoundError: see `load_corpus`.
+        """
+        from hf_noisy.data.corpus import read_corpus  # late, so that `--help` is fast
+
+        return read_corpus(source, **self.columns)
+
     @property
     def columns(self) -> dict[str, Any]:
         """The columns as arguments of `load_corpus`."""
         return {name: getattr(self, name) for name in _READING}
+
+
+def corpus_of(given: ColumnArguments, source: Any, seed: int, *, max_train_rows: int | None = None) -> Corpus:
+    """Read the corpus of a command and say what was understood, or generate the embedded reviews if `source` is None.
+
+    Args:
+        given: the options on columns and files.
+        source: as for `load_corpus`, or None.
+        seed: seed of the reviews.
+        max_train_rows: keep only the reviews that `training_subset` would choose, so that the labeling functions do
+            not run on the others.
+
+    Raises:
+        ValueError, FileNotFoundError: see `load_corpus`.
+    """
+    from hf_noisy.common.progress import note
+    from hf_noisy.corpora.embedded import embedded_corpus
+    from hf_noisy.data.look import first_lines
+
+    if source is None:
+        return embedded_corpus(seed, max_train_rows=max_train_rows)
+    corpus = given.read(source)
+    note("\n".join(first_lines(corpus)))
+    return corpus

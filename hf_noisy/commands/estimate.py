@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from hf_noisy.commands.arguments import EstimateArguments
+from hf_noisy.commands.column_arguments import corpus_of
 from hf_noisy.common.drawing import new_figure
 from hf_noisy.common.progress import note, output_of_command
-from hf_noisy.corpora.embedded import corpus_or_reviews
 from hf_noisy.data.splits import training_subset
 from hf_noisy.evidence import draw_matrices, text_vectors
 from hf_noisy.evidence.matrices.matrices import row_shares
@@ -47,7 +47,7 @@ def _run(given: EstimateArguments) -> None:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     check_pretrained("model", given.model)
-    corpus = corpus_or_reviews(given.data, given.seed, given.columns, max_train_rows=given.max_rows)
+    corpus = corpus_of(given, given.data, given.seed, max_train_rows=given.max_rows)
     rows = training_subset(corpus.train, given.max_rows, given.seed)
     classes, votes, texts = corpus.num_classes, votes_of(rows), rows["text"][:]
     labels = hard_labels(majority_vote(votes, classes), seed=given.seed)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hf_noisy.corpora import topics
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.corpora.reviews import CLASS_NAMES, generate_reviews
-from hf_noisy.data.corpus import Corpus, load_corpus
+from hf_noisy.data.corpus import Corpus
 from hf_noisy.data.splits import check_most, test_subset, training_subset
 from hf_noisy.weak.labeling_functions import apply_labeling_functions
 
@@ -84,23 +84,3 @@ def _apply_to_splits(
         "test": test_subset(texts["test"], max_test_rows),
     }
     return {name: apply_labeling_functions(rows, functions) for name, rows in chosen.items()}
-
-
-def corpus_or_reviews(
-    source: str | Sequence[str] | None, seed: int, columns: Mapping[str, Any], *, max_train_rows: int | None = None
-) -> Corpus:
-    """Load the corpus of a folder, file or name, or generate the embedded reviews if `source` is None.
-
-    Args:
-        source: as for `load_corpus`, or None.
-        seed: seed of the reviews.
-        columns: the column arguments of `load_corpus`.
-        max_train_rows: keep only the reviews that `training_subset` would choose, so that the labeling functions do
-            not run on the others.
-
-    Raises:
-        ValueError, FileNotFoundError: see `load_corpus`.
-    """
-    if source is None:
-        return embedded_corpus(seed, max_train_rows=max_train_rows)
-    return load_corpus(source, **columns)

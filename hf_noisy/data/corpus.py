@@ -11,7 +11,8 @@ import numpy as np
 from hf_noisy.common.checks import check_fraction
 from hf_noisy.data.corpus_splits import Corpus, split_of_columns
 from hf_noisy.data.hub import hub_tables, wrench_repository
-from hf_noisy.data.label_columns import LabelOptions, Labels, read_labels
+from hf_noisy.data.label_columns import Labels, read_labels
+from hf_noisy.data.label_values import LabelOptions
 from hf_noisy.data.reading.options import ReadingOptions, listed
 from hf_noisy.data.reading.sources import read_source
 from hf_noisy.data.reading.table import Table
@@ -23,6 +24,7 @@ from hf_noisy.weak.majority import hard_labels
 if TYPE_CHECKING:
     from datasets import Dataset
 
+READ = "read: "  # begins the notes on how a file was read; the others are on labels and rows
 _SHOWN_ROWS = 5  # ids of rows without a text that a note names
 
 __all__ = ["Corpus", "hold_out", "load_corpus", "read_corpus"]
@@ -109,38 +111,55 @@ def load_corpus(
     >>> corpus.class_names, corpus.train["weak_labels"][:]
     (('ham', 'spam'), [[1], [0], [-1]])
     """
-    columns = Columns(text_column, label_column, votes_columns, gold_column, id_column, class_columns)
-    reading = ReadingOptions(separator, encoding, header, sheet, columns.named)
-    corpus = read_corpus(source, columns, reading, LabelOptions(exact_labels, na_is_class, minus_one_is_class), config)
+    given = {name: value for name, value in locals().items() if name != "source"}
+    corpus = read_corpus(source, **given)
     from transformers.utils import logging  # late: looking at a table does not need it
 
     logger = logging.get_logger(__name__)
     for note in corpus.notes:
-        if not note.startswith("read: "):
+        if not note.startswith(READ):
             logger.warning(f"{corpus.name}: {note}")
     return corpus
 
 
 def read_corpus(
-    source: Any, columns: Columns, reading: ReadingOptions, labels: LabelOptions, config: str | None = None
+    source: Any,
+    *,
+    text_column: str = "text",
+    label_column: str | None = None,
+    votes_columns: Sequence[str] | None = None,
+    gold_column: str | None = None,
+    config: str | None = None,
+    id_column: str = "id",
+    class_columns: Sequence[str] | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    sheet: str | None = None,
+    exact_labels: bool = False,
+    na_is_class: bool = False,
+    minus_one_is_class: bool = False,
 ) -> Corpus:
     """Read a corpus as `load_corpus` does, and warn of nothing: what was decided is in its notes.
 
     Raises:
         FileNotFoundError, ValueError, TypeError, ImportError: see `load_corpus`.
     """
+    columns = Columns(text_column, label_column, votes_columns, gold_column, id_column, class_columns)
+    reading = ReadingOptions(separator, encoding, header, sheet, columns.named)
+    labels = LabelOptions(exact_labels, na_is_class, minus_one_is_class)
     if isinstance(source, list | tuple) and len(source) == 1 and isinstance(source[0], str | Path):
         source = source[0]
     if isinstance(source, str | Path) and source:
         path = Path(source).expanduser()
         if path.is_dir() and (path / "label.json").exists():
-            return wrench_corpus(path.resolve().name, path, columns.text)
+            return wrench_corpus(path.resolve().name, path, text_column)
     found = read_source(source, reading)
     if found is not None:
         return corpus_of_tables(*found, columns, labels)
     folder = wrench_repository(source)
     if folder is not None:
-        return wrench_corpus(source, folder, columns.text)
+        return wrench_corpus(source, folder, text_column)
     return corpus_of_tables(source, hub_tables(source, config), columns, labels)
 
 
@@ -174,6 +193,11 @@ def corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns, o
         notes=tuple(_notes(tables, left_out, labels)),
         left_out=left_out,
         sources=tuple(sources),
+        columns={
+            "texts": repr(columns.text),
+            "labels": repr(sources[0]) if len(sources) == 1 else f"of {len(sources)} sources",
+            **({"true labels": repr(columns.gold)} if gold else {}),
+        },
     )
 
 
@@ -190,26 +214,29 @@ def _split(
     if any(column in sources for _, column in labels.soft):
         soft = labels.soft.get((number, sources[0]))
         if soft is None:
-            soft = np.concatenate([np.eye(len(labels.names)), np.zeros((1, len(labels.names)))])[labels.ids.get((number, sources[0]), unknown)]
+            soft = np.concatenate([np.eye(len(labels.names)), np.zeros((1, len(labels.names)))])[
+                labels.ids.get((number, sources[0]), unknown)
+            ]
         soft = soft[kept]
         votes = hard_labels(soft)[:, None]
     return split_of_columns(rows.ids, rows.texts, votes, gold[kept], soft)
 
 
 def _notes(tables: Mapping[str, Table], left_out: Mapping[str, Sequence[str]], labels: Labels) -> list[str]:
-    """Return what was decided. Notes on how a file was read begin with "read: "."""
+    """Return what was decided. Notes on how a file was read begin with `READ`."""
     read: dict[str, list[str]] = {}
     for split, table in tables.items():
         for note in table.notes:
             read.setdefault(note, []).append(split)
     notes = [
-        f"read: {note}" if len(splits) == len(tables) else f"read: {note} ({', '.join(splits)})" for note, splits in read.items()
+        f"{READ}{note}" if len(splits) == len(tables) else f"{READ}{note} ({', '.join(splits)})"
+        for note, splits in read.items()
     ]
     for split, ids in left_out.items():
         notes.append(f"{len(ids):,} rows of {split} have no text and are left out: {listed(ids, _SHOWN_ROWS)}")
-    soft = [one for one in labels.soft]
+    soft = list(labels.soft)
     if soft:
-        notes.append(f"read: {soft[0][1]} holds probabilities of {len(labels.names)} classes: soft labels")
+        notes.append(f"{READ}{soft[0][1]} holds probabilities of {len(labels.names)} classes: soft labels")
     return [*notes, *labels.notes]
 
 

@@ -34,6 +34,7 @@ class Corpus:
     notes: tuple[str, ...] = ()  # what the reader decided where the file did not say it, a sentence each
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # split -> ids of its rows without a text
     sources: tuple[str, ...] = ()  # names of the sources of votes, if they have any
+    columns: Mapping[str, str] = field(default_factory=dict)  # role ("text", "labels", ...) -> the columns that have it
 
     @property
     def num_classes(self) -> int:

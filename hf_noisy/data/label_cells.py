@@ -6,7 +6,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,11 +15,13 @@ import numpy as np
 
 # What pandas reads as missing in a file (pandas.read_csv, na_values).
 MISSING_WORDS = frozenset(
-    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL"]
-    + ["NaN", "None", "n/a", "nan", "null"]
-)
+    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
+     "NaN", "None", "n/a", "nan", "null"]
+)  # fmt: skip
 ABSTAIN = (-1, -100)  # as in Snorkel and in torch
-_ODD_WORDS = frozenset(["unknown", "unk", "none", "-", "--", "?", "n.a.", "na", "missing", "undefined", "not sure", "unsure"])
+_ODD_WORDS = frozenset(
+    ["unknown", "unk", "none", "-", "--", "?", "n.a.", "na", "missing", "undefined", "not sure", "unsure"]
+)
 _QUOTES = "'\"`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 _FINAL = ".,;:!"
 
@@ -133,3 +135,28 @@ def is_odd(word: str) -> bool:
     (True, False)
     """
     return folded(word) in _ODD_WORDS
+
+
+def name_of(cell: Cell) -> str:
+    """Return the name of the class that a cell of kind number, fraction, truth or word stands for.
+
+    >>> [name_of(meaning_of(value)) for value in (1.0, "2", 0.5, True, " good ")]
+    ['1', '2', '0.5', 'True', 'good']
+    """
+    return f"{cell.value:g}" if cell.kind == "fraction" else str(cell.value)
+
+
+def sorted_names(names: Iterable[str]) -> list[str]:
+    """Sort names of classes: numbers by size, also codes such as 007, before words by spelling.
+
+    >>> sorted_names(["10", "9", "other", "0.5"])
+    ['0.5', '9', '10', 'other']
+    """
+
+    def order(name: str) -> tuple[int, float, str]:
+        try:
+            return 0, float(name), name
+        except ValueError:
+            return 1, 0.0, name
+
+    return sorted(names, key=order)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hf_noisy.data.corpus import READ
 from hf_noisy.data.corpus_splits import SOFT, Corpus
 from hf_noisy.data.reading.options import listed
 from hf_noisy.weak.votes import covered, votes_of
@@ -38,25 +39,15 @@ class SplitLook:
 class Look:
     """What is understood of a corpus. `str` gives the text that `hf-noisy look` prints."""
 
-    name: str
+    first_lines: tuple[str, ...]
     class_names: tuple[str, ...]
     splits: Mapping[str, SplitLook]
     sources: Mapping[str, tuple[float, float]]  # name -> coverage, and conflict with other sources where both vote
     leaked: Mapping[str, int]  # split -> rows whose text is also one of training
-    notes: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
-    columns: Mapping[str, str] = field(default_factory=dict)  # role -> column
-    max_length: int = 128
-
-    @property
-    def short(self) -> str:
-        """The first lines, which other commands print before they begin."""
-        counts = ", ".join(f"{split} {look.rows:,}" for split, look in self.splits.items())
-        roles = ", ".join(f"{role} {name!r}" for role, name in self.columns.items())
-        return "\n".join([f"{self.name}: {counts} rows{f'; {roles}' if roles else ''}", *(f"- {note}" for note in self.notes)])
 
     def __str__(self) -> str:
-        lines = [self.short, self._classes()]
+        lines = [*self.first_lines, self._classes()]
         train = self.splits["train"]
         lines.append(f"labels: {train.labelled:,} of {train.rows:,} training rows have one")
         if len(self.sources) > 1:
@@ -64,7 +55,9 @@ class Look:
             lines += [f"  {name}: {cover:.0%}, {conflict:.0%}" for name, (cover, conflict) in self.sources.items()]
         median, high, most = train.words
         lines.append(f"words of a text: median {median}, 95 % have at most {high}, longest {most}")
-        lines.append(f"repeated texts: {train.repeated:,} training rows, {train.disagreeing:,} texts with different labels")
+        lines.append(
+            f"repeated texts: {train.repeated:,} training rows, {train.disagreeing:,} texts with different labels"
+        )
         lines += [f"odd: {sentence}" for sentence in self.odd] or ["nothing looks odd"]
         return "\n".join(lines)
 
@@ -75,26 +68,38 @@ class Look:
         return f"{len(self.class_names)} classes: {shown}{', ...' * (len(order) > _MANY_CLASSES)}"
 
 
-def look_at(corpus: Corpus, *, columns: Mapping[str, str] | None = None, max_length: int = 128) -> Look:
+def first_lines(corpus: Corpus) -> list[str]:
+    """Return the first lines of a look, which other commands print before they begin: rows, columns, what was decided."""
+    counts = ", ".join(f"{split} {len(rows):,}" for split, rows in corpus.splits.items())
+    roles = ", ".join(f"{role} {column}" for role, column in corpus.columns.items())
+    notes = [f"- {note.removeprefix(READ)}" for note in corpus.notes]
+    return [f"{corpus.name}: {counts} rows{f'; {roles}' if roles else ''}", *notes]
+
+
+def look_at(corpus: Corpus, *, max_length: int = 128) -> Look:
     """Describe a corpus.
 
     Args:
         corpus: as returned by `load_corpus`.
-        columns: role -> name of the column that has it, for the text.
         max_length: the number of words beyond which a text counts as long.
     """
     classes = corpus.num_classes
     looks = {split: _split(rows, classes, max_length) for split, rows in corpus.splits.items()}
     votes = votes_of(corpus.train)
-    names = list(corpus.sources) if len(corpus.sources) == votes.shape[1] else [f"source {k}" for k in range(votes.shape[1])]
+    names = (
+        list(corpus.sources)
+        if len(corpus.sources) == votes.shape[1]
+        else [f"source {k}" for k in range(votes.shape[1])]
+    )
     sources = dict(zip(names, _sources(votes), strict=True))
     texts = pc.unique(_text(corpus.train))
     leaked = {
-        split: int(pc.sum(pc.is_in(_text(rows), value_set=texts)).as_py() or 0) for split, rows in corpus.splits.items() if split != "train"
+        split: int(pc.sum(pc.is_in(_text(rows), value_set=texts)).as_py() or 0)
+        for split, rows in corpus.splits.items()
+        if split != "train"
     }
-    notes = tuple(note.removeprefix("read: ") for note in corpus.notes)
     odd = tuple(_odd(corpus, looks, leaked, max_length))
-    return Look(corpus.name, corpus.class_names, looks, sources, leaked, notes, odd, columns or {}, max_length)
+    return Look(tuple(first_lines(corpus)), corpus.class_names, looks, sources, leaked, odd)
 
 
 def _text(rows: Dataset) -> pa.ChunkedArray:
@@ -142,7 +147,8 @@ def _odd(corpus: Corpus, looks: Mapping[str, SplitLook], leaked: Mapping[str, in
     if rare and SOFT not in corpus.train.column_names:
         found.append(f"classes with fewer than {_FEW_ROWS} training rows: {listed(rare)}")
     if train.long_share > 0:
-        found.append(f"{train.long_share:.0%} of the texts have more than {max_length} words, so they are cut (max_length)")
+        share = f"{train.long_share:.0%}" if train.long_share >= 0.01 else "under 1 %"
+        found.append(f"{share} of the texts have more than {max_length} words, so they are cut (max_length)")
     if train.disagreeing:
         found.append(f"{train.disagreeing:,} texts occur several times with different labels; the audit shows them")
     for split, rows in leaked.items():

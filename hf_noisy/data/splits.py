@@ -103,7 +103,9 @@ def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = Fal
     """
     kept = np.arange(len(labels)) if keep_unlabeled else np.flatnonzero(has_label(labels))
     found = rows.select(kept)
-    return with_columns(found, {"labels": labels[kept]}) if labels.ndim == 2 else found.add_column("labels", labels[kept])
+    return (
+        with_columns(found, {"labels": labels[kept]}) if labels.ndim == 2 else found.add_column("labels", labels[kept])
+    )
 
 
 def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, *, keep_text: bool = False) -> Dataset:

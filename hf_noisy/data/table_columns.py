@@ -17,7 +17,19 @@ from hf_noisy.data.reading.options import listed
 from hf_noisy.data.reading.table import Table, cells
 
 CLASS_COLUMNS = "class_columns"  # the name of a label column that is made from one column a class
-_TEXT_NAMES = "text sentence review comment tweet message content body document utterance title".split()
+_TEXT_NAMES = [
+    "text",
+    "sentence",
+    "review",
+    "comment",
+    "tweet",
+    "message",
+    "content",
+    "body",
+    "document",
+    "utterance",
+    "title",
+]
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,9 @@ class Columns:
         if isinstance(self.votes, str) or (self.votes is not None and not self.votes):
             raise ValueError(f"votes_columns={self.votes!r}: expected a list of at least one column name.")
         if self.classes is not None and (isinstance(self.classes, str) or len(self.classes) < 2):
-            raise ValueError(f"class_columns={self.classes!r}: expected a list of at least two column names, one a class.")
+            raise ValueError(
+                f"class_columns={self.classes!r}: expected a list of at least two column names, one a class."
+            )
 
     @property
     def named(self) -> frozenset[str]:
@@ -114,7 +128,9 @@ class Columns:
             hint = f" The texts may be in {texts[0]!r}." if texts else ""
         if len(table.columns) == 1 and any(mark in next(iter(table.columns)) for mark in ",;|\t "):
             hint += " It has one column only: name the separator with separator= if there are more."
-        raise ValueError(f"{table.where}: no column {column!r}. {nearest(column, table.columns)} Name it with {option}.{hint}")
+        raise ValueError(
+            f"{table.where}: no column {column!r}. {nearest(column, table.columns)} Name it with {option}.{hint}"
+        )
 
     def _one_hot(self, table: Table) -> list[str]:
         """Return the columns that are shares of classes: 0 and 1, or probabilities, with a sum of 1 in every row."""
@@ -153,7 +169,9 @@ def _with_class_column(table: Table, classes: Sequence[str]) -> Table:
         values = _numbers(table.column(name)) if name in table.columns else np.zeros(table.rows)
         if values is None:
             shown = cells(table.columns[name], [0])[0]
-            raise ValueError(f"{table.row(0)}: {name} is {shown!r}: expected 0, 1 or a probability in a column of class_columns.")
+            raise ValueError(
+                f"{table.row(0)}: {name} is {shown!r}: expected 0, 1 or a probability in a column of class_columns."
+            )
         columns.append(values)
     shares = np.stack(columns, axis=1)
     total = shares.sum(1)
@@ -167,5 +185,11 @@ def _with_class_column(table: Table, classes: Sequence[str]) -> Table:
         labels: Any = pa.chunked_array([pa.array(np.where(total > 0, shares.argmax(1), -1))])
     else:
         labels = shares.tolist()
-        return replace(table, columns={**table.columns, CLASS_COLUMNS: [dict(zip(classes, row, strict=True)) for row in labels]})
-    return replace(table, columns={**table.columns, CLASS_COLUMNS: labels}, class_names={**table.class_names, CLASS_COLUMNS: tuple(classes)})
+        return replace(
+            table, columns={**table.columns, CLASS_COLUMNS: [dict(zip(classes, row, strict=True)) for row in labels]}
+        )
+    return replace(
+        table,
+        columns={**table.columns, CLASS_COLUMNS: labels},
+        class_names={**table.class_names, CLASS_COLUMNS: tuple(classes)},
+    )

@@ -37,7 +37,7 @@ def rows_of(table: Table, text_column: str, id_column: str) -> Rows:
         raise ValueError(
             f"{table.row(0, id_column)}: {text_column} is {first!r}, and no row has a text: expected a text. Name another text_column."
         )
-    ids = _ids(table, id_column)
+    ids = ids_of(table, id_column)
     if not blank.any():
         return Rows(ids, texts, None, ())
     kept = np.flatnonzero(~blank)
@@ -62,7 +62,9 @@ def _short(found: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         return found.cast(pa.string())
     except pa.ArrowInvalid:
-        pieces = [found.slice(start, 100_000).combine_chunks().cast(pa.string()) for start in range(0, len(found), 100_000)]
+        pieces = [
+            found.slice(start, 100_000).combine_chunks().cast(pa.string()) for start in range(0, len(found), 100_000)
+        ]
         return pa.chunked_array(pieces, pa.string())
 
 
@@ -79,7 +81,9 @@ def _words(table: Table, column: str, found: list[Any]) -> list[str | None]:
         elif mostly and isinstance(cell, int | float):
             words.append(str(cell))
         else:
-            raise ValueError(f"{table.row(number)}: {column} is {cell!r}: expected a text. Name another text_column, or mend the row.")
+            raise ValueError(
+                f"{table.row(number)}: {column} is {cell!r}: expected a text. Name another text_column, or mend the row."
+            )
     return words
 
 
@@ -87,7 +91,7 @@ def _is_missing(cell: Any) -> bool:
     return cell is None or (isinstance(cell, float) and cell != cell)
 
 
-def _ids(table: Table, column: str) -> pa.ChunkedArray | pa.Array:
+def ids_of(table: Table, column: str) -> pa.ChunkedArray | pa.Array:
     """Return the ids as strings: those of a column, as they are written, or the numbers of the rows in the file."""
     if not column or column not in table.columns:
         places = np.arange(table.rows) if table.places is None else table.places
@@ -96,7 +100,10 @@ def _ids(table: Table, column: str) -> pa.ChunkedArray | pa.Array:
     if isinstance(found, list):
         found = pa.array([None if _is_missing(cell) else str(cell) for cell in found], pa.string())
     elif pa.types.is_floating(found.type):  # whole numbers beside a missing cell
-        found = pa.array([None if _is_missing(cell) else f"{cell:.0f}" if cell.is_integer() else str(cell) for cell in cells(found)], pa.string())
+        found = pa.array(
+            [None if _is_missing(cell) else f"{cell:.0f}" if cell.is_integer() else str(cell) for cell in cells(found)],
+            pa.string(),
+        )
     else:
         found = found.cast(pa.string())
     text = pc.fill_null(pc.equal(pc.binary_length(found), 0), True)
@@ -107,12 +114,14 @@ def _ids(table: Table, column: str) -> pa.ChunkedArray | pa.Array:
             "with id_column=''."
         )
     if pc.count_distinct(found).as_py() < len(found):
-        codes = np.asarray(pc.dictionary_encode(found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found).indices)
+        codes = np.asarray(
+            pc.dictionary_encode(found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found).indices
+        )
         _, first, counts = np.unique(codes, return_index=True, return_counts=True)
         twice = int(first[counts > 1].min())
-        places = [table.place(int(place)) for place in np.flatnonzero(codes == codes[twice])[:5]]
+        shown = [table.place(int(place)) for place in np.flatnonzero(codes == codes[twice])[:5]]
         raise ValueError(
-            f"{table.where}: {column} {found[twice].as_py()!r} is repeated, in rows {', '.join(map(str, places))} (counted from 0), and "
+            f"{table.where}: {column} {found[twice].as_py()!r} is repeated, in rows {', '.join(map(str, shown))} (counted from 0), and "
             f"{int((counts > 1).sum())} ids occur more than once: expected an id for each row. Give each its own, or number the rows with "
             "id_column=''."
         )

@@ -35,7 +35,9 @@ def wrench_corpus(name: str, folder: Path, text_column: str) -> Corpus:
     for split in ("valid", "test"):
         others[split], left_out[split] = _rows(folder / f"{split}.json", len(class_names), text_column, sources)
     notes = [f"{split}: {len(ids):,} rows have no text and are left out" for split, ids in left_out.items() if ids]
-    return Corpus(name, class_names, train, **others, notes=tuple(notes), left_out={k: v for k, v in left_out.items() if v})
+    return Corpus(
+        name, class_names, train, **others, notes=tuple(notes), left_out={k: v for k, v in left_out.items() if v}
+    )
 
 
 def _classes(path: Path) -> tuple[str, ...]:
@@ -93,7 +95,9 @@ def _row(where: str, row: Any, num_classes: int, text_column: str) -> tuple[str,
     data, votes, gold = row["data"], row["weak_labels"], row["label"]
     text = data.get(text_column) if isinstance(data, dict) else None
     if not isinstance(text, str):
-        raise ValueError(f"{where}: {text_column} is {text!r}: expected a text. Drop the row, or name another text_column.")
+        raise ValueError(
+            f"{where}: {text_column} is {text!r}: expected a text. Drop the row, or name another text_column."
+        )
     check_encodable(f"{where}: {text_column}", text)
     if not isinstance(votes, list) or not votes:
         raise ValueError(f"{where}: weak_labels={votes!r}: expected a list with one vote a source, -1 to abstain.")

@@ -20,7 +20,8 @@ from hf_noisy.common.progress import note, output_of_command, shows_bars
 from hf_noisy.corpora.embedded import embedded_corpus
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.corpora.small_encoder import small_encoder
-from hf_noisy.data.corpus import Corpus, load_corpus
+from hf_noisy.data.corpus import Corpus
+from hf_noisy.data.look import first_lines
 from hf_noisy.data.metrics import compute_metrics
 from hf_noisy.data.splits import tokenize
 from hf_noisy.methods.registry import reads_clean, reads_unlabeled, split_names
@@ -198,7 +199,10 @@ class Recipe:
         """Return the corpus: texts, votes and gold labels."""
         if self.given.dataset is None:
             return self.embedded(seed)
-        return load_corpus(self.given.dataset, **self.given.columns)
+        corpus = self.given.read(self.given.dataset)
+        if seed == (self.given.seeds or [self.args.seed])[0]:
+            say("\n".join(first_lines(corpus)))
+        return corpus
 
     def embedded(self, seed: int) -> Corpus:
         """Return the corpus that is used if no `dataset` is given."""

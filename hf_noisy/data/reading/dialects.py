@@ -16,9 +16,45 @@ from hf_noisy.data.reading.options import ReadingOptions
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 KNOWN_NAMES = frozenset(
-    "text texts sentence sentence1 sentence2 premise hypothesis question question1 question2 answer query passage document content "
-    "review comment tweet message body title utterance label labels label_ids class category target sentiment intent topic "
-    "gold id idx index split annotator".split()
+    [
+        "text",
+        "texts",
+        "sentence",
+        "sentence1",
+        "sentence2",
+        "premise",
+        "hypothesis",
+        "question",
+        "question1",
+        "question2",
+        "answer",
+        "query",
+        "passage",
+        "document",
+        "content",
+        "review",
+        "comment",
+        "tweet",
+        "message",
+        "body",
+        "title",
+        "utterance",
+        "label",
+        "labels",
+        "label_ids",
+        "class",
+        "category",
+        "target",
+        "sentiment",
+        "intent",
+        "topic",
+        "gold",
+        "id",
+        "idx",
+        "index",
+        "split",
+        "annotator",
+    ]
 )
 _SAMPLE_ROWS = 200
 _CONSISTENT = 0.9  # of the rows have as many cells as the first one
@@ -101,7 +137,8 @@ def find_dialect(where: str, sample: str, options: ReadingOptions) -> tuple[Dial
             by_separator = named or by_separator
         if len(by_separator) > 1:
             shown = "".join(
-                f"\n  {SEPARATORS.get(key, key)}: {' / '.join(str(row) for row in one[1][:3])}" for key, one in by_separator.items()
+                f"\n  {SEPARATORS.get(key, key)}: {' / '.join(str(row) for row in one[1][:3])}"
+                for key, one in by_separator.items()
             )
             raise ValueError(
                 f"{where}: several separators fit. Its first rows would be:{shown}\nName the right one with separator=, as "

@@ -20,13 +20,19 @@ from hf_noisy.data.reading.text_files import COMPRESSIONS, Content, content_of
 from hf_noisy.data.reading.workbooks import WORKBOOKS, read_workbook
 
 Tables = dict[str | None, Table]  # split -> table; None: no split is named
-_SEPARATED, _JSON, _ARROW = (".csv", ".tsv", ".tab", ".psv"), (".json", ".jsonl", ".ndjson"), (".arrow", ".feather", ".ipc")
+_SEPARATED, _JSON, _ARROW = (
+    (".csv", ".tsv", ".tab", ".psv"),
+    (".json", ".jsonl", ".ndjson"),
+    (".arrow", ".feather", ".ipc"),
+)
 ENDINGS = (*_SEPARATED, ".txt", *_JSON, ".parquet", *_ARROW, *WORKBOOKS)
 
 
 def can_be_read(path: Path) -> bool:
     """Whether the name of a file ends like one that can be read."""
-    return path.suffix.lower() in (*ENDINGS, ".zip") or Path(path.stem).suffix.lower() in ENDINGS and path.suffix.lower() in COMPRESSIONS
+    return path.suffix.lower() in (*ENDINGS, ".zip") or (
+        Path(path.stem).suffix.lower() in ENDINGS and path.suffix.lower() in COMPRESSIONS
+    )
 
 
 def read_file(path: Path, options: ReadingOptions, several: Callable[[Path], Tables]) -> Tables:
@@ -64,15 +70,23 @@ def read_content(content: Content, options: ReadingOptions) -> Tables:
     if ending in WORKBOOKS:
         return dict(read_workbook(content, options))
     if head[:2] == b"PK":
-        raise ValueError(f"{content.where}: is a .zip or a workbook, and its ending is {ending!r}: expected .zip, .xlsx or .ods. Rename it.")
+        raise ValueError(
+            f"{content.where}: is a .zip or a workbook, and its ending is {ending!r}: expected .zip, .xlsx or .ods. Rename it."
+        )
     if ending in _JSON or (ending not in _SEPARATED and _begins_as_json(content)):
         return {None: read_json_table(content, options)}
-    if ending == ".txt" or content.name == "-":
-        if is_fasttext(content, options) or (ending == ".txt" and not _is_table(content, options)):
-            return {None: read_lines(content, options)}
+    if holds_lines(content, options):
+        return {None: read_lines(content, options)}
     if ending in (".tsv", ".tab") and options.separator is None and b"\t" in content.head().split(b"\n")[0]:
         options = replace(options, separator="\t")
     return {None: read_separated(content, options)}
+
+
+def holds_lines(content: Content, options: ReadingOptions) -> bool:
+    """Whether a text is no table: lines of fastText, or in a .txt file a text a line."""
+    if content.ending != ".txt" and content.name != "-":
+        return False
+    return is_fasttext(content, options) or (content.ending == ".txt" and not _is_table(content, options))
 
 
 def _begins_as_json(content: Content) -> bool:
@@ -147,5 +161,3 @@ def _members(archive: zipfile.ZipFile) -> Sequence[str]:
         for info in archive.infolist()
         if not info.is_dir() and not info.filename.startswith("__MACOSX") and can_be_read(Path(info.filename))
     ]
-
-

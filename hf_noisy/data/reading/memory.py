@@ -19,8 +19,13 @@ def table_of_dataset(where: str, dataset: Any) -> Table:
     from hf_noisy.data.columns import stored_column
 
     names = {key: tuple(feature.names) for key, feature in dataset.features.items() if isinstance(feature, ClassLabel)}
-    columns = {name: stored_column(dataset, name) for name in dataset.column_names if not name.startswith("__index_level_")}
-    whole = {name: column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column]) for name, column in columns.items()}
+    columns = {
+        name: stored_column(dataset, name) for name in dataset.column_names if not name.startswith("__index_level_")
+    }
+    whole = {
+        name: column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+        for name, column in columns.items()
+    }
     found = table_of_arrow(where, pa.table(whole)) if whole else Table(where, len(dataset), {})
     return Table(where, len(dataset), found.columns, {**found.class_names, **names})
 
@@ -44,7 +49,9 @@ def table_of_frame(where: str, frame: Any) -> Table:
             if categories and all(isinstance(value, str) for value in categories):
                 names[name] = tuple(categories)
                 codes = pandas.Series(series.cat.codes.to_numpy()).astype("int64")
-                columns[name] = pa.chunked_array([pa.array(codes.where(codes >= 0).tolist(), pa.float64()).cast(pa.int64())])
+                columns[name] = pa.chunked_array(
+                    [pa.array(codes.where(codes >= 0).tolist(), pa.float64()).cast(pa.int64())]
+                )
                 continue
             series = series.astype(object)
         if series.dtype == object:

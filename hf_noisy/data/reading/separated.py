@@ -21,6 +21,7 @@ from hf_noisy.data.reading.text_files import SAMPLE, Content, decoded, encoding_
 _BLOCK = 1 << 24  # bytes; a row must fit into two blocks, so larger ones are read anew with one block
 _LARGEST_BLOCK = (1 << 31) - 1
 _FASTTEXT = "__label__"
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")  # the first line of a file for some spreadsheets
 
 
 def read_separated(content: Content, options: ReadingOptions) -> Table:
@@ -37,7 +38,7 @@ def read_separated(content: Content, options: ReadingOptions) -> Table:
     notes = [note] if note else []
     sample = _sample(content, encoding)
     skipped = 0
-    if named := re.match(r"sep=(.)\r?\n", sample):  # a line that spreadsheets understand
+    if named := SEPARATOR_LINE.match(sample):
         options = options if options.separator else replace(options, separator=named[1])
         sample, skipped = sample[named.end() :], len(named[0])
     dialect, first = find_dialect(content.where, sample, options)
@@ -48,7 +49,9 @@ def read_separated(content: Content, options: ReadingOptions) -> Table:
     header = has_header(content.where, first, options)
     names = _names(first[0]) if header else roles_of(first)
     if not header:
-        notes.append(f"no header: the columns are taken as {', '.join(names)} (header=True reads the first row as names)")
+        notes.append(
+            f"no header: the columns are taken as {', '.join(names)} (header=True reads the first row as names)"
+        )
     try:
         found = _fast(content, encoding, dialect, len(names), skipped)
     except (pa.ArrowException, UnicodeError, ValueError):
@@ -90,9 +93,11 @@ def read_lines(content: Content, options: ReadingOptions) -> Table:
     texts, labels = [], []
     for number, line in enumerate(lines, start=1):
         words = line.split(maxsplit=1)
-        label, text = (words + ["", ""])[:2]
+        label, text = [*words, "", ""][:2]
         if line.strip() and not label.startswith(_FASTTEXT):
-            raise ValueError(f"{content.where}, line {number}: begins with {label!r}: expected {_FASTTEXT}NAME, as in the lines before.")
+            raise ValueError(
+                f"{content.where}, line {number}: begins with {label!r}: expected {_FASTTEXT}NAME, as in the lines before."
+            )
         if text.startswith(_FASTTEXT):
             raise ValueError(
                 f"{content.where}, line {number}: has several labels: expected one a row. Several labels a text are not supported."
@@ -107,9 +112,16 @@ def _sample(content: Content, encoding: str) -> str:
     """Return the first lines as text, without one that the sample cuts off."""
     head = content.head()
     text = head.decode(encoding, errors="ignore").removeprefix("\ufeff")
-    if len(head) < SAMPLE or "\n" not in text:
-        return text
-    return text[: text.rfind("\n") + 1]
+    return text if len(head) < SAMPLE else _whole_lines(text)
+
+
+def sample_of(text: str) -> str:
+    """Return the first lines of a text, none of them cut off."""
+    return text if len(text) <= SAMPLE else _whole_lines(text[:SAMPLE])
+
+
+def _whole_lines(text: str) -> str:
+    return text[: text.rfind("\n") + 1] or text
 
 
 def _names(cells: Sequence[str]) -> list[str]:
@@ -117,7 +129,9 @@ def _names(cells: Sequence[str]) -> list[str]:
     names: list[str] = []
     for number, cell in enumerate(cells):
         name = cell.strip().removeprefix("\ufeff") or f"column_{number + 1}"
-        tries = (candidate for k in range(len(cells) + 1) if (candidate := name if not k else f"{name}.{k}") not in names)
+        tries = (
+            candidate for k in range(len(cells) + 1) if (candidate := name if not k else f"{name}.{k}") not in names
+        )
         names.append(next(tries))
     return names
 
@@ -181,7 +195,9 @@ def _slow(content: Content, encoding: str, dialect: Dialect, width: int, skipped
         except csv.Error as error:
             where = f"{content.where}, line {start + 1}"
             if "unexpected end" in str(error):
-                raise ValueError(f"{where}: a quote opens and never closes. Is the file cut off? Copy it again, or mend that line.") from error
+                raise ValueError(
+                    f"{where}: a quote opens and never closes. Is the file cut off? Copy it again, or mend that line."
+                ) from error
             raise ValueError(f"{where}: not a table of separated values: {error}. Mend that line.") from error
     columns = [pa.array([row[k] for row in rows], pa.large_string()) for k in range(width)]
     return pa.table(columns, names=[str(k) for k in range(width)]), short
@@ -209,8 +225,8 @@ def _counts(column: pa.ChunkedArray) -> bool:
     return len(numbers) > 1 and numbers[0] in (0, 1) and bool((np.diff(numbers) > 0).all())
 
 
-def write_separated(names: Sequence[str], rows: Sequence[Sequence[str]], dialect: Dialect, line_end: str) -> str:
-    """Write a table in a dialect, each cell as it is."""
+def write_separated(rows: Sequence[Sequence[str]], dialect: Dialect, line_end: str) -> str:
+    """Write rows in a dialect, each cell as it is."""
     text = io.StringIO(newline="")
     writer = csv.writer(
         text,
@@ -220,6 +236,5 @@ def write_separated(names: Sequence[str], rows: Sequence[Sequence[str]], dialect
         doublequote=dialect.escape is None,
         lineterminator=line_end,
     )
-    writer.writerow(names)
     writer.writerows(rows)
     return text.getvalue()

@@ -37,16 +37,27 @@ def read_source(source: Any, options: ReadingOptions) -> tuple[str, dict[str, Ta
         ValueError: a file that cannot be read, or unknown splits.
     """
     if _is_nothing(source):
-        raise TypeError(f"source={source!r}: expected a path, a name on the Hub, rows in memory, or {{'train': path, ...}}.")
+        raise TypeError(
+            f"source={source!r}: expected a path, a name on the Hub, rows in memory, or {{'train': path, ...}}."
+        )
     if _are_paths(source):
-        found = [_of_path(Path(one).expanduser(), options) if str(one) != STANDARD_INPUT else _read_input(options) for one in source]
-        return Path(source[0]).stem if len(source) == 1 else f"{Path(source[0]).stem}+{len(source) - 1}", _parts(list(map(str, source)), found)
-    if isinstance(source, Mapping) and all(isinstance(value, str | Path | list) and _paths_of(value) for value in source.values()):
+        found = [
+            _of_path(Path(one).expanduser(), options) if str(one) != STANDARD_INPUT else _read_input(options)
+            for one in source
+        ]
+        return Path(source[0]).stem if len(source) == 1 else f"{Path(source[0]).stem}+{len(source) - 1}", _parts(
+            list(map(str, source)), found
+        )
+    if isinstance(source, Mapping) and all(
+        isinstance(value, str | Path | list) and _paths_of(value) for value in source.values()
+    ):
         return "+".join(map(str, source)), _of_splits(source, options)
     if not isinstance(source, str | Path):
         tables = tables_in_memory(source)
         if tables is None:
-            raise TypeError(f"source is a {type(source).__name__}: expected a path, a name on the Hub, or rows in memory.")
+            raise TypeError(
+                f"source is a {type(source).__name__}: expected a path, a name on the Hub, or rows in memory."
+            )
         return "rows", _splits(tables)
     if str(source) == STANDARD_INPUT:
         return "standard_input", _splits(_read_input(options))
@@ -67,7 +78,11 @@ def looks_like_a_path(source: str) -> bool:
 
 
 def _is_nothing(source: Any) -> bool:
-    return source is None or (isinstance(source, str | Mapping | list | tuple) and not source) or isinstance(source, int | float)
+    return (
+        source is None
+        or (isinstance(source, str | Mapping | list | tuple) and not source)
+        or isinstance(source, int | float)
+    )
 
 
 def _are_paths(source: Any) -> bool:
@@ -87,7 +102,7 @@ def _of_path(path: Path, options: ReadingOptions) -> Tables:
         return _of_folder(path, options)
     if not path.is_file():
         if any(mark in str(path) for mark in _PATTERN):
-            return dict(_of_pattern(str(path), options)[1])
+            return _unnamed(_of_pattern(str(path), options)[1])
         raise FileNotFoundError(f"{str(path)!r}: no such file, seen from {os.getcwd()}. Check the path.")
     return read_file(path, options, lambda folder: _of_folder(folder, options))
 
@@ -115,20 +130,24 @@ def _of_splits(source: Mapping[Any, Any], options: ReadingOptions) -> dict[str, 
 def _one_table(path: Path, options: ReadingOptions) -> Table:
     tables = _of_path(path, options)
     if len(tables) > 1:
-        raise ValueError(f"{path}: holds splits of its own, {listed(map(str, tables))}: expected one table for a split. Pass it alone.")
+        raise ValueError(
+            f"{path}: holds splits of its own, {listed(map(str, tables))}: expected one table for a split. Pass it alone."
+        )
     return next(iter(tables.values()))
 
 
 def _of_folder(folder: Path, options: ReadingOptions) -> Tables:
     if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
         return _of_saved(folder)
-    files = sorted(path for path in folder.iterdir() if path.is_file() and can_be_read(path) and not path.name.startswith("."))
+    files = sorted(
+        path for path in folder.iterdir() if path.is_file() and can_be_read(path) and not path.name.startswith(".")
+    )
     inside = folder / "data"
     if not files and inside.is_dir():  # as in repositories of the Hub
         files = sorted(path for path in inside.iterdir() if path.is_file() and can_be_read(path))
     saved = {split: path for path in sorted(folder.iterdir()) if path.is_dir() and (split := split_of(path.name))}
     if not files and "train" in saved:
-        return {split: _one_table(path, options) for split, path in saved.items()}
+        return {key: _one_table(path, options) for key, path in saved.items()}
     tables = [path for path in files if Path(path.name.split(".")[0]).suffix != ".txt" and ".txt" not in path.suffixes]
     if not any(split_of(path.name) == "train" for path in files) and (
         not tables or any(split_of(path.name) for path in files)
@@ -140,13 +159,63 @@ def _of_folder(folder: Path, options: ReadingOptions) -> Tables:
     return _of_files(str(folder), files if any(split_of(path.name) for path in files) else tables, options)
 
 
+def training_files(source: Any) -> tuple[list[Path], list[Path]]:
+    """Return the files of the training rows of a source, in the order in which their rows are numbered, and its others.
+
+    Raises:
+        FileNotFoundError: a file does not exist.
+        TypeError: the source is no file.
+        ValueError: a folder in the WRENCH layout, whose labels are votes.
+    """
+    if isinstance(source, Mapping) and _are_paths(list(source.values())):
+        named = {split_of(str(key)): Path(path).expanduser() for key, path in source.items()}
+        return [named.pop("train")], list(named.values())
+    paths = [
+        Path(one).expanduser() for one in (source if _are_paths(source) else [source]) if isinstance(one, str | Path)
+    ]
+    if not paths or str(paths[0]) == STANDARD_INPUT:
+        raise TypeError(
+            f"source is {source!r}: expected a file or folder, so that the table can be written in its format."
+        )
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += _tables_in(path)
+        elif path.is_file():
+            found.append(path)
+        elif fitting := sorted(Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file()):
+            found += fitting
+        else:
+            raise FileNotFoundError(f"{str(path)!r}: no such file or folder, seen from {os.getcwd()}. Check the path.")
+    train = [path for path in found if split_of(path.name) == "train"] if len(found) > 1 else []
+    train = train or found
+    return train, [path for path in found if path not in train]
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    if (folder / "label.json").exists():
+        raise ValueError(
+            f"{folder}: holds votes of sources (the WRENCH layout) and no labels: expected a table with a label column."
+        )
+    if (folder / "dataset_dict.json").exists():
+        return [
+            folder / "train",
+            *(path for path in sorted(folder.iterdir()) if path.is_dir() and path.name != "train"),
+        ]
+    if (folder / "state.json").exists():
+        return [folder]
+    return sorted(
+        path for path in folder.iterdir() if path.is_file() and can_be_read(path) and not path.name.startswith(".")
+    )
+
+
 def _of_files(where: str, paths: Sequence[Path], options: ReadingOptions) -> Tables:
     """Read files that belong together: parts of splits by their names, or parts of one table."""
     groups: dict[str | None, list[Path]] = {}
     for path in paths:
         groups.setdefault(split_of(path.name), []).append(path)
     if "train" not in groups:
-        return dict(_parts(list(map(str, paths)), [_of_path(path, options) for path in paths], where))
+        return _unnamed(_parts(list(map(str, paths)), [_of_path(path, options) for path in paths], where))
     found: Tables = {}
     for split in (split for split in SPLIT_NAMES if split in groups):
         group = groups[split]
@@ -169,6 +238,10 @@ def _parts(names: Sequence[str], parts: Sequence[Tables], where: str | None = No
     return {split: joined(where or listed(names, 3), tables) for split, tables in splits.items()}
 
 
+def _unnamed(tables: Mapping[str, Table]) -> Tables:
+    return dict(tables.items())
+
+
 def _of_saved(folder: Path) -> Tables:
     import datasets
 
@@ -189,7 +262,9 @@ def tables_of_splits(where: str, splits: Mapping[Any, Any]) -> Tables:
     """
     found: Tables = {}
     for split, names in SPLIT_NAMES.items():
-        known = next((name for name in names if name in splits), None) or next((key for key in splits if split_of(str(key)) == split), None)
+        known = next((name for name in names if name in splits), None) or next(
+            (key for key in splits if split_of(str(key)) == split), None
+        )
         if known is not None:
             found[split] = table_of_dataset(f"{where}, split {known}", splits[known])
         elif split == "train":
@@ -205,5 +280,3 @@ def _splits(tables: Tables) -> dict[str, Table]:
     if "train" not in found:
         raise ValueError(f"no split 'train' among {listed(found)}: expected at least that one.")
     return found
-
-

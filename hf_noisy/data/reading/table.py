@@ -40,7 +40,9 @@ class Table:
             if inside < rows:
                 break
             inside -= rows
-        row_id = cells(self.columns[ids], [number])[0] if ids in self.columns else self.place(number)
+        row_id = (
+            cells(self.columns[ids], [number])[0] if ids is not None and ids in self.columns else self.place(number)
+        )
         return f"{where}, row {str(row_id)!r}"
 
     def with_notes(self, *notes: str) -> Table:
@@ -140,7 +142,11 @@ def _joined_column(pieces: Sequence[Column]) -> Column:
     if len(kinds) == 1 and not any(isinstance(piece, list) for piece in pieces):
         kind = kinds.pop()
         return pa.chunked_array(
-            [chunk for piece in pieces for chunk in (piece.cast(kind).chunks if not isinstance(piece, pa.Array) else [piece.cast(kind)])],
+            [
+                chunk
+                for piece in pieces
+                for chunk in (piece.cast(kind).chunks if not isinstance(piece, pa.Array) else [piece.cast(kind)])
+            ],
             type=kind,
         )
     return column_of([cell for piece in pieces for cell in cells(piece)])

@@ -20,10 +20,11 @@ _MARKS = (  # the longer marks first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_USUAL = (  # what files are in; without this limit, rare ones are found where a common one fits
-    "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874 iso8859_2 iso8859_5 iso8859_7 iso8859_8 iso8859_9 "
-    "koi8_r koi8_u gb18030 big5 cp932 euc_jp cp949 euc_kr cp850 mac_roman"
-).split()
+_USUAL = [  # what files are in; without this limit, rare ones are found where a common one fits
+    *(f"cp125{k}" for k in range(9)),
+    *("cp874", "iso8859_2", "iso8859_5", "iso8859_7", "iso8859_8", "iso8859_9", "koi8_r", "koi8_u"),
+    *("gb18030", "big5", "cp932", "euc_jp", "cp949", "euc_kr", "cp850", "mac_roman"),
+]
 _WESTERN = "cp1252"  # Latin-1 with printable characters in the range that Latin-1 leaves to controls
 
 
@@ -81,9 +82,9 @@ def encoding_of(content: Content, options: ReadingOptions) -> tuple[str, str]:
         _check_encoding(content, options.encoding)
         return options.encoding, ""
     head = content.head()
-    for mark, name in _MARKS:
+    for mark, marked in _MARKS:
         if head.startswith(mark):
-            return name, "" if name == "utf-8-sig" else f"encoding {name.upper()}, by its mark"
+            return marked, "" if marked == "utf-8-sig" else f"encoding {marked.upper()}, by its mark"
     if name := _without_mark(head):
         return name, f"encoding {name.upper()}, which every second byte shows"
     if _is_utf8(content):
@@ -161,14 +162,19 @@ def _guessed(content: Content, sample: bytes) -> tuple[str, str]:
     if western is not None and (str(best) == western or _is_western(sample, western)):
         return _WESTERN, "encoding Windows-1252 (it is not UTF-8)"
     if any(
-        match.encoding == _WESTERN and match.chaos <= best.chaos + 0.02 and match.coherence >= best.coherence - 0.02 for match in matches
+        match.encoding == _WESTERN and match.chaos <= best.chaos + 0.02 and match.coherence >= best.coherence - 0.02
+        for match in matches
     ):
         return _WESTERN, "encoding Windows-1252 (it is not UTF-8)"
     rivals = [match for match in matches[1:] if str(match) != str(best)]
     sure = all(best.chaos + 0.02 < rival.chaos or best.coherence > rival.coherence + 0.04 for rival in rivals)
     if not sure or best.chaos > 0.2:
-        names = list(dict.fromkeys([match.encoding for match in [best, *rivals][:3]] + [_WESTERN] * (western is not None)))
-        shown = "".join(f"\n  {name}: {' / '.join((_tried(sample, name) or '').splitlines()[:3])[:150]}" for name in names)
+        names = list(
+            dict.fromkeys([match.encoding for match in [best, *rivals][:3]] + [_WESTERN] * (western is not None))
+        )
+        shown = "".join(
+            f"\n  {name}: {' / '.join((_tried(sample, name) or '').splitlines()[:3])[:150]}" for name in names
+        )
         raise ValueError(
             f"{content.where}: is not in UTF-8, and its encoding is not sure. Its first lines with other letters would be:{shown}\n"
             f"Name the right one with encoding=, as {listed(names)}."

@@ -36,7 +36,9 @@ def read_workbook(content: Content, options: ReadingOptions) -> dict[str | None,
         raise ValueError(f"{content.where}: the workbook is empty: expected a header and a row for each text.")
     splits = {split: name for name in filled if (split := split_of(name)) is not None}
     if options.sheet is None and "train" in splits:
-        return {split: _table(f"{content.where}, sheet {name}", filled[name], options) for split, name in splits.items()}
+        return {
+            split: _table(f"{content.where}, sheet {name}", filled[name], options) for split, name in splits.items()
+        }
     name = options.sheet if options.sheet is not None else next(iter(filled))
     others = [other for other in filled if other != name]
     table = _table(content.where, sheets[name], options)
@@ -64,7 +66,9 @@ def _sheets(content: Content) -> dict[str, list[list[Any]]]:
             f"{content.where}: reading {content.ending} needs {package}: pip install {package}. Or save it as CSV."
         ) from error
     except Exception as error:  # each engine has errors of its own
-        raise ValueError(f"{content.where}: not a whole workbook: {type(error).__name__}: {error}. Save it again.") from error
+        raise ValueError(
+            f"{content.where}: not a whole workbook: {type(error).__name__}: {error}. Save it again."
+        ) from error
     return {str(name): _filled(frame.to_numpy(dtype=object).tolist()) for name, frame in found.items()}
 
 
@@ -99,5 +103,7 @@ def _table(where: str, rows: list[list[Any]], options: ReadingOptions) -> Table:
         names = [name if name not in names[:k] else f"{name}.{names[:k].count(name)}" for k, name in enumerate(names)]
     table = Table(where, len(body), {name: column_of([row[k] for row in body]) for k, name in enumerate(names)})
     if not header:
-        table = table.with_notes(f"no header: the columns are taken as {', '.join(names)} (header=True reads the first row as names)")
+        table = table.with_notes(
+            f"no header: the columns are taken as {', '.join(names)} (header=True reads the first row as names)"
+        )
     return table
