@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import datasets
 import numpy as np
 
-from hf_noisy.audit.corrected_files import Applied, apply_to_files
+from hf_noisy.audit.corrected_files import apply_to_files
 from hf_noisy.audit.decision_files import read_decisions
 from hf_noisy.audit.decision_plan import plan_of
 from hf_noisy.common.checks import nearest
 from hf_noisy.data.columns import LABEL_COLUMNS
 
 
-@overload
-def apply_decisions(dataset: datasets.Dataset, file: str | Path, **options: Any) -> datasets.Dataset: ...
-@overload
-def apply_decisions(
-    dataset: str | Path | Sequence[str | Path], file: str | Path, *, output: str | Path, **options: Any
-) -> Applied: ...
 def apply_decisions(
     dataset: Any,
     file: str | Path,
@@ -87,7 +81,6 @@ def apply_decisions(
             raise ValueError(
                 "output is missing: expected a file for the corrected table, since the table is in a file."
             )
-        reading = {"separator": separator, "encoding": encoding, "header": header, "sheet": sheet}
         return apply_to_files(
             dataset,
             file,
@@ -97,7 +90,10 @@ def apply_decisions(
             id_column=id_column or "",
             original_column=original_column,
             class_names=class_names,
-            **reading,
+            separator=separator,
+            encoding=encoding,
+            header=header,
+            sheet=sheet,
         )
     if hasattr(dataset, "iloc"):
         return _corrected_frame(dataset, file, label_column, id_column, original_column, class_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,9 +171,11 @@ def corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns, o
         ValueError: see `load_corpus`.
     """
     tables, sources = columns.find(tables)
-    rows = {split: rows_of(table, columns.text, columns.id) for split, table in tables.items()}
     gold = [columns.gold] if columns.gold is not None else []
-    labels = read_labels(list(tables.values()), [*sources, *gold], options)
+    with ThreadPoolExecutor(1) as thread:  # pyarrow works without the interpreter's lock
+        waiting = thread.submit(read_labels, list(tables.values()), [*sources, *gold], options)
+        rows = {split: rows_of(table, columns.text, columns.id) for split, table in tables.items()}
+        labels = waiting.result()
     checked_names(tables["train"].where, labels.names)
     if labels.soft and len(sources) > 1:
         raise ValueError(

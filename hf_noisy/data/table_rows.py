@@ -53,8 +53,26 @@ def _texts(table: Table, column: str) -> tuple[pa.ChunkedArray, np.ndarray]:
         texts = found if pa.types.is_string(found.type) else _short(found)
     else:
         texts = pa.chunked_array([pa.array(_words(table, column, cells(found)), pa.string())])
-    blank = pc.fill_null(pc.equal(pc.binary_length(pc.utf8_trim_whitespace(texts)), 0), True)
-    return texts, np.asarray(blank).astype(bool)
+    blank = [_blank(chunk) for chunk in texts.chunks]
+    return texts, np.concatenate(blank) if blank else np.zeros(0, dtype=bool)
+
+
+def _blank(texts: pa.StringArray) -> np.ndarray:
+    """Return (rows,) bool, True where a text is missing or white space. Only texts that begin with one are looked at."""
+    if not len(texts):
+        return np.zeros(0, dtype=bool)
+    _, places, data = texts.buffers()
+    starts = np.frombuffer(places, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    found = np.diff(starts) == 0
+    bytes_ = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, dtype=np.uint8)
+    first = bytes_[np.minimum(starts[:-1], len(bytes_) - 1)]
+    suspects = np.flatnonzero(~found & ((first <= 32) | (first >= 128)))  # ASCII white space, or other characters
+    if len(suspects):
+        trimmed = pc.utf8_trim_whitespace(texts.take(pa.array(suspects)))
+        found[suspects] = np.asarray(pc.fill_null(pc.equal(pc.binary_length(trimmed), 0), True))
+    if texts.null_count:
+        found |= np.asarray(texts.is_null())
+    return found
 
 
 def _short(found: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -91,6 +109,15 @@ def _is_missing(cell: Any) -> bool:
     return cell is None or (isinstance(cell, float) and cell != cell)
 
 
+def _rises(ids: Any) -> bool:
+    """Whether ids are numbers of which each is larger than the one before, so that none is repeated."""
+    try:
+        numbers = np.asarray(ids.cast(pa.int64()))
+    except pa.ArrowInvalid:
+        return False
+    return bool((np.diff(numbers) > 0).all())
+
+
 def ids_of(table: Table, column: str) -> pa.ChunkedArray | pa.Array:
     """Return the ids as strings: those of a column, as they are written, or the numbers of the rows in the file."""
     if not column or column not in table.columns:
@@ -113,7 +140,7 @@ def ids_of(table: Table, column: str) -> pa.ChunkedArray | pa.Array:
             f"{table.where}, row {table.place(place)}: has no {column}: expected an id in every row. Fill it in, or number the rows "
             "with id_column=''."
         )
-    if pc.count_distinct(found).as_py() < len(found):
+    if not _rises(found) and pc.count_distinct(found).as_py() < len(found):
         codes = np.asarray(
             pc.dictionary_encode(found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found).indices
         )

@@ -98,7 +98,7 @@ def test_a_missing_file_of_the_layout_is_named(wrench, file):
     ("key", "value", "message"),
     [
         ("data", {"txet": "a"}, "text is None: expected a text"),
-        ("data", {"text": "  "}, "text is '  ': expected a text"),
+        ("data", {"text": 5}, "text is 5: expected a text"),
         ("data", "a", "text is None: expected a text"),
         ("weak_labels", [1], "1 weak_labels, where the rows before have 2"),
         ("weak_labels", [], r"weak_labels=\[\]: expected a list with one vote a source"),
@@ -167,7 +167,7 @@ def test_a_csv_file_becomes_the_train_split(tmp_path):
 
 def test_csv_cells_stay_as_they_are_written(tmp_path):
     path = csv_file(tmp_path, '\ufeffid,text,label\n007,2024,NA\n008,"a, b\nc", None \n009,x,NA\n')
-    corpus = load_corpus(path, label_column="label")
+    corpus = load_corpus(path, label_column="label", na_is_class=True)
     assert corpus.class_names == ("NA", "None")
     assert corpus.train["id"][:] == ["007", "008", "009"]
     assert corpus.train["text"][:] == ["2024", "a, b\nc", "x"]
@@ -251,7 +251,7 @@ def test_the_first_of_the_usual_columns_holds_the_labels_unless_it_holds_somethi
         ({"label_column": "label", "text_column": "txt"}, r"no column 'txt'. Did you mean 'text'\?"),
         ({"label_column": "label", "gold_column": "glod"}, r"no column 'glod'. Did you mean 'gold'\?"),
         ({"votes_columns": ["label", "golf"]}, r"no column 'golf'. Did you mean 'gold'\?"),
-        ({"label_column": "label", "votes_columns": ["gold"]}, "expected one of the two"),
+        ({"label_column": "label", "votes_columns": ["gold"]}, "expected one of them"),
         ({"votes_columns": []}, r"votes_columns=\[\]: expected a list of at least one"),
         ({"votes_columns": "label"}, "votes_columns='label': expected a list"),
     ],
@@ -264,15 +264,14 @@ def test_columns_that_do_not_fit_are_refused(tmp_path, arguments, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("text,label\na,x\n,y\n", r"comments.csv, row '1': text is '': expected a text"),
-        ("id,text,label\nr1,a,x\nr2,,y\n", r"comments.csv, row 'r2': text is ''"),
+        ("text,label\n ,x\n,y\n", r"comments.csv, row '0': text is ' ', and no row has a text"),
         ("text,label\na,x\nb,x\n", "label: all labels are 'x': expected two classes or more"),
-        ("text,label\na,x\nb,-100\n", r"row '1': label is '-100': expected a word or a whole number >= 0"),
-        ("text,label\n", "label: no row has a label"),
+        ("text,label\na,1\nb,-2\n", r"row '1': label is '-2': expected a word or a whole number >= 0"),
+        ("text,label\na,\nb,-100\n", "label: no row has a label"),
+        ("text,label\n", "comments.csv: has 0 rows"),
         ("", "comments.csv: the file is empty: expected a header"),
-        ("text;label\na;x\nb;y\n", "its columns are separated by ';': expected commas"),
-        ("text,label\na,x\nb,y,z\n", "not a table of comma-separated values.*line 3"),
-        ("text,label\na,x,1\nb,y,2\n", "more cells than the header has names"),
+        ("text,label\na,x\nb,y,z\n", "line 3: has 3 cells, where the header has 2 names"),
+        ("text,label\na,x,1\nb,y,2\n", "line 2: has 3 cells, where the header has 2 names"),
     ],
 )
 def test_a_malformed_table_is_named_with_the_row(tmp_path, text, message):
@@ -280,21 +279,15 @@ def test_a_malformed_table_is_named_with_the_row(tmp_path, text, message):
         load_corpus(csv_file(tmp_path, text), label_column="label")
 
 
-def test_a_csv_file_in_another_encoding_is_refused(tmp_path):
-    path = tmp_path / "latin.csv"
-    path.write_bytes("text,label\né,x\nb,y\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"latin.csv: .*UTF-8"):
-        load_corpus(path, label_column="label")
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"text": "a", "label": 1}, {"text": "b", "label": "x"}], "words and numbers are mixed: .*row '0'.*row '1'"),
-        ([{"text": "a", "label": 1}, {"text": "b", "label": 0.5}], "row '1': label is 0.5: expected a word or a whole"),
-        ([{"text": "a", "label": 1}, {"text": "b", "label": [0]}], r"row '1': label is \[0\]: expected a word"),
-        ([{"text": "a", "label": 1}, {"text": 5, "label": 0}], "row '1': text is 5: expected a text"),
-        ({"text": "a"}, "expected a list of objects"),
+        ([{"text": "a", "label": 1}, {"text": "b", "label": 0.5}], "label looks like a score .* 2 distinct values .* 0.5"),
+        ([{"text": "a", "label": 1}, {"text": "b", "label": ["x", "y"]}], r"row '1': label is .*: expected a class"),
+        ([{"text": ["a"], "label": 1}, {"text": "b", "label": 0}], r"row '0': text is \['a'\]: expected a text"),
+        ([1, 2], "row 0 is '1': expected a list of objects"),
+        ({"text": ["a", "b"], "label": [1]}, "its columns have .* cells: expected as many in each"),
+        ("a text", "expected a list of objects"),
     ],
 )
 def test_malformed_json_rows_are_named(tmp_path, rows, message):
@@ -308,13 +301,6 @@ def test_a_line_that_is_no_json_is_named_with_its_number(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "a", "label": 1}\n{"text": "b" "label": 0}\n')
     with pytest.raises(ValueError, match=r"rows.jsonl, line 2: not JSON"):
-        load_corpus(path, label_column="label")
-
-
-def test_json_in_another_encoding_is_refused(tmp_path):
-    path = tmp_path / "rows.json"
-    path.write_bytes('[{"text": "é"}]'.encode("latin-1"))
-    with pytest.raises(ValueError, match=r"rows.json: not in UTF-8"):
         load_corpus(path, label_column="label")
 
 
@@ -339,7 +325,7 @@ def test_class_labels_that_differ_are_refused(tmp_path):
         {
             "text": datasets.Value("string"),
             "a": datasets.ClassLabel(names=["ham", "spam"]),
-            "b": datasets.ClassLabel(names=["spam", "ham"]),
+            "b": datasets.ClassLabel(names=["yes", "no"]),
         }
     )
     path = tmp_path / "rows.parquet"
@@ -371,8 +357,8 @@ def test_an_unknown_or_missing_split_in_a_mapping_is_named(tmp_path):
 
 
 def test_an_unknown_ending_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"cannot read '.tsv'. Did you mean '.csv'\?"):
-        load_corpus(csv_file(tmp_path, name="rows.tsv"), label_column="label")
+    with pytest.raises(ValueError, match=r"cannot read '.tsw'. Did you mean '.tsv'\?"):
+        load_corpus(csv_file(tmp_path, name="rows.tsw"), label_column="label")
 
 
 # --- where it comes from ---
@@ -455,9 +441,9 @@ def test_any_other_hub_dataset_is_read_without_running_its_code(plain_hub):
 
 def test_a_hub_dataset_without_a_train_split_is_refused(plain_hub, monkeypatch):
     monkeypatch.setattr(
-        datasets, "load_dataset", lambda *a: datasets.DatasetDict({"training": datasets.Dataset.from_dict({})})
+        datasets, "load_dataset", lambda *a: datasets.DatasetDict({"trian": datasets.Dataset.from_dict({})})
     )
-    with pytest.raises(ValueError, match=r"someone/films: no split 'train'. Did you mean 'training'\?"):
+    with pytest.raises(ValueError, match=r"someone/films: no split 'train'. Did you mean 'trian'\?"):
         load_corpus("someone/films", label_column="label")
 
 

@@ -7,34 +7,37 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from hf_noisy.data.reading.dialects import Dialect, find_dialect, has_header, large_cells, roles_of
 from hf_noisy.data.reading.options import ReadingOptions
 from hf_noisy.data.reading.table import Table
 from hf_noisy.data.reading.text_files import SAMPLE, Content, decoded, encoding_of
 
-_BLOCK = 1 << 24  # bytes; a row must fit into two blocks, so larger ones are read anew with one block
-_LARGEST_BLOCK = (1 << 31) - 1
 _FASTTEXT = "__label__"
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")  # the first line of a file for some spreadsheets
 
 
-def read_separated(content: Content, options: ReadingOptions) -> Table:
+def read_separated(content: Content, options: ReadingOptions, *, whole: bool = False) -> Table:
     """Read a table of separated values, all cells as text.
 
     The encoding, the separator, the quotes and whether there is a header are found, unless `options` names them. Lines
-    that repeat the header are left out. A row with fewer cells than the header is filled with missing cells.
+    that repeat the header are left out. A row with fewer cells than the header is filled with empty cells.
+
+    Args:
+        content: the file.
+        options: how to read it.
+        whole: whether the encoding is found from the whole file, and not only from its beginning.
 
     Raises:
         ValueError: no text, an encoding or separator that is not sure, a row with more cells than the header has
             names, or a file that ends inside of quotes.
     """
-    encoding, note = encoding_of(content, options)
+    encoding, note = encoding_of(content, options, whole=whole)
     notes = [note] if note else []
     sample = _sample(content, encoding)
     skipped = 0
@@ -54,7 +57,11 @@ def read_separated(content: Content, options: ReadingOptions) -> Table:
         )
     try:
         found = _fast(content, encoding, dialect, len(names), skipped)
-    except (pa.ArrowException, UnicodeError, ValueError):
+    except UnicodeDecodeError:
+        if options.encoding is not None or whole:
+            raise
+        return read_separated(content, options, whole=True)
+    except ValueError:
         found, short = _slow(content, encoding, dialect, len(names), skipped)
         if short:
             notes.append(f"{short:,} rows have fewer cells than the header, which are missing")
@@ -74,7 +81,9 @@ def read_separated(content: Content, options: ReadingOptions) -> Table:
 
 def is_fasttext(content: Content, options: ReadingOptions) -> bool:
     """Whether the lines of a text begin with a label of fastText."""
-    lines = [line for line in _sample(content, encoding_of(content, options)[0]).splitlines() if line.strip()]
+    lines = [
+        line for line in _sample(content, encoding_of(content, options, whole=False)[0]).splitlines() if line.strip()
+    ]
     return bool(lines) and sum(line.lstrip().startswith(_FASTTEXT) for line in lines) >= 0.5 * len(lines)
 
 
@@ -137,37 +146,36 @@ def _names(cells: Sequence[str]) -> list[str]:
 
 
 def _fast(content: Content, encoding: str, dialect: Dialect, width: int, skipped: int) -> pa.Table:
-    data = content.data
+    """Read with the parser of pandas, into columns of Arrow.
+
+    Raises:
+        ValueError: a row that is too long, an open quote, or bytes of another encoding (subclasses of it).
+    """
+    import pandas
+
+    data: Any = pa.BufferReader(content.data) if content.path is None else content.path
     if skipped:
-        data = decoded(content, encoding).removeprefix("\ufeff")[skipped:].encode()
-        encoding = "utf-8"
-    encoding = "utf-8" if encoding == "utf-8-sig" else encoding
-    size = len(memoryview(data))
+        data = io.StringIO(decoded(content, encoding).removeprefix("\ufeff")[skipped:], newline="")
+    found = pandas.read_csv(
+        data,
+        sep=dialect.separator,
+        quotechar=dialect.quote,
+        escapechar=dialect.escape,
+        doublequote=dialect.escape is None,
+        header=None,
+        names=list(range(width)),
+        index_col=False,
+        dtype=pandas.ArrowDtype(pa.string()),
+        na_filter=False,
+        encoding=encoding,
+        on_bad_lines="error",
+    )
+    return pa.table([_chunks(found[k].array) for k in range(width)], names=[str(k) for k in range(width)])
 
-    def read(block: int) -> pa.Table:
-        return pyarrow.csv.read_csv(
-            pa.BufferReader(data),
-            read_options=pyarrow.csv.ReadOptions(
-                autogenerate_column_names=True, block_size=block, encoding={"utf-8": "utf8"}.get(encoding, encoding)
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=dialect.separator,
-                quote_char=dialect.quote,
-                double_quote=dialect.escape is None,
-                escape_char=dialect.escape or False,
-                newlines_in_values=True,
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={f"f{k}": pa.large_string() for k in range(width)}, strings_can_be_null=False
-            ),
-        )
 
-    try:
-        return read(_BLOCK)
-    except pa.ArrowInvalid as error:
-        if "straddl" not in str(error):
-            raise
-        return read(min(max(4 * size, _BLOCK), _LARGEST_BLOCK))
+def _chunks(array: Any) -> pa.ChunkedArray:
+    found = array.__arrow_array__()
+    return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])
 
 
 def _slow(content: Content, encoding: str, dialect: Dialect, width: int, skipped: int) -> tuple[pa.Table, int]:

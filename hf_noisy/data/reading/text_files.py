@@ -31,8 +31,9 @@ _WESTERN = "cp1252"  # Latin-1 with printable characters in the range that Latin
 class Content:
     """The bytes of one file, and its name without the ending of a compression."""
 
-    def __init__(self, where: str, name: str, data: bytes | pa.Buffer) -> None:
+    def __init__(self, where: str, name: str, data: bytes | pa.Buffer, path: Path | None = None) -> None:
         self.where, self.name, self.data = where, name, data
+        self.path = path  # of a file that holds these bytes as they are
 
     @property
     def ending(self) -> str:
@@ -55,7 +56,7 @@ def content_of(path: Path) -> Content:
         raise ValueError(f"{path}: the file is empty: expected a header and a line for each row.")
     if compression is None:
         with pa.memory_map(str(path)) as file:
-            return Content(str(path), path.name, file.read_buffer())
+            return Content(str(path), path.name, file.read_buffer(), path)
     try:
         with pa.input_stream(str(path), compression=compression) as file:
             return Content(str(path), path.stem, file.read())
@@ -71,8 +72,13 @@ def standard_input() -> Content:
     return Content("standard input", "-", data)
 
 
-def encoding_of(content: Content, options: ReadingOptions) -> tuple[str, str]:
+def encoding_of(content: Content, options: ReadingOptions, *, whole: bool = True) -> tuple[str, str]:
     """Return the encoding of a text file, and a note about it, which is empty for UTF-8.
+
+    Args:
+        content: the file.
+        options: an encoding that is named is taken.
+        whole: whether all of the file is looked at, or only its beginning.
 
     Raises:
         ValueError: the file is not in the encoding that was named, or several others are as likely. The message shows
@@ -87,7 +93,7 @@ def encoding_of(content: Content, options: ReadingOptions) -> tuple[str, str]:
             return marked, "" if marked == "utf-8-sig" else f"encoding {marked.upper()}, by its mark"
     if name := _without_mark(head):
         return name, f"encoding {name.upper()}, which every second byte shows"
-    if _is_utf8(content):
+    if _is_utf8(content.data if whole else head, whole or len(head) < SAMPLE):
         return "utf-8", ""
     return _guessed(content, _some_foreign(content))
 
@@ -113,12 +119,12 @@ def _check_encoding(content: Content, encoding: str) -> None:
         ) from error
 
 
-def _is_utf8(content: Content) -> bool:
-    decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(content.data)
+def _is_utf8(data: bytes | pa.Buffer, final: bool) -> bool:
+    decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(data)
     step = 1 << 24
     try:
         for start in range(0, len(view), step):
-            decoder.decode(view[start : start + step], final=start + step >= len(view))
+            decoder.decode(view[start : start + step], final=final and start + step >= len(view))
     except UnicodeDecodeError:
         return False
     return True
