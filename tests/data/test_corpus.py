@@ -282,7 +282,10 @@ def test_a_malformed_table_is_named_with_the_row(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"text": "a", "label": 1}, {"text": "b", "label": 0.5}], "label looks like a score .* 2 distinct values .* 0.5"),
+        (
+            [{"text": "a", "label": 1}, {"text": "b", "label": 0.5}],
+            "label looks like a score .* 2 distinct values .* 0.5",
+        ),
         ([{"text": "a", "label": 1}, {"text": "b", "label": ["x", "y"]}], r"row '1': label is .*: expected a class"),
         ([{"text": ["a"], "label": 1}, {"text": "b", "label": 0}], r"row '0': text is \['a'\]: expected a text"),
         ([1, 2], "row 0 is '1': expected a list of objects"),

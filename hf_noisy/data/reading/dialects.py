@@ -112,7 +112,7 @@ def find_dialect(where: str, sample: str, options: ReadingOptions) -> tuple[Dial
     separators = [options.separator] if options.separator else list(SEPARATORS)
     found = []
     with large_cells():
-        for separator, (quote, escape) in itertools.product(separators, (('"', None), ("'", None), ('"', "\\"))):
+        for separator, (quote, escape) in itertools.product(separators, (("'", None), ('"', None), ('"', "\\"))):
             if (quote == "'" and "'" not in sample) or (escape and escape + '"' not in sample):
                 continue
             dialect = Dialect(separator, quote, escape)
@@ -171,11 +171,17 @@ def _plausible(dialect: Dialect, rows: Sequence[Sequence[str]], sample: str) -> 
         held = [cell for row in plain for cell in row if "'" in cell]
         enclosed = [cell for cell in held if re.fullmatch(r"'(?:[^']|'')*'", cell)]
         header = bool(plain) and all(re.fullmatch(r"'[^']*'", cell) for cell in plain[0] if cell)
-        needed = any("''" in cell[1:-1] for cell in enclosed) or _consistency(plain) < _CONSISTENT <= _consistency(rows)
-        return (header or needed) and (len(enclosed) == len(held) or _consistency(plain) < _CONSISTENT)
+        better = _consistency(plain or [[]]) < _consistency(rows)
+        needed = better or any("''" in cell[1:-1] for cell in enclosed)
+        return header or (needed and (better or len(enclosed) == len(held)))
     if dialect.escape:
         return _consistency(_first_rows(Dialect(dialect.separator), sample) or [[]]) < _consistency(rows)
     return True
+
+
+def names_columns(line: str, options: ReadingOptions) -> bool:
+    """Whether a line is the header of a table: it has a separator, and between two of them a known name."""
+    return any(separator in line and _knows_names(line.split(separator), options) for separator in SEPARATORS)
 
 
 def _knows_names(row: Sequence[str], options: ReadingOptions) -> bool:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from hf_noisy.common.checks import nearest
+from hf_noisy.data.reading.dialects import names_columns
 from hf_noisy.data.reading.json_files import read_json_table
 from hf_noisy.data.reading.memory import table_of_dataset
 from hf_noisy.data.reading.options import ReadingOptions, listed
-from hf_noisy.data.reading.separated import is_fasttext, read_lines, read_separated
+from hf_noisy.data.reading.separated import first_text, is_fasttext, read_lines, read_separated
 from hf_noisy.data.reading.table import Table, table_of_arrow
 from hf_noisy.data.reading.text_files import COMPRESSIONS, Content, content_of
 from hf_noisy.data.reading.workbooks import WORKBOOKS, read_workbook
@@ -98,8 +99,10 @@ def _is_table(content: Content, options: ReadingOptions) -> bool:
     """Whether a .txt file is a table with tabs or another separator, and not a text a line."""
     if options.separator is not None or options.header is not None:
         return True
-    lines = [line for line in content.head().split(b"\n") if line.strip()][:50]
-    for mark in (b"\t", b";", b"|", b","):
+    lines = [line for line in first_text(content, options).split("\n") if line.strip()][:50]
+    if lines and names_columns(lines[0].strip('"').replace('"', ""), options):
+        return True
+    for mark in ("\t", ";", "|", ","):
         counts = {line.count(mark) for line in lines}
         if len(counts) == 1 and counts != {0}:
             return True

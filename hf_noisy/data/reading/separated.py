@@ -79,11 +79,14 @@ def read_separated(content: Content, options: ReadingOptions, *, whole: bool = F
     return Table(content.where, len(found), columns, notes=tuple(notes), places=places)
 
 
+def first_text(content: Content, options: ReadingOptions) -> str:
+    """Return the beginning of a text file, of whole lines."""
+    return _sample(content, encoding_of(content, options, whole=False)[0])
+
+
 def is_fasttext(content: Content, options: ReadingOptions) -> bool:
     """Whether the lines of a text begin with a label of fastText."""
-    lines = [
-        line for line in _sample(content, encoding_of(content, options, whole=False)[0]).splitlines() if line.strip()
-    ]
+    lines = [line for line in first_text(content, options).splitlines() if line.strip()]
     return bool(lines) and sum(line.lstrip().startswith(_FASTTEXT) for line in lines) >= 0.5 * len(lines)
 
 

@@ -48,9 +48,7 @@ def read_source(source: Any, options: ReadingOptions) -> tuple[str, dict[str, Ta
         return Path(source[0]).stem if len(source) == 1 else f"{Path(source[0]).stem}+{len(source) - 1}", _parts(
             list(map(str, source)), found
         )
-    if isinstance(source, Mapping) and all(
-        isinstance(value, str | Path | list) and _paths_of(value) for value in source.values()
-    ):
+    if isinstance(source, Mapping) and _are_files_of_splits(source):
         return "+".join(map(str, source)), _of_splits(source, options)
     if not isinstance(source, str | Path):
         tables = tables_in_memory(source)
@@ -89,8 +87,11 @@ def _are_paths(source: Any) -> bool:
     return isinstance(source, list | tuple) and all(isinstance(one, str | Path) for one in source)
 
 
-def _paths_of(value: Any) -> bool:
-    return isinstance(value, str | Path) or _are_paths(value)
+def _are_files_of_splits(source: Mapping[Any, Any]) -> bool:
+    """Whether a mapping is one of splits to files, and not of columns to cells, which may be words too."""
+    if any(split_of(str(key)) for key in source):
+        return all(isinstance(value, str | Path) or _are_paths(value) for value in source.values())
+    return all(isinstance(value, str | Path) for value in source.values())
 
 
 def _read_input(options: ReadingOptions) -> Tables:

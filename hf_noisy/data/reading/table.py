@@ -88,6 +88,8 @@ def table_of_arrow(where: str, found: pa.Table) -> Table:
                 column = pa.chunked_array([chunk.indices for chunk in column.chunks])
             else:
                 column = column.cast(column.type.value_type)
+        elif pa.types.is_string_view(column.type):  # polars; few functions of Arrow take it
+            column = column.cast(pa.large_string())
         columns[str(name)] = column
     return Table(where, found.num_rows, columns, class_names)
 

@@ -139,6 +139,10 @@ def _without_mark(head: bytes) -> str | None:
     return None
 
 
+# What letters of Polish, Turkish and others look like if they are read as Windows-1252; in Western texts they are rare.
+_ELSEWHERE = frozenset("\u00f0\u00fe\u00fd\u00d0\u00de\u00dd\u00b9\u00b3\u00bf\u00be\u00bc")
+
+
 def _some_foreign(content: Content) -> bytes:
     """Return the lines that are not plain ASCII, as far as some hundred kilobytes hold them."""
     found: list[bytes] = []
@@ -167,9 +171,13 @@ def _guessed(content: Content, sample: bytes) -> tuple[str, str]:
     best = matches[0]
     if western is not None and (str(best) == western or _is_western(sample, western)):
         return _WESTERN, "encoding Windows-1252 (it is not UTF-8)"
-    if any(
-        match.encoding == _WESTERN and match.chaos <= best.chaos + 0.02 and match.coherence >= best.coherence - 0.02
-        for match in matches
+    if (
+        western is not None
+        and not _ELSEWHERE & set(western)
+        and any(
+            match.encoding == _WESTERN and match.chaos <= best.chaos + 0.02 and match.coherence >= best.coherence - 0.1
+            for match in matches
+        )
     ):
         return _WESTERN, "encoding Windows-1252 (it is not UTF-8)"
     rivals = [match for match in matches[1:] if str(match) != str(best)]
