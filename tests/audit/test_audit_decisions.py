@@ -180,7 +180,10 @@ def test_a_spreadsheet_may_save_it_with_semicolons(tmp_path):
         ([record("a", 0, "change", 3, [*NAMES, "other"])], r"new_label_name='other' \(new_label=3\) is a class that"),
         ([{**record("a", 0, "keep"), "decision": "chnage"}], "decision='chnage': Did you mean 'change'"),
         ([{**record("a", 0, "keep"), "new_label": 1}], "decision='keep' with new_label=1: expected a new label where"),
-        ([{**record("a", 0, "change", 1), "new_label": None, "new_label_name": ""}], "decision='change' with new_label=None"),
+        (
+            [{**record("a", 0, "change", 1), "new_label": None, "new_label_name": ""}],
+            "decision='change' with new_label=None",
+        ),
         ([{**record("a", 0, "keep"), "label": -1}], "label=-1, label_name='ham': expected a class id from 0 on"),
         ([{**record("a", 0, "keep"), "id": None}], "id=None: expected the id of a row"),
         (

@@ -48,10 +48,8 @@ def table_of_frame(where: str, frame: Any) -> Table:
             categories = series.cat.categories.tolist()
             if categories and all(isinstance(value, str) for value in categories):
                 names[name] = tuple(categories)
-                codes = pandas.Series(series.cat.codes.to_numpy()).astype("int64")
-                columns[name] = pa.chunked_array(
-                    [pa.array(codes.where(codes >= 0).tolist(), pa.float64()).cast(pa.int64())]
-                )
+                codes = series.cat.codes.to_numpy().astype("int64")
+                columns[name] = pa.chunked_array([pa.array(codes, mask=codes < 0)])
                 continue
             series = series.astype(object)
         if series.dtype == object:

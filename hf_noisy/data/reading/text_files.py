@@ -25,6 +25,8 @@ _USUAL = [  # what files are in; without this limit, rare ones are found where a
     *("cp874", "iso8859_2", "iso8859_5", "iso8859_7", "iso8859_8", "iso8859_9", "koi8_r", "koi8_u"),
     *("gb18030", "big5", "cp932", "euc_jp", "cp949", "euc_kr", "cp850", "mac_roman"),
 ]
+_FEW_BYTES = 60
+_SHOWN = 6  # encodings that an error shows
 _WESTERN = "cp1252"  # Latin-1 with printable characters in the range that Latin-1 leaves to controls
 
 
@@ -182,9 +184,10 @@ def _guessed(content: Content, sample: bytes) -> tuple[str, str]:
         return _WESTERN, "encoding Windows-1252 (it is not UTF-8)"
     rivals = [match for match in matches[1:] if str(match) != str(best)]
     sure = all(best.chaos + 0.02 < rival.chaos or best.coherence > rival.coherence + 0.04 for rival in rivals)
-    if not sure or best.chaos > 0.2:
+    few = sum(byte >= 128 for byte in sample) < _FEW_BYTES  # any language fits them
+    if not sure or few or best.chaos > 0.2:
         names = list(
-            dict.fromkeys([match.encoding for match in [best, *rivals][:3]] + [_WESTERN] * (western is not None))
+            dict.fromkeys([match.encoding for match in [best, *rivals][:_SHOWN]] + [_WESTERN] * (western is not None))
         )
         shown = "".join(
             f"\n  {name}: {' / '.join((_tried(sample, name) or '').splitlines()[:3])[:150]}" for name in names

@@ -12,8 +12,7 @@ from hf_noisy.data.reading.options import ReadingOptions, listed, split_of
 from hf_noisy.data.reading.table import Table, column_of
 from hf_noisy.data.reading.text_files import Content
 
-_ENGINES = {".xlsx": ("openpyxl", "openpyxl"), ".xlsm": ("openpyxl", "openpyxl"), ".ods": ("odf", "odfpy")}
-WORKBOOKS = tuple(_ENGINES)
+WORKBOOKS = (".xlsx", ".xlsm", ".ods")
 
 
 def read_workbook(content: Content, options: ReadingOptions) -> dict[str | None, Table]:
@@ -50,10 +49,11 @@ def read_workbook(content: Content, options: ReadingOptions) -> dict[str | None,
 def _sheets(content: Content) -> dict[str, list[list[Any]]]:
     import pandas
 
-    engine, package = _ENGINES[content.ending]
+    data = bytes(content.data)
+    engine, package = ("openpyxl", "openpyxl") if b"xl/workbook.xml" in data else ("odf", "odfpy")
     try:
         found = pandas.read_excel(
-            io.BytesIO(bytes(content.data)),
+            io.BytesIO(data),
             sheet_name=None,
             header=None,
             dtype=object,
@@ -63,7 +63,7 @@ def _sheets(content: Content) -> dict[str, list[list[Any]]]:
         )
     except ImportError as error:
         raise ImportError(
-            f"{content.where}: reading {content.ending} needs {package}: pip install {package}. Or save it as CSV."
+            f"{content.where}: reading {content.ending} needs a package that is not here: pip install 'hf_noisy[spreadsheets]' (it needs {package}). Or save it as CSV."
         ) from error
     except Exception as error:  # each engine has errors of its own
         raise ValueError(
