@@ -14,6 +14,7 @@ from hf_noisy.corpora.embedded import embedded_corpus
 from hf_noisy.data.corpus import Corpus, read_corpus
 from hf_noisy.data.noise_spec import inject
 from hf_noisy.data.splits import split_corpus, with_labels
+from hf_noisy.data.text_pairs import PAIR, texts_of
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import votes_of
 
@@ -34,7 +35,7 @@ class Rows:
     @property
     def texts(self) -> list[str]:
         """(rows,)"""
-        return self.dataset["text"][:]
+        return texts_of(self.dataset)
 
     @property
     def votes(self) -> np.ndarray:
@@ -43,7 +44,8 @@ class Rows:
 
     def labelled(self, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
         """Returns text, votes and label of the rows with a label, or of all rows, with -1 for rows without one."""
-        columns = self.dataset.select_columns(["text", "weak_labels"])
+        names = [name for name in ("text", PAIR, "weak_labels") if name in self.dataset.column_names]
+        columns = self.dataset.select_columns(names)
         return with_labels(columns, labels, keep_unlabeled=keep_unlabeled)
 
 
@@ -129,7 +131,7 @@ def _rows(
     shortest_first: bool,
 ) -> Rows:
     if shortest_first:
-        split = split.select(np.argsort([len(text) for text in split["text"]], kind="stable"))
+        split = split.select(np.argsort([len(text) for text in texts_of(split)], kind="stable"))
     gold = np.array(split["gold"][:])
     if settings.noise is None:
         return Rows(split, hard_labels(majority_vote(votes_of(split), classes), seed=seed), gold)
@@ -150,7 +152,7 @@ def _features(split: Dataset) -> np.ndarray:
     """Returns (rows, 64) hashed word counts: instance-dependent noise depends on them, not on the encoder."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    return HashingVectorizer(n_features=64, norm=None).transform(split["text"][:]).toarray()
+    return HashingVectorizer(n_features=64, norm=None).transform(texts_of(split)).toarray()
 
 
 def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.ndarray:
@@ -158,7 +160,7 @@ def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.nd
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.naive_bayes import MultinomialNB
 
-    words, known = TfidfVectorizer().fit_transform(split["text"][:]), gold >= 0
+    words, known = TfidfVectorizer().fit_transform(texts_of(split)), gold >= 0
     even = np.arange(len(gold)) % 2 == 0
     probabilities = np.zeros((len(gold), classes))
     for fold in (even, ~even):

@@ -19,7 +19,7 @@ _TOKENS = "Maximum number of tokens of a text. Longer texts are truncated."
 
 GROUPS = {  # title in `--help` -> options, in the order in which they are printed
     "Data": (
-        *("dataset", "data", "text_column", "label_column", "votes_columns", "gold_column"),
+        *("dataset", "data", "text_column", "text_pair_column", "label_column", "votes_columns", "gold_column"),
         *("class_columns", "id_column", "exact_labels", "na_is_class", "minus_one_is_class"),
         *("separator", "encoding", "header", "sheet"),
         *("max_rows", "max_train_rows", "max_test_rows"),

@@ -18,6 +18,7 @@ from hf_noisy.commands.column_arguments import corpus_of
 from hf_noisy.common.progress import note, output_of_command
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.data.splits import training_subset
+from hf_noisy.data.text_pairs import texts_of
 from hf_noisy.evidence import text_vectors
 from hf_noisy.evidence.rates.interval import LEVEL
 from hf_noisy.models.pretrained import check_pretrained
@@ -46,7 +47,7 @@ def _run(given: AuditArguments, command: str) -> None:
     rows = training_subset(corpus.train, given.max_rows, given.seed)
     votes = votes_of(rows)
     labels = hard_labels(majority_vote(votes, corpus.num_classes), seed=given.seed)
-    texts = rows["text"][:]
+    texts = texts_of(rows)
     content = audit_labels(
         texts,
         labels,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hf_noisy.data.corpus import Corpus
 
 _READING = (  # the options that `load_corpus` has under the same names
-    *("text_column", "label_column", "votes_columns", "gold_column", "class_columns", "id_column"),
+    *("text_column", "text_pair_column", "label_column", "votes_columns", "gold_column", "class_columns", "id_column"),
     *("exact_labels", "na_is_class", "minus_one_is_class", "separator", "encoding", "header", "sheet"),
 )
 
@@ -30,6 +30,13 @@ class ColumnArguments:
     """The columns of plain files and datasets, and an option that all commands have."""
 
     text_column: str = field(default="text", metadata=described("Column with the texts.", metavar="COLUMN"))
+    text_pair_column: str | None = field(
+        default=None,
+        metadata=described(
+            "Column with the second text of a row, as the hypothesis of an entailment or the answer to a question.",
+            metavar="COLUMN",
+        ),
+    )
     label_column: str | None = field(
         default=None,
         metadata=described(

@@ -41,6 +41,7 @@ def load_corpus(
     config: str | None = None,
     id_column: str = "id",
     class_columns: Sequence[str] | None = None,
+    text_pair_column: str | None = None,
     separator: str | None = None,
     encoding: str | None = None,
     header: bool | None = None,
@@ -84,6 +85,7 @@ def load_corpus(
         gold_column: column with true labels, where there are any.
         config: configuration of a dataset on the Hub.
         id_column: column with an id for each row; "" numbers the rows.
+        text_pair_column: column with the second text of a row, as in entailment or question answering.
         class_columns: one column a class, each with 0, 1 or a probability, instead of `label_column`. Without any label
             column, such columns are found.
         separator, encoding, header, sheet: how a file is read, where it should not be found: the separator of a CSV
@@ -133,6 +135,7 @@ def read_corpus(
     config: str | None = None,
     id_column: str = "id",
     class_columns: Sequence[str] | None = None,
+    text_pair_column: str | None = None,
     separator: str | None = None,
     encoding: str | None = None,
     header: bool | None = None,
@@ -146,7 +149,7 @@ def read_corpus(
     Raises:
         FileNotFoundError, ValueError, TypeError, ImportError: see `load_corpus`.
     """
-    columns = Columns(text_column, label_column, votes_columns, gold_column, id_column, class_columns)
+    columns = Columns(text_column, label_column, votes_columns, gold_column, id_column, class_columns, text_pair_column)
     reading = ReadingOptions(separator, encoding, header, sheet, columns.named)
     labels = LabelOptions(exact_labels, na_is_class, minus_one_is_class)
     if isinstance(source, list | tuple) and len(source) == 1 and isinstance(source[0], str | Path):
@@ -154,13 +157,13 @@ def read_corpus(
     if isinstance(source, str | Path) and source:
         path = Path(source).expanduser()
         if path.is_dir() and (path / "label.json").exists():
-            return wrench_corpus(path.resolve().name, path, text_column)
+            return wrench_corpus(path.resolve().name, path, text_column, text_pair_column)
     found = read_source(source, reading)
     if found is not None:
         return corpus_of_tables(*found, columns, labels)
     folder = wrench_repository(source)
     if folder is not None:
-        return wrench_corpus(source, folder, text_column)
+        return wrench_corpus(source, folder, text_column, text_pair_column)
     return corpus_of_tables(source, hub_tables(source, config), columns, labels)
 
 
@@ -174,7 +177,7 @@ def corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns, o
     gold = [columns.gold] if columns.gold is not None else []
     with ThreadPoolExecutor(1) as thread:  # pyarrow works without the interpreter's lock
         waiting = thread.submit(read_labels, list(tables.values()), [*sources, *gold], options)
-        rows = {split: rows_of(table, columns.text, columns.id) for split, table in tables.items()}
+        rows = {split: rows_of(table, columns.text, columns.id, columns.pair) for split, table in tables.items()}
         labels = waiting.result()
     checked_names(tables["train"].where, labels.names)
     if labels.soft and len(sources) > 1:
@@ -197,7 +200,7 @@ def corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns, o
         left_out=left_out,
         sources=tuple(sources),
         columns={
-            "texts": repr(columns.text),
+            "texts": repr(columns.text) if columns.pair is None else f"{columns.text!r} and {columns.pair!r}",
             "labels": repr(sources[0]) if len(sources) == 1 else f"of {len(sources)} sources",
             **({"true labels": repr(columns.gold)} if gold else {}),
         },
@@ -222,7 +225,7 @@ def _split(
             ]
         soft = soft[kept]
         votes = hard_labels(soft)[:, None]
-    return split_of_columns(rows.ids, rows.texts, votes, gold[kept], soft)
+    return split_of_columns(rows.ids, rows.texts, votes, gold[kept], soft, rows.pairs)
 
 
 def _notes(tables: Mapping[str, Table], left_out: Mapping[str, Sequence[str]], labels: Labels) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from hf_noisy.data.text_pairs import PAIR
 from hf_noisy.weak.votes import votes_feature
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Corpus:
     """Texts with the votes of weak sources, and gold labels where they are known, which are for evaluation only.
 
     The columns of a split are `id` (str), `text` (str), `weak_labels` (a list with one vote a source, -1 abstains) and
-    `gold` (int, -1 if unknown). If the labels are probabilities, all splits have also `soft_labels` (a list of one float
+    `gold` (int, -1 if unknown). With two texts a row there is also `text_pair` (str). If the labels are probabilities, all splits have also `soft_labels` (a list of one float
     a class, zeros if unknown), and the vote of a row is its most probable class.
     """
 
@@ -49,7 +50,7 @@ class Corpus:
 
 
 def split_of_columns(
-    ids: Any, texts: Any, votes: np.ndarray, gold: np.ndarray, soft: np.ndarray | None = None
+    ids: Any, texts: Any, votes: np.ndarray, gold: np.ndarray, soft: np.ndarray | None = None, pairs: Any = None
 ) -> Dataset:
     """Return a split.
 
@@ -59,6 +60,7 @@ def split_of_columns(
         votes: (rows, sources), -1 abstains.
         gold: (rows,), -1 where unknown.
         soft: (rows, classes) probabilities, if the labels are soft.
+        pairs: (rows,) the second texts, if there are two a row.
     """
     from datasets import Dataset, DatasetInfo, Features, List, Value
     from datasets.fingerprint import generate_random_fingerprint
@@ -73,6 +75,8 @@ def split_of_columns(
         "weak_labels": lists_of(np.asarray(votes, dtype=np.int16)),
         "gold": pa.array(np.asarray(gold, dtype=np.int64)),
     }
+    if pairs is not None:
+        features[PAIR], columns[PAIR] = Value("string"), _strings(pairs)
     if soft is not None:
         features[SOFT], columns[SOFT] = List(Value("float32")), lists_of(np.asarray(soft, dtype=np.float32))
     known = Features(features)

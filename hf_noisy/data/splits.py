@@ -11,6 +11,7 @@ from hf_noisy.data.columns import with_columns
 from hf_noisy.data.corpus import Corpus, hold_out
 from hf_noisy.data.corpus_splits import SOFT
 from hf_noisy.data.label_encoding import has_label
+from hf_noisy.data.text_pairs import PAIR
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import covered, votes_of
 
@@ -109,16 +110,17 @@ def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = Fal
 
 
 def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, *, keep_text: bool = False) -> Dataset:
-    """Tokenize the column `text`, and drop it unless `keep_text` is set, since methods and audits may read it.
+    """Tokenize the column `text`, with `text_pair` where there is one, and drop both unless `keep_text` is set.
 
-    Texts are truncated to `max_length` tokens, or to fewer if the tokenizer's limit is lower.
+    Methods and audits may read the texts. They are truncated to `max_length` tokens, or to fewer if the tokenizer's limit
+    is lower; of two texts the longer one.
     """
-    length = min(max_length, tokenizer.model_max_length)
+    length, paired = min(max_length, tokenizer.model_max_length), PAIR in rows.column_names
     with dataset_bars(in_commands=len(rows) >= _MANY_ROWS):
         return rows.map(
-            lambda batch: tokenizer(batch["text"], truncation=True, max_length=length),
+            lambda batch: tokenizer(batch["text"], batch[PAIR] if paired else None, truncation=True, max_length=length),
             batched=True,
-            remove_columns=None if keep_text else "text",
+            remove_columns=None if keep_text else [name for name in ("text", PAIR) if name in rows.column_names],
             load_from_cache_file=False,
             desc="Tokenizing",
         )

@@ -15,6 +15,7 @@ from hf_noisy.data.columns import LABEL_COLUMNS
 from hf_noisy.data.reading.dialects import tidy
 from hf_noisy.data.reading.options import listed
 from hf_noisy.data.reading.table import Table, cells
+from hf_noisy.data.text_pairs import KNOWN_PAIRS
 
 CLASS_COLUMNS = "class_columns"  # the name of a label column that is made from one column a class
 _TEXT_NAMES = [
@@ -42,10 +43,21 @@ class Columns:
     gold: str | None = None
     id: str = "id"
     classes: Sequence[str] | None = None
+    pair: str | None = None
 
     def __post_init__(self) -> None:
         given = {"label_column": self.label, "votes_columns": self.votes, "class_columns": self.classes}
         named = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+        if self.pair is not None and self.pair in (
+            self.text,
+            self.label,
+            self.gold,
+            *(self.votes or ()),
+            *(self.classes or ()),
+        ):
+            raise ValueError(
+                f"text_pair_column={self.pair!r}: is also named as another column: expected a column of its own with the second text."
+            )
         if len(named) > 1:
             raise ValueError(
                 f"{' and '.join(named)}: expected one of them. Use label_column for one source, votes_columns for several, "
@@ -61,7 +73,7 @@ class Columns:
     @property
     def named(self) -> frozenset[str]:
         """The names that the caller asks for."""
-        single = (self.text, self.label, self.gold, self.id)
+        single = (self.text, self.pair, self.label, self.gold, self.id)
         return frozenset(name for name in (*single, *(self.votes or ()), *(self.classes or ())) if name)
 
     def find(self, tables: Mapping[str, Table]) -> tuple[dict[str, Table], list[str]]:
@@ -78,6 +90,8 @@ class Columns:
         train = found["train"]
         for table in found.values():
             self._check(table, self.text, "text_column")
+            if self.pair is not None:
+                self._check(table, self.pair, "text_pair_column")
         usual = [name for name in LABEL_COLUMNS if name in train.columns and name not in (self.text, self.gold)]
         sources = list(self.votes or ([self.label] if self.label is not None else usual[:1]))
         classes = list(self.classes or ())
@@ -126,6 +140,13 @@ class Columns:
         if option == "text_column":
             texts = [name for name in table.columns if tidy(name) in _TEXT_NAMES and tidy(name) != "text"]
             hint = f" The texts may be in {texts[0]!r}." if texts else ""
+            by_name = {tidy(name): name for name in table.columns}
+            pairs = [
+                (by_name[first], by_name[second]) for first, second in KNOWN_PAIRS if {first, second} <= by_name.keys()
+            ]
+            if pairs:
+                first, second = pairs[0]
+                hint = f" For two texts a row: text_column={first!r} and text_pair_column={second!r}."
         if len(table.columns) == 1 and any(mark in next(iter(table.columns)) for mark in ",;|\t "):
             hint += " It has one column only: name the separator with separator= if there are more."
         raise ValueError(
@@ -134,7 +155,7 @@ class Columns:
 
     def _one_hot(self, table: Table) -> list[str]:
         """Return the columns that are shares of classes: 0 and 1, or probabilities, with a sum of 1 in every row."""
-        others = [name for name in table.columns if name not in (self.text, self.gold, self.id)]
+        others = [name for name in table.columns if name not in (self.text, self.pair, self.gold, self.id)]
         numeric = []
         for name in others:
             values = _numbers(table.columns[name])

@@ -21,10 +21,13 @@ class Rows:
     texts: pa.ChunkedArray  # (kept rows,) strings
     kept: np.ndarray | None  # (kept rows,) their numbers in the table; None: all rows are kept
     blank: tuple[str, ...]  # the ids of the rows that are left out
+    pairs: pa.ChunkedArray | None = None  # (kept rows,) the second texts, if there are two a row
 
 
-def rows_of(table: Table, text_column: str, id_column: str) -> Rows:
+def rows_of(table: Table, text_column: str, id_column: str, pair_column: str | None = None) -> Rows:
     """Return the texts and ids of a table. A row whose text is missing or white space is left out, and its id listed.
+
+    So is a row whose second text is missing.
 
     Raises:
         ValueError: no rows, no text at all, a text that is no text, or an id that is missing or occurs twice.
@@ -32,6 +35,10 @@ def rows_of(table: Table, text_column: str, id_column: str) -> Rows:
     if table.rows == 0:
         raise ValueError(f"{table.where}: has 0 rows: expected at least one.")
     texts, blank = _texts(table, text_column)
+    pairs = None
+    if pair_column is not None:
+        pairs, second = _texts(table, pair_column)
+        blank |= second
     if blank.all():
         first = cells(table.column(text_column), [0])[0]
         raise ValueError(
@@ -39,11 +46,11 @@ def rows_of(table: Table, text_column: str, id_column: str) -> Rows:
         )
     ids = ids_of(table, id_column)
     if not blank.any():
-        return Rows(ids, texts, None, ())
+        return Rows(ids, texts, None, (), pairs)
     kept = np.flatnonzero(~blank)
     taken = pa.array(kept)
     left_out = tuple(ids.take(pa.array(np.flatnonzero(blank))).to_pylist())
-    return Rows(ids.take(taken), texts.take(taken), kept, left_out)
+    return Rows(ids.take(taken), texts.take(taken), kept, left_out, None if pairs is None else pairs.take(taken))
 
 
 def _texts(table: Table, column: str) -> tuple[pa.ChunkedArray, np.ndarray]:

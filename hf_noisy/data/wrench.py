@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WRENCH_FILES = ("label.json", "train.json", "valid.json", "test.json")
 
 
-def wrench_corpus(name: str, folder: Path, text_column: str) -> Corpus:
+def wrench_corpus(name: str, folder: Path, text_column: str, pair_column: str | None = None) -> Corpus:
     """Read a folder in this layout.
 
     Raises:
@@ -28,12 +28,13 @@ def wrench_corpus(name: str, folder: Path, text_column: str) -> Corpus:
         if not (folder / file).exists():
             raise FileNotFoundError(f"{folder / file}: missing. Expected {', '.join(WRENCH_FILES)} side by side.")
     class_names = _classes(folder / "label.json")
-    train, blank = _rows(folder / "train.json", len(class_names), text_column, sources=None)
+    columns = [text_column, *([] if pair_column is None else [pair_column])]
+    train, blank = _rows(folder / "train.json", len(class_names), columns, sources=None)
     left_out = {"train": blank}
     sources = len(train[0]["weak_labels"])
     others = {}
     for split in ("valid", "test"):
-        others[split], left_out[split] = _rows(folder / f"{split}.json", len(class_names), text_column, sources)
+        others[split], left_out[split] = _rows(folder / f"{split}.json", len(class_names), columns, sources)
     notes = [f"{split}: {len(ids):,} rows have no text and are left out" for split, ids in left_out.items() if ids]
     return Corpus(
         name, class_names, train, **others, notes=tuple(notes), left_out={k: v for k, v in left_out.items() if v}
@@ -62,50 +63,54 @@ def checked_names(where: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _rows(path: Path, num_classes: int, text_column: str, sources: int | None) -> tuple[Dataset, tuple[str, ...]]:
+def _rows(path: Path, num_classes: int, columns: list[str], sources: int | None) -> tuple[Dataset, tuple[str, ...]]:
     rows = read_json(path)
     if not isinstance(rows, dict) or not rows:
         raise ValueError(f"{path}: expected an object of row id -> row, with at least one row.")
     ids, texts, votes, gold, blank = [], [], [], [], []
     for row_id, row in rows.items():
         where = f"{path}, row {row_id!r}"
-        text, row_votes, row_gold = _row(where, row, num_classes, text_column)
+        row_texts, row_votes, row_gold = _row(where, row, num_classes, columns)
         sources = len(row_votes) if sources is None else sources
         if len(row_votes) != sources:
             raise ValueError(
                 f"{where}: {len(row_votes)} weak_labels, where the rows before have {sources}: expected one a source. "
                 "Write -1 where a source abstains."
             )
-        if not text.strip():
+        if not all(text.strip() for text in row_texts):
             blank.append(row_id)
             continue
         ids.append(row_id)
-        texts.append(text)
+        texts.append(row_texts)
         votes.append(row_votes)
         gold.append(row_gold)
     if not texts:
-        raise ValueError(f"{path}: {text_column} is blank in all {len(rows)} rows: expected texts.")
-    return split_of_columns(ids, texts, np.array(votes), np.array(gold)), tuple(blank)
+        raise ValueError(f"{path}: {columns[0]} is blank in all {len(rows)} rows: expected texts.")
+    first, *second = (list(column) for column in zip(*texts, strict=True))
+    found = split_of_columns(ids, first, np.array(votes), np.array(gold), pairs=second[0] if second else None)
+    return found, tuple(blank)
 
 
-def _row(where: str, row: Any, num_classes: int, text_column: str) -> tuple[str, list[int], int]:
+def _row(where: str, row: Any, num_classes: int, columns: list[str]) -> tuple[list[str], list[int], int]:
     for key in ("label", "data", "weak_labels"):
         if not isinstance(row, dict) or key not in row:
             raise ValueError(f"{where}: has no {key!r}: expected label (null where unknown), data and weak_labels.")
     data, votes, gold = row["data"], row["weak_labels"], row["label"]
-    text = data.get(text_column) if isinstance(data, dict) else None
-    if not isinstance(text, str):
-        raise ValueError(
-            f"{where}: {text_column} is {text!r}: expected a text. Drop the row, or name another text_column."
-        )
-    check_encodable(f"{where}: {text_column}", text)
+    texts: list[str] = []
+    for column in columns:
+        text = data.get(column) if isinstance(data, dict) else None
+        if not isinstance(text, str):
+            raise ValueError(
+                f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_column."
+            )
+        texts.append(check_encodable(f"{where}: {column}", text))
     if not isinstance(votes, list) or not votes:
         raise ValueError(f"{where}: weak_labels={votes!r}: expected a list with one vote a source, -1 to abstain.")
     for source, vote in enumerate(votes):
         _check_class(f"{where}: the vote of source {source}", vote, num_classes)
     gold = -1 if gold is None else gold
     _check_class(f"{where}: the gold label", gold, num_classes)
-    return text, votes, gold
+    return texts, votes, gold
 
 
 def _check_class(what: str, value: Any, num_classes: int) -> None:

@@ -24,6 +24,7 @@ from hf_noisy.data.corpus import Corpus
 from hf_noisy.data.look import first_lines
 from hf_noisy.data.metrics import compute_metrics
 from hf_noisy.data.splits import tokenize
+from hf_noisy.data.text_pairs import PAIR, texts_of
 from hf_noisy.methods.registry import reads_clean, reads_unlabeled, split_names
 from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.recipe.data import Data, gather
@@ -243,7 +244,7 @@ class Recipe:
         name = self.given.model_name_or_path
         if name is None:
             longest = min(self.given.max_length, 64)
-            return small_encoder(data.weak["text"][:], data.class_names, seed=seed, max_length=longest)
+            return small_encoder(texts_of(data.weak), data.class_names, seed=seed, max_length=longest)
         set_seed(seed)  # for the new classification head
         model = AutoModelForSequenceClassification.from_pretrained(
             name,
@@ -269,7 +270,7 @@ class Recipe:
         """
 
         def tokens(split: datasets.Dataset) -> datasets.Dataset:
-            kept = [name for name in ("text", "labels", "weak_labels", "given") if name in split.column_names]
+            kept = [name for name in ("text", PAIR, "labels", "weak_labels", "given") if name in split.column_names]
             return tokenize(split.select_columns(kept), tokenizer, self.given.max_length, keep_text=True)
 
         clean = None

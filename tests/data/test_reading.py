@@ -65,9 +65,9 @@ def test_separator_and_encoding_are_found_and_said(tmp_path, separator, encoding
 
 
 def test_each_guess_can_be_set(tmp_path):
-    path = written(tmp_path, "text/label\nа б/да\nв/нет\n".encode("koi8-r"))
+    path = written(tmp_path, "text/label\nфильм хорош/да\nскучно/нет\n".encode("koi8-r"))
     corpus = read_corpus(path, separator="/", encoding="koi8-r")
-    assert (corpus.train["text"][:], corpus.class_names) == (["а б", "в"], ("да", "нет"))
+    assert (corpus.train["text"][:], corpus.class_names) == (["фильм хорош", "скучно"], ("да", "нет"))
     with pytest.raises(ValueError, match="separator='ab': expected one character"):
         read_corpus(path, separator="ab")
     with pytest.raises(ValueError, match="encoding='nonsense': unknown"):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from hf_noisy.common.progress import progress_bar
+from hf_noisy.data.text_pairs import encoded
 from hf_noisy.evidence.inputs import check_features, check_labels, standardized
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def mean_vectors(
     Args:
         model: model as `AutoModel.from_pretrained` returns it. It is run in evaluation mode, on its current device.
         tokenizer: tokenizer of the model.
-        texts: at least one text.
+        texts: at least one text; of a `TextPair` the encoder sees two.
         max_length: maximum number of tokens per text, or the tokenizer's own maximum if that is smaller; longer texts are
             truncated.
         batch_size: number of texts per batch. Texts of similar length share a batch, which saves padding.
@@ -55,7 +56,7 @@ def mean_vectors(
     parts = []
     for begin in progress_bar("Encoding texts", range(0, len(order), batch_size), unit="batch"):
         batch = tokenizer(
-            [texts[row] for row in order[begin : begin + batch_size]],
+            *encoded([texts[row] for row in order[begin : begin + batch_size]]),
             truncation=True,
             max_length=min(max_length, tokenizer.model_max_length),
             padding=True,

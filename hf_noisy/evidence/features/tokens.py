@@ -8,6 +8,7 @@ import datasets
 import numpy as np
 
 from hf_noisy.data.columns import columns_of
+from hf_noisy.data.text_pairs import texts_of
 from hf_noisy.evidence.features.frozen import latent_semantic_vectors
 
 
@@ -67,7 +68,7 @@ def _texts(dataset: Any) -> list[str] | None:
     if "text" not in columns_of(dataset):
         return None
     if isinstance(dataset, datasets.Dataset):
-        texts = dataset.with_format(None)["text"][:]
+        texts = texts_of(dataset)
     else:
         texts = [dataset[row].get("text") for row in range(len(dataset))]
     return texts if all(isinstance(text, str) and text for text in texts) else None
