@@ -133,6 +133,7 @@ class AuditContent:
     mixture: LossMixture | None = None
     loss_name: str = "loss"  # axis label of `rows.losses`
     curves: Sequence[Curve] = ()
+    table_notes: Sequence[str] = ()  # sentences: what was decided when the table was read, and its repeated texts
     basis: Sequence[str] = ()  # sentences: how the wrongness was computed, and at what cost
     threshold: float = SUSPECT  # minimum wrongness of a suspect label
     scorers: Mapping[str, float] = field(default_factory=dict)  # name -> weight in the mean rank (the wrongness)

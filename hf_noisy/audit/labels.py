@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hf_noisy.audit.content import AuditContent, Curve, LossMixture, Noise, Reproduction
-from hf_noisy.audit.reasons import label_reasons
+from hf_noisy.audit.reasons import label_reasons, repeated_texts
 from hf_noisy.audit.recommendation import recommend
 from hf_noisy.audit.rows import AuditedRows
 from hf_noisy.audit.scorers import SAID, Evidence, check_scorers, default_weights, known_scores, wrongness
@@ -44,6 +44,7 @@ def audit_labels(
     probabilities: ArrayLike | None = None,
     scorers: Sequence[str] | None = None,
     curves: Sequence[Curve] = (),
+    notes: Sequence[str] = (),
     title: str = "labels",
     command: str = "hf_noisy.audit.audit_labels(...)",
     folds: int = 5,
@@ -80,6 +81,7 @@ def audit_labels(
             and "disagreements" need `dynamics`, "sources" needs votes, "rule_folds" needs votes of several sources, and
             "cleanlab" needs its package.
         curves: learning curves of the training, for the report.
+        notes: sentences on how the table was read, for the report, as `Corpus.notes`.
         title: name of the labels, shown in the report.
         command: shown in the report as the way to make it again.
         folds: number of folds of the regression.
@@ -112,14 +114,19 @@ def audit_labels(
     names = _source_names(given.votes, source_names)
     losses = found.dynamics.get("loss")
     trained = losses is not None and bool(np.isfinite(losses).all())
+    shown = [texts[int(row)] for row in kept]
+    repeated = repeated_texts(shown, found.labels)
+    if repeated:
+        different = len({shown[row] for row in repeated})
+        notes = [*notes, f"{different:,} texts occur several times with different labels, in {len(repeated):,} rows"]
     rows = AuditedRows(
         ids=[str(row) for row in kept] if ids is None else [str(ids[int(row)]) for row in kept],
-        texts=[texts[int(row)] for row in kept],
+        texts=shown,
         labels=found.labels,
         wrongness=wrongness(scores, weights, min(doubted, 0.99)),
         suggested_labels=class_probabilities.argmax(1),
         suggested_probabilities=class_probabilities.max(1),
-        reasons=label_reasons(found, class_names),
+        reasons=label_reasons(found, class_names, repeated),
         votes=None if found.votes is None else {name: found.votes[:, k] for k, name in enumerate(names)},
         losses=losses if trained else scores["held_out"],
     )
@@ -146,6 +153,7 @@ def audit_labels(
         loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
         scorers=weights,
+        table_notes=tuple(notes),
         basis=_basis(weights, features.kind, None if supplied else folds, trained),
         scores=scores,
     )

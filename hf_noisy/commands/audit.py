@@ -17,6 +17,9 @@ from hf_noisy.commands.arguments import AuditArguments
 from hf_noisy.commands.column_arguments import corpus_of
 from hf_noisy.common.progress import note, output_of_command
 from hf_noisy.corpora.review_rules import labeling_functions
+from hf_noisy.data.corpus import READ, SHOWN_ROWS
+from hf_noisy.data.corpus_splits import Corpus
+from hf_noisy.data.reading.options import listed
 from hf_noisy.data.splits import training_subset
 from hf_noisy.data.text_pairs import texts_of
 from hf_noisy.evidence import text_vectors
@@ -24,6 +27,8 @@ from hf_noisy.evidence.rates.interval import LEVEL
 from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import votes_of
+
+_LISTED = 1000  # ids of rows without a text in the report
 
 
 def run(given: AuditArguments, command: str) -> None:
@@ -59,6 +64,7 @@ def _run(given: AuditArguments, command: str) -> None:
         else list(corpus.sources) or None,
         ids=rows["id"][:],
         scorers=given.scorers,
+        notes=_notes(corpus),
         title=corpus.name,
         command=command,
         folds=given.folds,
@@ -80,6 +86,13 @@ def _run(given: AuditArguments, command: str) -> None:
     note(f"wrote {folder / 'audit.jsonl'} and {folder / 'report.html'} with the {shown:,} most suspect rows")
     if given.gold:
         measure(content.rows.wrongness, content.rows.labels, np.array(rows["gold"][:])[labels >= 0])
+
+
+def _notes(corpus: Corpus) -> list[str]:
+    """Say how the table was read, and list the rows of training that have no text."""
+    notes = [note.removeprefix(READ) for note in corpus.notes]
+    blank = corpus.left_out.get("train", ())
+    return [*notes, f"without a text: {listed(blank, _LISTED)}"] if len(blank) > SHOWN_ROWS else notes
 
 
 def measure(wrongness: np.ndarray, labels: np.ndarray, gold: np.ndarray) -> None:

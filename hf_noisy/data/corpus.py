@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 READ = "read: "  # begins the notes on how a file was read; the others are on labels and rows
-_SHOWN_ROWS = 5  # ids of rows without a text that a note names
+SHOWN_ROWS = 5  # ids of rows without a text that a note names
 
 __all__ = ["Corpus", "hold_out", "load_corpus", "read_corpus"]
 
@@ -240,7 +240,7 @@ def _notes(tables: Mapping[str, Table], left_out: Mapping[str, Sequence[str]], l
         for note, splits in read.items()
     ]
     for split, ids in left_out.items():
-        notes.append(f"{len(ids):,} rows of {split} have no text and are left out: {listed(ids, _SHOWN_ROWS)}")
+        notes.append(f"{len(ids):,} rows of {split} have no text and are left out: {listed(ids, SHOWN_ROWS)}")
     if words:
         notes.append(f"{READ}{words}")
     soft = list(labels.soft)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hf_noisy.common.progress import dataset_bars
-from hf_noisy.data.columns import with_columns
+from hf_noisy.data.columns import dataset_of, with_columns
 from hf_noisy.data.corpus import Corpus, hold_out
 from hf_noisy.data.corpus_splits import SOFT
 from hf_noisy.data.label_encoding import has_label
-from hf_noisy.data.text_pairs import PAIR
+from hf_noisy.data.text_pairs import PAIR, encoded, texts_of
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import covered, votes_of
 
@@ -30,7 +30,8 @@ def split_corpus(
     """Return disjoint training, validation and test rows.
 
     If the corpus has no test rows, a fifth of the training rows is set aside. If no validation row has a vote, a tenth
-    of the training rows is set aside with its given labels, so that a checkpoint can be chosen without gold labels.
+    of the training rows is set aside with its given labels, so that a checkpoint can be chosen without gold labels. Rows
+    that repeat a text go where the first of them goes, so that no text is in two of these parts.
 
     Args:
         corpus: as returned by `load_corpus`.
@@ -51,10 +52,25 @@ def split_corpus(
             "test rows a fifth of them is set aside to test on. Label more texts, or give a file of test rows."
         )
     if test is None:
-        train, test = hold_out(train, 0.2, seed)
+        train, test = _set_aside(train, 0.2, seed)
     if valid is None or not validates:
-        train, valid = hold_out(train, 0.1, seed)
+        train, valid = _set_aside(train, 0.1, seed)
     return training_subset(train, max_train_rows, seed), valid, test_subset(test, max_test_rows)
+
+
+def _set_aside(rows: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Split off a random part as `hold_out` does, and move rows that repeat one of its texts to it."""
+    kept, held = hold_out(rows, fraction, seed)
+    texts = texts_of(rows)
+    if len(set(texts)) == len(texts):
+        return kept, held
+    numbers = np.arange(len(rows))
+    _, drawn = hold_out(dataset_of({"row": numbers}), fraction, seed)
+    taken = {texts[row] for row in drawn["row"][:]}
+    aside = np.array([text in taken for text in texts])
+    if aside.all():  # too few distinct texts
+        return kept, held
+    return rows.select(numbers[~aside]), rows.select(numbers[aside])
 
 
 def check_most(max_train_rows: int | None, max_test_rows: int | None) -> None:
@@ -107,6 +123,14 @@ def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = Fal
     return (
         with_columns(found, {"labels": labels[kept]}) if labels.ndim == 2 else found.add_column("labels", labels[kept])
     )
+
+
+def cut_share(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, most: int = 2000) -> float:
+    """Return the share of texts that are longer than `max_length` tokens, by up to `most` evenly chosen rows."""
+    length = min(max_length, tokenizer.model_max_length)
+    texts = texts_of(rows.select(np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))))
+    lengths = [len(ids) for ids in tokenizer(*encoded(texts), truncation=False, verbose=False)["input_ids"]]
+    return float(np.mean(np.array(lengths) > length))
 
 
 def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, *, keep_text: bool = False) -> Dataset:

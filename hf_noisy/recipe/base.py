@@ -23,7 +23,7 @@ from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.data.corpus import Corpus
 from hf_noisy.data.look import first_lines
 from hf_noisy.data.metrics import compute_metrics
-from hf_noisy.data.splits import tokenize
+from hf_noisy.data.splits import cut_share, tokenize
 from hf_noisy.data.text_pairs import PAIR, texts_of
 from hf_noisy.methods.registry import reads_clean, reads_unlabeled, split_names
 from hf_noisy.models.pretrained import check_pretrained
@@ -183,6 +183,9 @@ class Recipe:
                 "their --gold_column, or take a method that needs none, as auto does."
             )
         model, tokenizer = self.encoder(args.seed, data)
+        if cut := cut_share(data.every, tokenizer, self.given.max_length):
+            length = min(self.given.max_length, tokenizer.model_max_length)
+            say(f"{f'{cut:.0%}' if cut >= 0.01 else 'under 1%'} of the texts are cut at {length} tokens (--max_length)")
         for title, (settings, rows) in self.trainings(args, data).items():
             if len(rows) and (settings is args or self.given.baselines):
                 say(f"\n{title}: {len(rows)} rows, seed {args.seed}")

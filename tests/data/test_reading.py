@@ -15,8 +15,11 @@ import pandas
 import pyarrow as pa
 import pytest
 
-from hf_noisy.data.corpus import load_corpus, read_corpus
+from hf_noisy import cli
+from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.corpus import hold_out, load_corpus, read_corpus
 from hf_noisy.data.look import first_lines, look_at
+from hf_noisy.data.splits import cut_share, split_corpus
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs" / "generators"))
 import table_formats
@@ -65,9 +68,9 @@ def test_separator_and_encoding_are_found_and_said(tmp_path, separator, encoding
 
 
 def test_each_guess_can_be_set(tmp_path):
-    path = written(tmp_path, "text/label\nфильм хорош/да\nскучно/нет\n".encode("koi8-r"))
-    corpus = read_corpus(path, separator="/", encoding="koi8-r")
-    assert (corpus.train["text"][:], corpus.class_names) == (["фильм хорош", "скучно"], ("да", "нет"))
+    path = written(tmp_path, "text/label\ngrößer/ja\nzu klein/nein\n".encode("cp850"))
+    corpus = read_corpus(path, separator="/", encoding="cp850")
+    assert (corpus.train["text"][:], corpus.class_names) == (["größer", "zu klein"], ("ja", "nein"))
     with pytest.raises(ValueError, match="separator='ab': expected one character"):
         read_corpus(path, separator="ab")
     with pytest.raises(ValueError, match="encoding='nonsense': unknown"):
@@ -484,3 +487,34 @@ def test_the_shared_cases_that_are_refused_or_have_several_sources():
     assert (corpus.class_names, (table < 0).sum(0).tolist()) == (("0", "1"), [0, 12, 8])
     both = {"train": CASES / "missing_integer.csv", "test": CASES / "complete_integers.csv"}
     assert read_corpus(both).class_names == ("0", "1")
+
+
+def test_a_repeated_text_is_in_one_part_only():
+    texts = [f"text {row % 30}" for row in range(60)]
+    corpus = read_corpus(table(["a", "b"] * 30, texts))
+    parts = [set(rows["text"][:]) for rows in split_corpus(corpus, 0)]
+    assert sum(map(len, parts)) == 30
+    alone = read_corpus(table(["a", "b"] * 30, [f"text {row}" for row in range(60)]))
+    train, test = hold_out(alone.train, 0.2, 0)
+    train, valid = hold_out(train, 0.1, 0)
+    for rows, expected in zip(split_corpus(alone, 0), (train, valid, test), strict=True):
+        assert rows["id"][:] == expected["id"][:]  # without repeats nothing changes
+
+
+def test_texts_that_are_cut_are_counted():
+    corpus = read_corpus(table(["a", "b"] * 3))
+    _, tokenizer = small_encoder(corpus.train["text"][:], corpus.class_names, seed=0, max_length=32)
+    assert cut_share(corpus.train, tokenizer, 5) == 1 / 6  # [CLS] and [SEP] count
+    assert cut_share(corpus.train, tokenizer, 32) == 0
+
+
+def test_the_report_of_an_audit_lists_blank_rows_merged_labels_and_texts_that_contradict_themselves(tmp_path):
+    rows = [f"text {row},{'Fine' if row % 2 else 'poor'}" for row in range(40)]
+    written(tmp_path, "\n".join(["text,label", *rows, "text 1,poor", "text 3,fine.", ",poor"]), "t.csv")
+    assert cli.main(["audit", str(tmp_path / "t.csv"), "--output", str(tmp_path / "audit"), "--resamples", "2"]) == 0
+    page = (tmp_path / "audit" / "report.html").read_text()
+    assert "1 rows of train have no text and are left out: 42" in page
+    assert "spellings of one class are merged" in page
+    assert "1 texts occur several times with different labels, in 2 rows" in page
+    lines = [json.loads(line) for line in (tmp_path / "audit" / "audit.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines if "same text, other label: 1 of 2 rows" in line["reasons"]] == ["1", "40"]
