@@ -15,8 +15,8 @@ from hf_noisy.data.reading.options import ReadingOptions, listed
 from hf_noisy.data.reading.rewriting import Edit, copy_beside, edited_arrow, rewrite
 from hf_noisy.data.reading.sources import read_source, training_files
 from hf_noisy.data.reading.table import Table, cells, joined
-from hf_noisy.data.table_columns import CLASS_COLUMNS, Columns
-from hf_noisy.data.table_rows import ids_of
+from hf_noisy.data.tables.columns import CLASS_COLUMNS, Columns
+from hf_noisy.data.tables.rows import ids_of
 
 
 @dataclass(frozen=True)

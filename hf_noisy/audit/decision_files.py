@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hf_noisy.common.checks import nearest
-from hf_noisy.data.label_cells import meaning_of
 from hf_noisy.data.reading.json_files import read_json
 from hf_noisy.data.reading.options import ReadingOptions
 from hf_noisy.data.reading.sources import read_source
 from hf_noisy.data.reading.table import Table, cells
+from hf_noisy.data.tables.cells import meaning_of
 
 FIELDS = ("id", "label", "label_name", "decision", "new_label", "new_label_name")
 NEEDED = ("id", "label", "decision", "new_label")  # the names of classes may be missing, as in a table made by hand

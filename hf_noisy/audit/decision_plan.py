@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_noisy.audit.decision_files import Decision, Pair
 from hf_noisy.common.checks import nearest
-from hf_noisy.data.label_cells import folded, meaning_of, name_of, sorted_names
+from hf_noisy.data.tables.cells import folded, meaning_of, name_of, sorted_names
 
 _CLASSES = ("number", "truth", "word")
 

@@ -12,13 +12,13 @@ import numpy as np
 from hf_noisy.common.checks import check_fraction
 from hf_noisy.data.corpus_splits import Corpus, split_of_columns
 from hf_noisy.data.hub import hub_tables, wrench_repository
-from hf_noisy.data.label_columns import Labels, read_labels
-from hf_noisy.data.label_values import LabelOptions
 from hf_noisy.data.reading.options import ReadingOptions, listed
 from hf_noisy.data.reading.sources import read_source
 from hf_noisy.data.reading.table import Table
-from hf_noisy.data.table_columns import Columns
-from hf_noisy.data.table_rows import Rows, rows_of
+from hf_noisy.data.tables.classes import Labels, read_labels
+from hf_noisy.data.tables.columns import Columns
+from hf_noisy.data.tables.rows import Rows, rows_of
+from hf_noisy.data.tables.values import LabelOptions
 from hf_noisy.data.words import note_on_words
 from hf_noisy.data.wrench import checked_names, wrench_corpus
 from hf_noisy.weak.majority import hard_labels

@@ -107,6 +107,10 @@ def tables() -> dict[str, list[list[str]]]:
     voted = [[names[vote + 1] for vote in row] for row in votes[:, busiest(votes)].tolist()]
     columns = {
         "my.csv": (["text", "label"], zip(texts, given, strict=True)),
+        "part-0.csv": (["text", "label"], zip(texts, given, strict=True)),
+        "splits/train.csv": (["text", "label"], zip(texts, given, strict=True)),
+        "splits/test.csv": (["text", "label"], zip(texts[:30], given[:30], strict=True)),
+        "pairs.csv": (["premise", "hypothesis", "label"], zip(texts, texts[1:] + texts[:1], given, strict=True)),
         "with_gold.csv": (["text", "label", "gold"], zip(texts, given, gold, strict=True)),
         "votes.csv": (
             ["text", "rule_a", "rule_b", "rule_c"],

@@ -11,6 +11,7 @@ SCRIPTS = {
     "inferred_classes": f"{CORPUS} --seeds 0 --noise given --max_train_rows 64",
     "estimates": f"{CORPUS} --max_rows 200 --resamples 2",
     "labeling_speed": "--rows 500 --rounds 1",
+    "reading_speed": "--rows 500 --rounds 1",
     "loss_scaling": "",
     "frozen_agreement": "",
     "frozen_head": f"{CORPUS} --seeds 0 --max_train_rows 64",

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hf_noisy.data.label_values import Cells
 from hf_noisy.data.reading.options import listed
+from hf_noisy.data.tables.values import Cells
 
 
 def soft_classes(found: Sequence[Cells], declared: tuple[str, ...]) -> tuple[tuple[str, ...], dict[Any, int]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hf_noisy.data.label_cells import Cell
-from hf_noisy.data.label_values import Cells, LabelOptions, is_class
+from hf_noisy.data.tables.cells import Cell
+from hf_noisy.data.tables.values import Cells, LabelOptions, is_class
 
 _FEW = 20  # up to so many distinct values are classes even where each occurs about once
 _DISTINCT = 0.9  # more values than this share of the labelled rows are ids or texts

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from hf_noisy.common.checks import nearest
-from hf_noisy.data.label_cells import Cell, folded, is_odd, sorted_names
-from hf_noisy.data.label_distributions import distributions, soft_classes
-from hf_noisy.data.label_notes import near_misses, notes_on_missing
-from hf_noisy.data.label_refusals import refuse_mixed, refuse_what_is_no_class
-from hf_noisy.data.label_values import Cells, LabelOptions, cells_of_column, is_class
 from hf_noisy.data.reading.options import listed
 from hf_noisy.data.reading.table import Table
+from hf_noisy.data.tables.cells import Cell, folded, is_odd, sorted_names
+from hf_noisy.data.tables.notes import near_misses, notes_on_missing
+from hf_noisy.data.tables.refusals import refuse_mixed, refuse_what_is_no_class
+from hf_noisy.data.tables.soft import distributions, soft_classes
+from hf_noisy.data.tables.values import Cells, LabelOptions, cells_of_column, is_class
 
 Key = int | float | bool | str
 _RARE = 0.1  # of the commonest spelling

@@ -6,9 +6,9 @@ import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from hf_noisy.data.label_cells import folded
-from hf_noisy.data.label_values import Cells
 from hf_noisy.data.reading.options import listed
+from hf_noisy.data.tables.cells import folded
+from hf_noisy.data.tables.values import Cells
 
 _MOST_COMPARED = 200  # classes among which near misses are looked for
 

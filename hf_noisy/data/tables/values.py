@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hf_noisy.data.label_cells import Cell, meaning_of
 from hf_noisy.data.reading.table import Table, cells
+from hf_noisy.data.tables.cells import Cell, meaning_of
 
 
 @dataclass(frozen=True)
