@@ -200,7 +200,7 @@ def arguments() -> Cases:
         ),
         "stock label smoothing": (
             trains(noise_method="gce", label_smoothing_factor=0.1),
-            "label_smoothing_factor=0.1 with noise_method='gce' ... \"label_smoothing+",
+            "label_smoothing_factor=0.1 with noise_method='gce' ... Expected 0 ... a loss of its own",
         ),
         "label_names that are no column": (trains(label_names=["gold"]), "label_names=['gold'] ... no such column"),
         "two label_names": (trains(label_names=["start", "end"]), "label_names=['start', 'end'] ... expected one name"),
@@ -496,7 +496,7 @@ def votes() -> Cases:
         ),
         "candidates without votes": (
             trains(callbacks=lambda: [CandidateLabels()]),
-            "CandidateLabels ... expected a column weak_labels ... apply_labeling_functions",
+            "CandidateLabels with a train_dataset without votes ... Expected a column weak_labels ... apply_labeling_functions",
         ),
         "candidates of sources that all abstain": (
             trains(
@@ -507,7 +507,7 @@ def votes() -> Cases:
         ),
         "masking without votes": (
             trains(callbacks=lambda: [RuleMasking()]),
-            "RuleMasking ... no votes ... apply_labeling_functions",
+            "RuleMasking with a train_dataset without votes ... apply_labeling_functions",
         ),
         "column of fractions, to be combined": (
             lambda folder: from_votes([[0.5], [1.0]]),
@@ -695,11 +695,11 @@ def other_sets() -> Cases:
         ),
         "no clean rows where they are needed": (
             trains(**GLC, clean_dataset=None),
-            "GoldLossCorrection ... expected NoisyTrainer(clean_dataset=...) ... ForwardCorrection",
+            "GoldLossCorrection ... clean_dataset=None ... Pass NoisyTrainer(clean_dataset=...)",
         ),
         "no clean rows for a mentor": (
             trains(noise_method="mentornet_dd", clean_dataset=None),
-            "clean_dataset=None ... Pass NoisyTrainer(clean_dataset=...)",
+            "MentorNet ... clean_dataset=None ... Pass NoisyTrainer(clean_dataset=...)",
         ),
         "clean rows that are empty": (
             trains(**GLC, clean_dataset=lambda: rows(0)().select([])),
@@ -898,7 +898,7 @@ def combinations() -> Cases:
         ),
         "doubt by votes without votes": (
             trains(noise_method="pseudo_labeling", noise_kwargs={"doubt": "label_model"}),
-            'doubt="label_model" ... Expected a column weak_labels',
+            "PseudoLabeling ... without votes ... Expected a column weak_labels",
         ),
     }
 

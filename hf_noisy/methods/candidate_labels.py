@@ -66,6 +66,7 @@ class CandidateLabels(NoiseCallback):
     """
 
     roles = (LABEL_TARGETS,)
+    needs_votes = True
     skips_channel = True  # the target estimates the true class
     logged = MappingProxyType(
         {

@@ -50,6 +50,7 @@ class GoldLossCorrection(LabelChannel):
     """
 
     trains_on_clean = True
+    needs_clean = True
 
     def __init__(
         self,

@@ -97,6 +97,7 @@ class MentorNet(NoiseCallback):
                 f"{nearest(str(curriculum), CURRICULA)}"
             )
         self.curriculum = curriculum
+        self.needs_clean = curriculum == "data_driven"
         self.loss_percentile = check_fraction("loss_percentile", loss_percentile, "(0, 1)")
         self.ema_decay = check_fraction("ema_decay", ema_decay, "[0, 1)")
         self.gamma = _checked_gamma(gamma)

@@ -119,6 +119,7 @@ class PseudoLabeling(NoiseCallback):
         if doubt is not None:
             check_choice("doubt", doubt, ["model", "label_model"])
         check_flag("balance", balance)
+        self.needs_votes = doubt == "label_model"
         self.schedule, self.targets, self.doubt, self.refresh, self.balance = schedule, targets, doubt, refresh, balance
         self.doubt_below = None if doubt_below is None else check_fraction("doubt_below", doubt_below, "(0, 1]")
         self.momentum = check_fraction("momentum", momentum, "[0, 1)")

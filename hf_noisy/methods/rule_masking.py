@@ -112,12 +112,16 @@ class RuleMasking(NoiseCallback):
             raise TypeError(f"tokens={tokens!r}: expected a row of 0 and 1 for each example, as rule_token_mask gives.")
         self.tokens = None if tokens is None else [_checked_row(row, marks) for row, marks in enumerate(tokens)]
         self.how, self.min_count, self.folds = how, check_whole("min_count", min_count), folds
+        self.needs_votes = self.tokens is None or folds is not None
         if folds == "correct":
             self.roles = (_ROLE, LABEL_TARGETS)
 
+    def may_encode(self, model: Any) -> bool:
+        return self.folds is not None
+
     def setup(self, context: Context) -> None:
         self.context = context
-        if context.votes is None and (self.tokens is None or self.folds is not None):
+        if context.votes is None and self.needs_votes:
             raise ValueError(
                 "RuleMasking: the training set has no votes. Add a column weak_labels of them with "
                 "hf_noisy.apply_labeling_functions, or pass tokens=... and no folds."
@@ -219,10 +223,11 @@ class RuleMasking(NoiseCallback):
 
 
 def _reads_attention_mask(model: Any) -> bool:
-    """Returns False only for a model whose forward names `input_ids` but no `attention_mask`."""
+    """Returns False only for a model whose forward names `input_ids`, no `attention_mask`, and does not take any name."""
     network = model.first if isinstance(model, Networks) else model
     names = inspect.signature(network.forward).parameters if network is not None else {}
-    return "attention_mask" in names or "input_ids" not in names
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in names.values())
+    return takes_any or "attention_mask" in names or "input_ids" not in names
 
 
 def padded(rows: Sequence[np.ndarray]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,6 +158,11 @@ class TruthInference(NoiseCallback):
         self.vectors = vectors if isinstance(vectors, str) else check_table("vectors", vectors)
         check_used(models, {name: getattr(self, name) for name in (*OF_ONE, "sources", "class_prior")})
 
+    def may_encode(self, model: Any) -> bool:
+        if not isinstance(self.vectors, str) or self.vectors == "words":
+            return False
+        return self.vectors != "auto" or _is_pretrained(model)
+
     def setup(self, context: Context) -> None:
         if not isinstance(self.vectors, str):
             check_row_vectors(self.vectors, context.rows)
@@ -278,9 +284,7 @@ class TruthInference(NoiseCallback):
         return features_of(kind, self._encoded, self._words)
 
     def _is_pretrained(self) -> bool:
-        """Returns whether `from_pretrained` loaded the model; True if the configuration does not tell."""
-        model = self.context.model
-        return model is None or getattr(config_of(model), "_name_or_path", None) != ""
+        return _is_pretrained(self.context.model)
 
     def _encoded(self) -> np.ndarray:
         assert self.context.encode is not None  # set by the trainer
@@ -330,3 +334,8 @@ class TruthInference(NoiseCallback):
         self.refined.copy_(state["refined"])
         self.rate.copy_(state["rate"])
         self.bounds.copy_(state["bounds"])
+
+
+def _is_pretrained(model: Any) -> bool:
+    """Returns whether `from_pretrained` loaded the model; True if the configuration does not tell."""
+    return model is None or getattr(config_of(model), "_name_or_path", None) != ""

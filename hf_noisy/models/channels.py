@@ -154,8 +154,8 @@ def last_layer(model: PreTrainedModel) -> nn.Linear:
     ]
     if not found:
         raise ValueError(
-            f"{type(network).__name__}: no linear layer of its head gives {config_of(model).num_labels} logits, so there is no "
-            "sentence vector for a noise_adaptation_complex layer. Use noise_adaptation."
+            f"{type(network).__name__}: no linear layer of its head gives {config_of(model).num_labels} logits, so there are no "
+            "sentence vectors. Use a method that reads logits only, such as noise_adaptation in place of noise_adaptation_complex."
         )
     return found[-1]
 

@@ -23,16 +23,18 @@ from hf_noisy.models.context import CleanRows, Context
 from hf_noisy.models.networks import Networks, channels_of, deployed_network, networks_of, side_by_side
 from hf_noisy.trainer import nonfinite
 from hf_noisy.trainer.arguments import nonfinite_mode
+from hf_noisy.trainer.checks import check_precision
 from hf_noisy.trainer.evaluation import choose_deployed
 from hf_noisy.trainer.evaluation_sets import label_evaluation_sets
 from hf_noisy.trainer.fresh_start import all_rows_at_once
-from hf_noisy.trainer.losses import check_losses, gather_of, keeps_stock_metric
-from hf_noisy.trainer.optimizing import check_complete
+from hf_noisy.trainer.losses import check_losses, check_model_loss, gather_of, keeps_stock_metric
+from hf_noisy.trainer.naming import asked_for
+from hf_noisy.trainer.optimizing import check_complete, check_scheduler
 from hf_noisy.trainer.parts import Parts
-from hf_noisy.trainer.requirements import check_requirements
+from hf_noisy.trainer.requirements import check_requirements, check_rows
 from hf_noisy.trainer.sharding import check_placement, check_split
 from hf_noisy.trainer.step import Step
-from hf_noisy.trainer.streaming import label_evaluation
+from hf_noisy.trainer.streaming import check_no_stream, label_evaluation
 from hf_noisy.trainer.survey import RowPass
 
 # ---- when the trainer is made, and before each training --------------------------------------------------------------
@@ -40,7 +42,7 @@ from hf_noisy.trainer.survey import RowPass
 
 def finish(trainer: Any, parts: Parts) -> None:
     """Check the model and the datasets of a new trainer, and build what its methods declare."""
-    check_split(trainer)
+    check_split(trainer, _named(trainer, parts))
     for name in trainer.args.label_names or ():
         parts.label_name = parts.rows.label_column = name
     _prepare_model(trainer.model, trainer, parts)
@@ -48,6 +50,15 @@ def finish(trainer: Any, parts: Parts) -> None:
     _read_datasets(trainer, parts)
     parts.methods.bind(trainer.callback_handler)
     assemble(trainer, parts)
+    if trainer.train_dataset is not None:
+        check_precision(trainer.args)
+        check_scheduler(trainer.optimizer, trainer.lr_scheduler, trainer.model, _named(trainer, parts))
+        check_model_loss(trainer, parts)
+
+
+def _named(trainer: Any, parts: Parts) -> str:
+    """How error messages name the methods."""
+    return asked_for(trainer.args, trainer.callback_handler.callbacks, parts.methods.passed_criterion)
 
 
 def _prepare_model(model: Any, trainer: Any, parts: Parts) -> None:
@@ -98,6 +109,8 @@ def assemble(trainer: Any, parts: Parts) -> None:
     _read_rows(trainer, parts)
     if parts.methods.is_bound:
         check_losses(trainer, parts)
+        if trainer.train_dataset is not None:
+            check_rows(parts.rows, parts.methods.callbacks, trainer.args)
     if trainer.train_dataset is not None:
         wanted, columns = parts.methods.clean_epochs is not None, trainer._signature_columns or ()
         check = partial(_check, trainer)
@@ -119,7 +132,7 @@ def _networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
     parts.methods.build(args)  # callbacks may have been added, or `args` changed, since they were built
     check_placement(args, model, parts.methods.callbacks)
     if not isinstance(model, Networks):  # else they were checked before they were made
-        check_requirements(model, parts.methods.callbacks)
+        check_requirements(model, parts.methods.callbacks, args)
     channels = parts.methods.make_channels(deployed_network(model))
     return side_by_side(model, parts.methods.num_networks, channels, args.seed)
 
@@ -127,6 +140,7 @@ def _networks(model: Any, args: TrainingArguments, parts: Parts) -> Any:
 def _read_rows(trainer: Any, parts: Parts) -> None:
     """Read the training set, unless it was already read and not replaced since."""
     if parts.rows.is_replaced(trainer.train_dataset):
+        check_no_stream(trainer.train_dataset, _named(trainer, parts))
         check = partial(_check, trainer)
         trainer.train_dataset = parts.rows.read(trainer.train_dataset, _config(trainer, parts), check)
 
@@ -249,7 +263,7 @@ def _clean_rows(trainer: Any, parts: Parts, mode: str) -> CleanRows | None:
 def begin_epoch(trainer: Any, parts: Parts) -> None:
     """Count the epoch, and let the methods run predictions on all rows if they need them."""
     args = trainer.args
-    check_complete(trainer.optimizer, trainer.model)
+    check_complete(trainer.optimizer, trainer.model, _named(trainer, parts))
     accumulated = 0 if args.ignore_data_skip else args.gradient_accumulation_steps
     epoch = parts.progress.begin_epoch(trainer.state.global_step, accumulated)
     parts.sampling.begin_epoch(epoch, data_seed(args))

@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainingArguments
 
 from hf_noisy.common.checks import check_not_negative
 from hf_noisy.models.checks import check_model
+from hf_noisy.trainer.naming import asked_for, with_any
 from hf_noisy.trainer.sharding import check_processes
 
 
@@ -76,10 +77,11 @@ def check_arguments(args: TrainingArguments, trainer_arguments: dict[str, Any]) 
         )
     if collator is not None and not callable(collator):
         raise TypeError(f"data_collator={collator!r}: expected a function of a list of rows. Leave it out to pad.")
-    check_processes(args)
+    methods = asked_for(args, trainer_arguments.get("callbacks", ()), trainer_arguments.get("criterion"))
+    check_processes(args, methods)
     if "tokenizer" in trainer_arguments:
         raise TypeError("tokenizer=...: expected processing_class=..., as for the Trainer of Transformers 5.")
     if args.label_names is not None and len(args.label_names) != 1:
         raise ValueError(
-            f"label_names={args.label_names}: expected one name, since a row has one class. Write label_names=['labels'], or leave it out."
+            f"label_names={args.label_names}{with_any(methods)}: expected one name, since a row has one class. Write label_names=['labels'], or leave it out."
         )

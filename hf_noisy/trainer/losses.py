@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from hf_noisy.data.columns import ROW
 from hf_noisy.data.label_encoding import IGNORED, one_hot
+from hf_noisy.methods.parts.losses import CrossEntropy, LabelSmoothing
 from hf_noisy.models.batch import Batch, of_one_process
 from hf_noisy.models.configuration import config_of
-from hf_noisy.models.networks import network_logits
+from hf_noisy.models.networks import network_logits, networks_of
 from hf_noisy.models.outputs import labelled_logits, logits_of, loss_of, term_of, with_loss
 from hf_noisy.models.predictions import Predictions
 from hf_noisy.trainer.arguments import nonfinite_mode
-from hf_noisy.trainer.own_loss import LOSS, TERM
+from hf_noisy.trainer.naming import asked_for
+from hf_noisy.trainer.own_loss import LOSS, TERM, OwnLoss
 from hf_noisy.trainer.parts import Parts
 from hf_noisy.trainer.progress import REAL
+from hf_noisy.trainer.sharding import splits_weights
 
 Stock = Callable[..., Any]  # `compute_loss` of the stock Trainer
 
@@ -51,18 +55,25 @@ def check_losses(trainer: Any, parts: Parts) -> None:
     if factor:
         raise ValueError(
             f"label_smoothing_factor={factor} with {_methods(trainer, parts)}: a method sets the targets, so they are not smoothed "
-            f'again. Expected 0; combine the methods instead, noise_method="label_smoothing+...", with '
-            f'noise_kwargs={{"label_smoothing": {{"epsilon": {factor}}}, ...}}.'
+            f"again. Expected 0{_smoothed_instead(parts, factor)}."
         )
 
 
+def _smoothed_instead(parts: Parts, factor: float) -> str:
+    """What a user can do who wants smoothed labels beside the methods."""
+    criterion = parts.methods.criterion
+    if isinstance(criterion, LabelSmoothing):
+        return f'; its own parameter smooths: noise_kwargs={{"epsilon": {factor}}}'
+    if type(criterion) is not CrossEntropy or parts.methods.passed_criterion is not None:
+        return f", since {type(criterion).__name__} is a loss of its own, which takes the labels as they are"
+    return (
+        '; combine the methods instead, noise_method="label_smoothing+...", with '
+        f'noise_kwargs={{"label_smoothing": {{"epsilon": {factor}}}, ...}}'
+    )
+
+
 def _methods(trainer: Any, parts: Parts) -> str:
-    """What the user passed that is a method: its name, or its class."""
-    named = getattr(trainer.args, "noise_method", None)
-    if named:
-        return f"noise_method={named!r}"
-    passed = [type(callback).__name__ for callback in parts.methods.passed]
-    return " and ".join(passed) if passed else f"criterion {type(parts.methods.criterion).__name__}"
+    return asked_for(trainer.args, parts.methods.passed, parts.methods.passed_criterion)
 
 
 def is_stock_loss(trainer: Any, parts: Parts, inputs: dict[str, Any]) -> bool:
@@ -84,8 +95,26 @@ def is_stock_loss(trainer: Any, parts: Parts, inputs: dict[str, Any]) -> bool:
                 trainer.model, trainer._prepare_inputs(tensors), config_of(trainer.model).num_labels, parts.label_name
             )
         if own.kind == LOSS:
-            _check_own_loss(trainer, parts)
+            _check_own_loss(trainer, parts, own)
     return _is_stock(trainer, parts)
+
+
+def check_model_loss(trainer: Any, parts: Parts) -> None:
+    """Refuse a model whose own loss a method would ignore, where two short rows show it: when the trainer is made.
+
+    A model that cannot read such rows is left to the first batch (`is_stock_loss`).
+
+    Raises:
+        TypeError: the model's own loss is another than cross-entropy, and there is a method.
+    """
+    network = networks_of(trainer.model)[0]
+    if parts.methods.is_plain or splits_weights(trainer.args) or parts.override.overridden:
+        return
+    ids = torch.ones(2, 3, dtype=torch.long, device=next(network.parameters()).device)
+    rows = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    own = OwnLoss()
+    if own.look(network, rows, config_of(network).num_labels, parts.label_name) == LOSS:
+        _check_own_loss(trainer, parts, own)
 
 
 def _is_stock(trainer: Any, parts: Parts) -> bool:
@@ -93,9 +122,15 @@ def _is_stock(trainer: Any, parts: Parts) -> bool:
     return parts.methods.is_plain and (given or parts.own_loss.kind == LOSS)
 
 
-def _check_own_loss(trainer: Any, parts: Parts) -> None:
-    model = type(trainer.model).__name__
+def _check_own_loss(trainer: Any, parts: Parts, own: OwnLoss) -> None:
+    model = type(networks_of(trainer.model)[0]).__name__
     if not parts.methods.is_plain and not parts.override.overridden:
+        if own.is_term:
+            raise TypeError(
+                f"{model}, which takes labels by the name {parts.label_name!r} (label_names), with {_methods(trainer, parts)}: it adds "
+                "a term to its loss, which a method keeps for a model that takes them by the name 'labels'. Rename the argument "
+                "of its forward, or train without a method."
+            )
         raise TypeError(
             f"{model} with {_methods(trainer, parts)}: the model's own loss is not cross-entropy, and a method would ignore it. "
             "Pass that loss as criterion=..., a hf_noisy.Criterion, or train without a method."

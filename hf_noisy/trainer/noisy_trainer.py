@@ -82,7 +82,9 @@ class NoisyTrainer(Trainer):
     ) -> None:
         self._noise = Parts.of(criterion, gold_column, clean_dataset)  # all private state is in here
         args = NoisyTrainingArguments(output_dir="tmp_trainer") if args is None else args
-        checked = {"data_collator": data_collator, "processing_class": processing_class, **named}
+        checked = {
+            "data_collator": data_collator, "processing_class": processing_class, "criterion": criterion, **named
+        }  # fmt: skip
         check_trainer(model, args, callbacks, {**checked, "compute_loss_func": compute_loss_func})
         super().__init__(
             model, args, data_collator, train_dataset, eval_dataset, processing_class, model_init,  # type: ignore[arg-type]

@@ -27,6 +27,31 @@ def complete(optimizer: torch.optim.Optimizer, model: Any, scheduler: Any) -> No
     give_channels_their_rate(optimizer, channels_of(model), scheduler)
 
 
+def check_scheduler(optimizer: torch.optim.Optimizer | None, scheduler: Any, model: Any, methods: str) -> None:
+    """Refuse a scheduler that was passed where a method trains more than the model that it was made for.
+
+    Args:
+        optimizer: the one that was passed; None if it is made from the arguments.
+        scheduler: the one that was passed; None if it is made later.
+        model: the trained model.
+        methods: how to name the methods (`hf_noisy.trainer.naming.asked_for`).
+
+    Raises:
+        ValueError: it has no learning rate for a further network or for a channel.
+    """
+    if scheduler is None:
+        return
+    added = [] if optimizer is None else [what for what, _, _ in _missing(optimizer, model)]
+    if any(channel.learning_rate is not None for channel in channels_of(model)):
+        added.append("the noise channel")
+    if added:
+        named = " and ".join(dict.fromkeys(added))
+        raise ValueError(
+            f"optimizers=(..., a scheduler) with {methods}: it was made before {named}, and has no rate for further parameters. "
+            "Expected optimizers=(optimizer, None), so that the scheduler is made from the arguments."
+        )
+
+
 def give_channels_their_rate(optimizer: torch.optim.Optimizer, channels: Sequence[Channel], scheduler: Any) -> None:
     """Put each channel into its own parameter group, with its own learning rate and without weight decay.
 
@@ -36,7 +61,7 @@ def give_channels_their_rate(optimizer: torch.optim.Optimizer, channels: Sequenc
         scheduler: the scheduler that was passed to the trainer; None if it is made later.
 
     Raises:
-        ValueError: a scheduler was passed. It has no rate for the new group.
+        ValueError: there is a scheduler, which has no rate for the new group.
     """
     for channel in channels:
         own = {id(parameter) for parameter in channel.parameters()}
@@ -79,17 +104,23 @@ def add_missing(optimizer: torch.optim.Optimizer, model: Any, scheduler: Any) ->
         optimizer.add_param_group({**settings, "params": parameters})
 
 
-def check_complete(optimizer: torch.optim.Optimizer | None, model: Any) -> None:
+def check_complete(optimizer: torch.optim.Optimizer | None, model: Any, methods: str) -> None:
     """Refuse an optimizer of a subclass that leaves out what a method added to the model.
+
+    Args:
+        optimizer: of the training that begins.
+        model: the trained model.
+        methods: how to name the methods (`hf_noisy.trainer.naming.asked_for`).
 
     Raises:
         ValueError: a further network or a channel would never learn.
     """
     missing = [] if optimizer is None else list(_missing(optimizer, model))
     if missing:
+        own = getattr(optimizer, "optimizer", optimizer)  # Accelerate has wrapped it
         raise ValueError(
-            f"{type(optimizer).__name__}, made by create_optimizer: it has no parameters of {_named(missing)}, which the method "
-            "trains too. Expected those of self.model, which holds all networks, and not of the model that was passed."
+            f"{type(own).__name__}, made by create_optimizer, with {methods}: it has no parameters of {_named(missing)}, which "
+            "the method trains too. Expected those of self.model, which holds all networks, and not of the model that was passed."
         )
 
 

@@ -34,6 +34,7 @@ class OwnLoss:
 
     def __init__(self) -> None:
         self.kind: str | None = None  # not looked at yet
+        self.is_term = False  # whether the loss is cross-entropy with a term
         self._model: Any = None
 
     def knows(self, model: Any) -> bool:
@@ -53,7 +54,8 @@ class OwnLoss:
         self._model, self.kind = first, NONE
         if _takes(first, label_name) and not _has_stock_forward(first):
             self.kind = self._compare(first, inputs, classes, label_name)
-        if self.kind == TERM and label_name != "labels":
+        self.is_term = self.kind == TERM
+        if self.is_term and label_name != "labels":
             self.kind = LOSS  # several networks take labels by one name
         return self.kind
 
@@ -119,6 +121,6 @@ def _has_stock_forward(model: Any) -> bool:
 
 
 def _takes(model: Any, name: str) -> bool:
-    """Whether the forward has an argument of that name. An adapted model hands it on to its base."""
+    """Whether the forward takes an argument of that name, or any. An adapted model hands it on to its base."""
     parameters = inspect.signature(classifier(model).forward).parameters
-    return name in parameters
+    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())

@@ -1,4 +1,4 @@
-"""What a method needs of a model: word embeddings, a last linear layer, an encoder. Checked when the trainer is made."""
+"""What a method needs: word embeddings, a last linear layer, an encoder, trusted rows, votes. Checked when the trainer is made."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import TrainingArguments
 
 from hf_noisy.common.randomness import forked_generators
 from hf_noisy.methods.parts.base import NoiseCallback
@@ -14,16 +15,19 @@ from hf_noisy.models.adapters import classifier
 from hf_noisy.models.channels import last_layer
 from hf_noisy.models.configuration import config_of
 from hf_noisy.models.networks import head_modules
+from hf_noisy.trainer.naming import name_of
+from hf_noisy.trainer.training_rows import TrainingRows
 
 _ROWS, _TOKENS = 2, 3
 
 
-def check_requirements(model: Any, callbacks: Sequence[NoiseCallback]) -> None:
+def check_requirements(model: Any, callbacks: Sequence[NoiseCallback], args: TrainingArguments | None = None) -> None:
     """Refuse a method that needs a part which the model does not have.
 
     Args:
         model: the model that was passed, before it is copied.
         callbacks: the methods.
+        args: the training arguments, which may name the methods.
 
     Raises:
         ValueError: the message names the method, the model and what is missing.
@@ -31,7 +35,31 @@ def check_requirements(model: Any, callbacks: Sequence[NoiseCallback]) -> None:
     for callback in callbacks:
         why = _missing(model, callback)
         if why is not None:
-            raise ValueError(f"{type(callback).__name__} with {type(classifier(model)).__name__}: {why}")
+            raise ValueError(f"{name_of(callback, args)} with {type(classifier(model)).__name__}: {why}")
+
+
+def check_rows(rows: TrainingRows, callbacks: Sequence[NoiseCallback], args: TrainingArguments) -> None:
+    """Refuse a method that learns from trusted rows or from votes where there are none.
+
+    Args:
+        rows: of the training set that was passed.
+        callbacks: the methods.
+        args: the training arguments, which may name the methods.
+
+    Raises:
+        ValueError: the message names the method, what is missing and where to pass it.
+    """
+    for callback in callbacks:
+        if callback.needs_clean and rows.clean is None:
+            raise ValueError(
+                f"{name_of(callback, args)} with clean_dataset=None: it learns from rows with trusted labels and there are none. "
+                "Pass NoisyTrainer(clean_dataset=...), tokenized rows with true `labels`."
+            )
+        if callback.needs_votes and rows.votes is None:
+            raise ValueError(
+                f"{name_of(callback, args)} with a train_dataset without votes: it learns from the votes of sources. Expected a "
+                "column weak_labels, one vote a source, -1 to abstain. Add it with hf_noisy.apply_labeling_functions."
+            )
 
 
 def _missing(model: Any, callback: NoiseCallback) -> str | None:
@@ -49,6 +77,7 @@ def _missing(model: Any, callback: NoiseCallback) -> str | None:
             last_layer(model)
         if callback.num_networks > 1:
             list(head_modules(model))
+        callback.make_channel(model)  # that of a channel by sentence reads vectors
     except ValueError as error:
         return str(error)
     return None

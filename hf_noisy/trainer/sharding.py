@@ -9,6 +9,7 @@ from typing import Any
 from transformers import Trainer, TrainingArguments
 
 from hf_noisy.methods.parts.base import NoiseCallback
+from hf_noisy.trainer.naming import name_of, with_any
 
 # why a method cannot be used with weights that FSDP splits
 SEVERAL_NETWORKS = (
@@ -23,10 +24,17 @@ ENCODER = (
 JOINED = "its networks or its noise channel speak in one forward, and DataParallel would join what they say as if it were rows"
 VECTORS = "it reads what goes into the last layer, which DataParallel keeps in the copies of the model"
 _WITHOUT = "Start plain processes (torchrun, without fsdp)"
+_VECTORS = (
+    "or give vectors of your own where the method takes them (Neighbours(vectors=...), TruthInference(vectors=...))"
+)
 
 
-def check_processes(args: TrainingArguments) -> None:
+def check_processes(args: TrainingArguments, methods: str = "") -> None:
     """Refuse settings that hide which process holds which row or weight. Called before anything is set up.
+
+    Args:
+        args: the training arguments.
+        methods: how to name the methods (`hf_noisy.trainer.naming.asked_for`).
 
     Raises:
         ValueError: for DeepSpeed, for any parallelism but data parallelism, for batches of different sizes, and for batches
@@ -34,28 +42,28 @@ def check_processes(args: TrainingArguments) -> None:
     """
     if args.deepspeed or _is_set("ACCELERATE_USE_DEEPSPEED"):
         raise ValueError(
-            f"deepspeed={args.deepspeed!r}: its engine clips and steps all networks as one, keeps weights and checkpoints where "
+            f"deepspeed={args.deepspeed!r}{with_any(methods)}: its engine clips and steps all networks as one, keeps weights and checkpoints where "
             f"methods do not look for them, and is not tested here. {_WITHOUT}, or, to split weights, fsdp=True with "
             'fsdp_config={"version": 2}.'
         )
     if args.parallelism_config is not None or _is_set("ACCELERATE_USE_PARALLELISM_CONFIG"):
         raise ValueError(
-            f"parallelism_config={args.parallelism_config!r}: several processes may then read the same row, which would count once for "
+            f"parallelism_config={args.parallelism_config!r}{with_any(methods)}: several processes may then read the same row, which would count once for "
             "each. Expected None: every process reads rows of its own."
         )
     if args.world_size > 1:
-        _check_rows(args)
+        _check_rows(args, with_any(methods))
 
 
-def _check_rows(args: TrainingArguments) -> None:
+def _check_rows(args: TrainingArguments, methods: str) -> None:
     if args.train_sampling_strategy == "batch_rebalance":
         raise ValueError(
-            'train_sampling_strategy="batch_rebalance": processes get batches of different sizes, which memory cannot '
+            f'train_sampling_strategy="batch_rebalance"{methods}: processes get batches of different sizes, which memory cannot '
             'be kept for. Use "group_by_length" or "random".'
         )
     if args.auto_find_batch_size:
         raise ValueError(
-            f"auto_find_batch_size=True: each of {args.world_size} processes would find a batch size of its own, and start "
+            f"auto_find_batch_size=True{methods}: each of {args.world_size} processes would find a batch size of its own, and start "
             "afresh while the others wait for it. Find it with one process, and set per_device_train_batch_size."
         )
     config: Any = args.accelerator_config
@@ -63,13 +71,17 @@ def _check_rows(args: TrainingArguments) -> None:
         value = getattr(config, name)
         if value is not None and value != needed:
             raise ValueError(
-                f"accelerator_config {name}={value}: on several processes it hides which of them holds which row. "
+                f"accelerator_config {name}={value}{methods}: on several processes it hides which of them holds which row. "
                 f"Leave it at {needed}."
             )
 
 
-def check_split(trainer: Trainer) -> None:
+def check_split(trainer: Trainer, methods: str = "") -> None:
     """Refuse splits of the weights that methods and checkpoints do not support. Called once the Trainer knows the split.
+
+    Args:
+        trainer: the new trainer.
+        methods: how to name the methods (`hf_noisy.trainer.naming.asked_for`).
 
     Raises:
         ValueError: the FSDP version is not 2, or the model is already split.
@@ -77,19 +89,19 @@ def check_split(trainer: Trainer) -> None:
     plugin = getattr(trainer.accelerator.state, "fsdp_plugin", None)
     if plugin is not None and plugin.fsdp_version != 2:
         raise ValueError(
-            f"fsdp version {plugin.fsdp_version}: it flattens weights, so that they have other names and shapes than those in "
+            f"fsdp version {plugin.fsdp_version}{with_any(methods)}: it flattens weights, so that they have other names and shapes than those in "
             'a checkpoint. Expected 2: fsdp_config={"version": 2}, or FSDP_VERSION=2 for the launcher.'
         )
-    _check_whole(trainer.model)
+    _check_whole(trainer.model, with_any(methods))
 
 
-def _check_whole(model: Any) -> None:
+def _check_whole(model: Any, methods: str) -> None:
     from torch.distributed.tensor import DTensor
 
     name = next((name for name, weight in model.named_parameters() if isinstance(weight, DTensor)), None)
     if name is not None:
         raise ValueError(
-            f"{type(model).__name__}: {name} is split over processes already. Load the model whole, and let the Trainer "
+            f"{type(model).__name__}{methods}: {name} is split over processes already. Load the model whole, and let the Trainer "
             'split it where that is wanted: fsdp=True with fsdp_config={"version": 2}.'
         )
 
@@ -101,10 +113,11 @@ def check_placement(args: TrainingArguments, model: Any, callbacks: Sequence[Noi
         ValueError: a method does not support the setup. The message names the method and the reason.
     """
     for callback in callbacks:
-        name = type(callback).__name__
+        name = name_of(callback, args)
         why = fsdp_conflict(callback, model) if splits_weights(args) else None
         if why is not None:
-            raise ValueError(f"fsdp with {name}: {why}. {_WITHOUT}, or use a method of one network.")
+            fix = _VECTORS if why == ENCODER else "or use a method of one network"
+            raise ValueError(f"fsdp with {name}: {why}. {_WITHOUT}, {fix}.")
         why = data_parallel_conflict(callback, model) if args.n_gpu > 1 else None
         if why is not None:
             raise ValueError(
@@ -121,9 +134,7 @@ def check_encoder(args: TrainingArguments) -> None:
         ValueError: FSDP is requested. The message says what to pass instead.
     """
     if splits_weights(args):
-        raise ValueError(
-            f"fsdp: {ENCODER}. {_WITHOUT}, or give vectors of your own where the method takes them (Neighbours(vectors=...), TruthInference(vectors=...))."
-        )
+        raise ValueError(f"fsdp: {ENCODER}. {_WITHOUT}, {_VECTORS}.")
 
 
 def splits_weights(args: TrainingArguments) -> bool:
@@ -139,7 +150,7 @@ def fsdp_conflict(callback: NoiseCallback, model: Any) -> str | None:
         return CHANNEL
     if type(callback).deployed is not NoiseCallback.deployed:
         return OTHER_WEIGHTS
-    return None
+    return ENCODER if callback.may_encode(model) else None
 
 
 def data_parallel_conflict(callback: NoiseCallback, model: Any) -> str | None:

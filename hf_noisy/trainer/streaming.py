@@ -12,11 +12,29 @@ from transformers import PretrainedConfig
 from hf_noisy.data import labels
 from hf_noisy.data.columns import LABEL_COLUMNS
 from hf_noisy.data.labels import label_dataset
+from hf_noisy.trainer.naming import with_any
 
 
 def is_stream(dataset: Any) -> bool:
     """Whether a dataset is iterable only, without row access by number."""
     return isinstance(dataset, datasets.IterableDataset | torch.utils.data.IterableDataset)
+
+
+def check_no_stream(dataset: Any, methods: str) -> None:
+    """Refuse a training set that is a stream.
+
+    Args:
+        dataset: the training set that was passed.
+        methods: how to name the methods (`hf_noisy.trainer.naming.asked_for`).
+
+    Raises:
+        TypeError: it has no row access by number.
+    """
+    if methods and is_stream(dataset):  # without a method, `label_dataset` says it
+        raise TypeError(
+            f"train_dataset is a stream{with_any(methods)}: its rows have no number, so nothing can be remembered of them. "
+            "Load it with streaming=False."
+        )
 
 
 def label_evaluation(dataset: Any, config: PretrainedConfig, *, where: str, label_column: str | None = None) -> Any:

@@ -2,7 +2,8 @@
 
 A page's `python` blocks share one namespace, in which `MODEL` is the folder of a small encoder. Each line of a `bash` block
 is a command; the word MODEL stands for that folder. A block below the line `<!-- slow -->` is shortened here (`SHORTER`) and
-run whole by `python tests/measure/slow_commands.py`. Lines that set up or test the project itself (`NOT_RUN`) are left out.
+run whole by `python tests/measure/slow_commands.py`; a `python` block below that line reads what a command wrote. Lines that
+set up or test the project itself (`NOT_RUN`) are left out.
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ def commands_of(source: str) -> list[str]:
 def is_command(item: pytest.Item) -> bool:
     """Whether a test runs a `bash` block."""
     return isinstance(item, SybilItem) and item.example.region.evaluator is run_bash
+
+
+def needs_command(item: pytest.Item) -> bool:
+    """Whether a test runs a Python block that reads what a command of the page wrote: it stands below `<!-- slow -->`."""
+    return isinstance(item, SybilItem) and is_slow(item.example)
 
 
 def is_slow(example: Example) -> bool:

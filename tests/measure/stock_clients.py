@@ -1,11 +1,14 @@
 """Runs the scripts that people have for `Trainer`, with `Trainer` and with `NoisyTrainer` by changing two lines.
 
-    python tests/measure/stock_clients.py path/to/transformers --output recipes/results/stock_clients.jsonl
+    python tests/measure/stock_clients.py path/to/transformers --output recipes/results/stock_clients.jsonl \
+        --files path/to/text_classification.ipynb path/to/3.mdx path/to/frod_text_classification.py
 
 The path is that of a checkout of Transformers; its `run_glue.py`, `run_classification.py` and `run_xnli.py` are run from there, and
 nothing of it is copied. Programs of the other kinds (a first fine-tuning, adapters, few examples with a frozen encoder, an Optuna
 study) are below, in the words that tutorials use for them. In each, two lines after the imports put our two classes in place of
 `Trainer` and `TrainingArguments`. Only loading of data and metrics from the Hub is replaced: by generated texts, and by accuracy.
+Of `--files`, notebooks, chapters and scripts of others (`tests/measure/stock_files.py`), a line also says what older versions allowed
+and had to be changed for both classes.
 
 Each program runs without a method and with one batch a step. A line says whether the saved weights are equal to the bit.
 """
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from reporting import Line, Results, add_output
+from stock_files import changed, run_file, source_of
 
 from hf_noisy.benchmark.cells import markdown_table
 
@@ -176,14 +180,18 @@ def generated(name: str, config: str) -> Any:
     def split(rows: int, seed: int) -> Any:
         made = texts(rows, seed)
         columns: dict[str, Any] = {"label": made["label"], "idx": list(range(rows))}
-        if config == "sst2":
+        if name.startswith("SetFit/"):
+            return datasets.Dataset.from_dict(
+                made | {"label_text": [["bad", "good"][label] for label in made["label"]]}
+            )
+        if config in ("sst2", "cola"):
             columns["sentence"] = made["text"]
         elif config == "mrpc":
             columns |= {"sentence1": made["text"], "sentence2": made["text"][::-1]}
         else:
             columns |= {"premise": made["text"], "hypothesis": made["text"][::-1]}
             columns["label"] = [row % 3 for row in range(rows)]
-        names = ["a", "b"] if config in ("sst2", "mrpc") else ["entailment", "neutral", "contradiction"]
+        names = ["a", "b"] if config in ("sst2", "cola", "mrpc") else ["entailment", "neutral", "contradiction"]
         return datasets.Dataset.from_dict(columns).cast_column("label", datasets.ClassLabel(names=names))
 
     return datasets.DatasetDict(train=split(48, 1), validation=split(16, 2), test=split(16, 3))
@@ -197,10 +205,9 @@ class Accuracy:
         return {"accuracy": sum(right) / len(right)}
 
 
-def run(path: Path, kind: str, arguments: list[str]) -> None:
-    """Run a program as `__main__`, with our two classes after its imports if `kind` is ours."""
+def loading() -> Any:
+    """In place of `datasets.load_dataset`."""
     import datasets
-    import evaluate
 
     stock_load = datasets.load_dataset
 
@@ -210,7 +217,15 @@ def run(path: Path, kind: str, arguments: list[str]) -> None:
         made = generated(name, str(config))
         return made if split is None else made[split]
 
-    datasets.load_dataset = load
+    return load
+
+
+def run(path: Path, kind: str, arguments: list[str]) -> None:
+    """Run a program as `__main__`, with our two classes after its imports if `kind` is ours."""
+    import datasets
+    import evaluate
+
+    datasets.load_dataset = loading()
     evaluate.load = lambda *args, **named: Accuracy()
     source = path.read_text(encoding="utf-8")
     if kind == OURS and TWO_LINES not in source:
@@ -256,8 +271,6 @@ def weights(folder: Path) -> dict[str, Any]:
 
 def compare(path: Path, arguments: list[str], folder: Path, place: str) -> Line:
     """Run a program with both classes. Returns whether both ended well, and whether the weights are equal."""
-    import torch
-
     saved, ended = {}, {}
     for kind in (STOCK, OURS):
         output = folder / f"{place}-{kind}"
@@ -276,19 +289,68 @@ def compare(path: Path, arguments: list[str], folder: Path, place: str) -> Line:
             *filled,
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        ended[kind] = "ends" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no message"])[-1][:200]
+        ended[kind] = _ended(done)
         saved[kind] = weights(output)
     stock, ours = saved[STOCK], saved[OURS]
-    equal = bool(stock) and stock.keys() == ours.keys() and all(torch.equal(stock[key], ours[key]) for key in stock)
-    return {"stock": ended[STOCK], "ours": ended[OURS], "equal": equal}
+    return {"stock": ended[STOCK], "ours": ended[OURS], "equal": bool(stock) and _equal(stock, ours)}
+
+
+def _equal(stock: dict[str, Any], ours: dict[str, Any]) -> bool:
+    """Whether two sets of weights are equal to the bit."""
+    import torch
+
+    return stock.keys() == ours.keys() and all(torch.equal(stock[key], ours[key]) for key in stock)
+
+
+def _ended(done: subprocess.CompletedProcess[str]) -> str:
+    """ "ends", or the last line of the error."""
+    return "ends" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no message"])[-1][:200]
+
+
+def compare_file(path: Path, model: Path, folder: Path) -> Line:
+    """Run a file of others with both classes. It is changed for both only if it fails with the stock class as it is."""
+    from safetensors.torch import load_file
+
+    def ran(kind: str, *options: str) -> tuple[str, list[dict[str, Any]]]:
+        output = folder / _place(f"{path.name}-{kind}-{'-'.join(options)}")
+        output.mkdir()
+        script = [sys.executable, "-W", "ignore", str(Path(__file__).resolve()), "--run", str(path), "--kind", kind]
+        words = [*script, "--model", str(model), "--output", str(output), *options]
+        ended = _ended(subprocess.run(words, capture_output=True, text=True, check=False, cwd=output))
+        return ended, [load_file(each) for each in sorted(output.glob("*.safetensors"))]
+
+    options, said = ["--as_it_is"], []
+    stock, of_stock = first = ran(STOCK, *options)
+    if stock != "ends":
+        options, said = [], changed(source_of(path))[1]
+        stock, of_stock = ran(STOCK)
+    ours, of_ours = ran(OURS, *options)
+    equal = bool(of_stock) and len(of_stock) == len(of_ours) and all(map(_equal, of_stock, of_ours))
+    more = {"trainings": len(of_stock), "as it is": first[0], "changed": said}
+    return {"stock": stock, "ours": ours, "equal": equal, **more}
 
 
 def table(lines: Iterable[Line]) -> str:
     """A row per program."""
-    head = ["program", "with `Trainer`", "with `NoisyTrainer`", "weights equal to the bit"]
+    head = ["program", "with `Trainer`", "with `NoisyTrainer`", "weights equal to the bit", "changed for both"]
     return markdown_table(
-        head, [[line["program"], line["stock"], line["ours"], "yes" if line["equal"] else "no"] for line in lines]
+        head,
+        [
+            [
+                line["program"],
+                line["stock"],
+                line["ours"],
+                _said_of_weights(line),
+                "; ".join(line.get("changed", [])) or "nothing",
+            ]
+            for line in lines
+        ],
     )
+
+
+def _said_of_weights(line: Line) -> str:
+    trainings = line.get("trainings", 1)
+    return ("yes" if line["equal"] else "no") + (f", in {trainings} trainings" if trainings > 1 else "")
 
 
 def main() -> int:
@@ -296,13 +358,20 @@ def main() -> int:
     parser.add_argument(
         "checkout", type=Path, nargs="?", help="a checkout of Transformers; without one its scripts are left out"
     )
+    parser.add_argument("--files", type=Path, nargs="*", default=[], help="notebooks, chapters and scripts of others")
     parser.add_argument("--only", default="", help="only programs whose names hold this")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--kind", choices=[STOCK, OURS], help=argparse.SUPPRESS)
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--as_it_is", action="store_true", help=argparse.SUPPRESS)
     add_output(parser)
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)
     given = parser.parse_args(words[:split])
+    if given.model is not None:
+        ours = given.kind == OURS
+        run_file(given.run, given.model, given.output, ours=ours, as_it_is=given.as_it_is, load=loading())
+        return 0
     if given.run is not None:
         run(given.run, given.kind, words[split + 1 :])
         return 0
@@ -331,6 +400,10 @@ def main() -> int:
             if given.only in name:
                 line = results.once({"program": name}, partial(compare, path, arguments, folder, _place(name)))
                 print(f"{name}: {line['stock']}, {line['ours']}, equal: {line['equal']}", flush=True)
+        for path in given.files:
+            if given.only in path.name:
+                line = results.once({"program": path.name}, partial(compare_file, path.resolve(), model, folder))
+                print(f"{path.name}: {line}", flush=True)
     print(table(results.lines))
     return 0
 

@@ -190,8 +190,12 @@ def test_split_weights_learn_the_same_resume_and_are_saved_whole(ranks):
 
 def test_what_needs_whole_weights_is_refused_with_a_sentence(ranks):
     for rank in ranks:
-        assert splits(rank)["co_teaching"].startswith(f"fsdp with CoTeaching: {sharding.SEVERAL_NETWORKS}.")
-        assert splits(rank)["neighbours"].startswith(f"fsdp: {sharding.ENCODER}.")
+        assert splits(rank)["co_teaching"].startswith(
+            f"fsdp with CoTeaching (noise_method='co_teaching'): {sharding.SEVERAL_NETWORKS}."
+        )
+        assert splits(rank)["neighbours"].startswith(
+            f"fsdp with Neighbours (noise_method='neighbours'): {sharding.ENCODER}."
+        )
         assert "is split over processes already" in rank["fsdp"]["split model"]
 
 

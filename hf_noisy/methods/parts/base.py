@@ -48,6 +48,8 @@ class NoiseCallback(TrainerCallback):
     needs_vectors: bool = False  # whether it reads `Predictions.vectors`
     needs_embeddings: bool = False  # whether it mixes word embeddings
     needs_encoder: bool = False  # whether it reads the vectors of `Context.encode`
+    needs_clean: bool = False  # whether it learns from the rows of `NoisyTrainer(clean_dataset=...)`
+    needs_votes: bool = False  # whether it learns from the votes of the column `weak_labels`
     needs_tokens: bool = False  # whether it hides or replaces single tokens of a text
     skips_channel: bool = False  # all its targets refer to the true class, so it excludes a noise channel
     trains_on_clean: bool = False  # whether the rows of `clean_dataset` are appended to the training set
@@ -59,6 +61,10 @@ class NoiseCallback(TrainerCallback):
     def make_channel(self, model: PreTrainedModel) -> Channel | None:
         """Returns the channel between a network's predictions and the given labels, if any. Called once per network."""
         return None
+
+    def may_encode(self, model: PreTrainedModel) -> bool:
+        """Whether it may call `Context.encode` for this model. FSDP excludes such a method."""
+        return self.needs_encoder
 
     def setup(self, context: Context) -> None:
         """Called once, before checkpoint state is loaded: allocate memory. Called again if training starts over."""
