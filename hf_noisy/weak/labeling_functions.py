@@ -10,13 +10,14 @@ from uuid import uuid4
 import numpy as np
 
 from hf_noisy.common.progress import dataset_bars
-from hf_noisy.weak.rows import Row, float_columns, rows_of_frame
 from hf_noisy.weak.votes import LARGEST_VOTE, votes_feature
 
 if TYPE_CHECKING:
-    import pandas
-    from datasets import Dataset
+    import pyarrow as pa
+    from datasets import Dataset, Features
     from snorkel.labeling import LabelingFunction
+
+    from hf_noisy.weak.rows import Row
 
 
 def apply_labeling_functions(
@@ -29,16 +30,27 @@ def apply_labeling_functions(
 ) -> Dataset:
     """Applies every labeling function to every example and adds the votes as one column of integer lists.
 
-    The functions are Snorkel's: preprocessors, `nlp_labeling_function`, resources and memoisation work as in Snorkel. Each
-    function receives the row that it knows from `PandasLFApplier`: `x.text`, `x["text"]`, `x.get("text")`, and cells as
-    pandas gives them. A missing number is NaN, and whole numbers of a column with a missing cell are floats; a missing
-    text is NaN with pandas 3 and None before; a list is a numpy array. The votes equal those of `PandasLFApplier` on
-    `dataset.to_pandas()`. In one process this function is more than 15 times as fast
-    (`tests/measure/labeling_speed.py`).
+    The functions are Snorkel's, with their preprocessors, resources and memoisation. Each sees the row that Snorkel's
+    `PandasLFApplier` shows it on `dataset.to_pandas()`: `x.text`, `x["text"]`, `x.get("text")`, `x.name` for the row
+    number, and what else a pandas Series can do. Values are those of pandas: one missing number makes its column
+    floats, and lists are NumPy arrays. The votes are then those of `PandasLFApplier`. In one process this function is
+    more than 15 times as fast (`tests/measure/labeling_speed.py`).
 
-    Answers differ only where a function asks a row for more than its cells: `x.name` and `x.index` are columns here and
-    the label and names of a Series there, and a column that is called like a method of a Series (`count`, `size`) is that
-    column here as an attribute. A row has no other methods than `get`, `keys`, `items` and `to_dict`.
+    The answer differs from that of `PandasLFApplier` in these cases:
+
+    - A vote that is no integer, or is below -1, is an error. `PandasLFApplier` takes 1.7 as 1, True as 1, -5 as -1.
+    - The functions go over a batch one after the other, and `PandasLFApplier` over a row. This shows in functions
+      that share state, and in which of two errors is raised.
+    - What a function or preprocessor adds with `x.new = ...` is an item too: `x["new"]`, `"new" in x`. Later
+      preprocessors see it, and later rows do not. In pandas it is an attribute only, a later preprocessor does not
+      see it, and rows after it do.
+    - What is written over a value stays as written. pandas casts it to the type of the row, or raises.
+    - Memoised preprocessors tell lists of strings apart by the strings. Snorkel takes their addresses.
+    - Whole numbers inside a dict depend on the batch: a missing one makes floats of those in its batch.
+    - Arrays of several dimensions are NumPy arrays of arrays, and columns of class `Json` are read. pandas 3 makes no
+      rows of the former.
+    - The row is no `pandas.Series` by `isinstance`. Methods with `inplace=True` leave it as it is, `x.index` and
+      other properties cannot be written, and `x.get` takes one name.
 
     The functions run on every call. Votes are never read from a cache, so changes of a resource on disk take effect.
     The fingerprint of the new column is computed from the votes. Later `map` calls are therefore cached exactly as long
@@ -72,6 +84,9 @@ def apply_labeling_functions(
     """
     from datasets import Features
 
+    from hf_noisy.weak.memoised import keyed_by_contents
+    from hf_noisy.weak.rows import rows_with_missing
+
     check_dataset(dataset)
     _check_functions(functions)
     if len(dataset) == 0:
@@ -79,10 +94,15 @@ def apply_labeling_functions(
             "dataset has 0 rows: expected at least one to label. Check the filter or the split it comes from."
         )
     check_new_column(dataset, column)
-    with dataset_bars():
-        votes = dataset.with_format("pandas").map(
+    with dataset_bars(), keyed_by_contents(functions):
+        votes = dataset.with_format("arrow").map(
             _vote_on_batch,
-            fn_kwargs={"functions": list(functions), "column": column, "floats": float_columns(dataset)},
+            fn_kwargs={
+                "functions": list(functions),
+                "column": column,
+                "features": dataset.features,
+                "missing": rows_with_missing(dataset),
+            },
             with_indices=True,
             batched=True,
             batch_size=batch_size,
@@ -98,13 +118,16 @@ def apply_labeling_functions(
 
 
 def _vote_on_batch(
-    batch: pandas.DataFrame,
+    batch: pa.Table,
     indices: list[int],
     functions: list[LabelingFunction],
     column: str,
-    floats: frozenset[str],
+    features: Features,
+    missing: pa.Table,
 ) -> dict[str, np.ndarray]:
-    points = rows_of_frame(batch, floats)
+    from hf_noisy.weak.rows import rows_of
+
+    points = rows_of(batch, indices, features, missing)
     return {column: np.array([_votes_of_one(function, points, indices) for function in functions], dtype=np.int16).T}
 
 

@@ -227,7 +227,7 @@ def test_what_is_not_a_dataset_is_refused(dataset):
 
 @pytest.mark.slow
 def test_it_labels_at_least_five_times_the_rows_a_second_of_snorkels_applier():
-    """A floor that holds on a busy machine; tests/measure/labeling_speed.py measures the real ratio, about 30."""
+    """A floor that holds on a busy machine; tests/measure/labeling_speed.py measures the real ratio, about 20."""
     dataset = comments(TEXTS * 200)
     frame = dataset.to_pandas()
     functions = [function_of(f"lf_{k}", lambda x: 1 if "song" in x.text else -1) for k in range(10)]
