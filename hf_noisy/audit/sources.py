@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_noisy.audit.content import Pattern, Source
-from hf_noisy.data.words import WORD_PATTERN, spaced
 
 _MIN_VOTES = 8  # a pattern is a word in at least this many texts on which the source votes
 _MAX_PATTERNS = 3  # patterns per source
@@ -58,11 +57,9 @@ def _words(texts: Sequence[str]) -> tuple[np.ndarray, object] | None:
     """Returns the words of at least `_MIN_VOTES` texts, and sparse (texts, words), 1 where a text has the word."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    apart = spaced(texts)
-    splitting = {} if apart is texts else {"token_pattern": WORD_PATTERN}
-    counter = CountVectorizer(binary=True, min_df=_MIN_VOTES, ngram_range=(1, 2), **splitting)
+    counter = CountVectorizer(binary=True, min_df=_MIN_VOTES, ngram_range=(1, 2))
     try:
-        table = counter.fit_transform(apart)
+        table = counter.fit_transform(texts)
     except ValueError:  # no word is frequent enough
         return None
     return counter.get_feature_names_out(), table.tocsr()

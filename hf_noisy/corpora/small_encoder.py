@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hf_noisy.corpora.reviews import CLASS_NAMES
-from hf_noisy.data.words import CHARACTER, has_no_spaces
 
 if TYPE_CHECKING:
     from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
@@ -54,17 +53,12 @@ def small_encoder(
 
 
 def _word_tokenizer(texts: Sequence[str], max_length: int) -> PreTrainedTokenizerFast:
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     words = Tokenizer(models.WordLevel(unk_token="[UNK]"))
     words.normalizer = normalizers.Lowercase()
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    if any(has_no_spaces(text) for text in texts):  # each character is a word
-        characters = pre_tokenizers.Split(Regex(CHARACTER), behavior="isolated")
-        words.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.WhitespaceSplit(), characters, pre_tokenizers.Punctuation()]
-        )
     words.train_from_iterator(
         texts, trainers.WordLevelTrainer(special_tokens=list(SPECIAL_TOKENS.values()), show_progress=False)
     )

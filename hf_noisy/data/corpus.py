@@ -19,7 +19,6 @@ from hf_noisy.data.tables.classes import Labels, read_labels
 from hf_noisy.data.tables.columns import Columns
 from hf_noisy.data.tables.rows import Rows, rows_of
 from hf_noisy.data.tables.values import LabelOptions
-from hf_noisy.data.words import note_on_words
 from hf_noisy.data.wrench import checked_names, wrench_corpus
 from hf_noisy.weak.majority import hard_labels
 
@@ -197,7 +196,7 @@ def corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns, o
         splits["train"],
         splits.get("valid"),
         splits.get("test"),
-        notes=tuple(_notes(tables, left_out, labels, note_on_words(rows["train"].texts[:1000].to_pylist()))),
+        notes=tuple(_notes(tables, left_out, labels)),
         left_out=left_out,
         sources=tuple(sources),
         columns={
@@ -229,7 +228,7 @@ def _split(
     return split_of_columns(rows.ids, rows.texts, votes, gold[kept], soft, rows.pairs)
 
 
-def _notes(tables: Mapping[str, Table], left_out: Mapping[str, Sequence[str]], labels: Labels, words: str) -> list[str]:
+def _notes(tables: Mapping[str, Table], left_out: Mapping[str, Sequence[str]], labels: Labels) -> list[str]:
     """Return what was decided. Notes on how a file was read begin with `READ`."""
     read: dict[str, list[str]] = {}
     for split, table in tables.items():
@@ -241,8 +240,6 @@ def _notes(tables: Mapping[str, Table], left_out: Mapping[str, Sequence[str]], l
     ]
     for split, ids in left_out.items():
         notes.append(f"{len(ids):,} rows of {split} have no text and are left out: {listed(ids, SHOWN_ROWS)}")
-    if words:
-        notes.append(f"{READ}{words}")
     soft = list(labels.soft)
     if soft:
         notes.append(f"{READ}{soft[0][1]} holds probabilities of {len(labels.names)} classes: soft labels")

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.common.progress import progress_bar
 from hf_noisy.data.text_pairs import encoded
-from hf_noisy.data.words import WORD_PATTERN, spaced
 from hf_noisy.evidence.inputs import check_features, check_labels, standardized
 
 if TYPE_CHECKING:
@@ -93,8 +92,7 @@ def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: 
 def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, **splitting: Any) -> np.ndarray:
     """Computes word features by latent semantic analysis: (texts, at most 128) float64.
 
-    They are the TF-IDF weights of words and word pairs, projected on their leading singular vectors. Texts in scripts
-    without spaces are split first (`hf_noisy.data.words`). A text without
+    They are the TF-IDF weights of words and word pairs, projected on their leading singular vectors. A text without
     words has a zero vector. So has a text among 50 or more that shares no word with another.
 
     Args:
@@ -106,8 +104,6 @@ def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, **splitting: An
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     min_df = 2 if len(texts) >= _TEXTS_FOR_MIN_DF else 1
-    if not splitting and (words_apart := spaced(texts)) is not texts:
-        texts, splitting = words_apart, {"token_pattern": WORD_PATTERN}
     try:
         words = TfidfVectorizer(ngram_range=(1, 2), min_df=min_df, sublinear_tf=True, **splitting).fit_transform(texts)
     except ValueError as error:

@@ -6,15 +6,10 @@ from typing import Any
 
 import datasets
 import numpy as np
-from transformers.utils import logging
 
 from hf_noisy.data.columns import columns_of
 from hf_noisy.data.text_pairs import texts_of
-from hf_noisy.data.words import lacks_segmenter, note_on_words
 from hf_noisy.evidence.features.frozen import latent_semantic_vectors
-
-logger = logging.get_logger(__name__)
-_FEW_PIECES = 4  # tokens a text, beside those that every text has, with which they are words enough
 
 
 def token_ids(by: str, dataset: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -56,34 +51,16 @@ def word_vectors(by: str, dataset: Any, seed: int = 0) -> np.ndarray:
     """Computes word features by latent semantic analysis, (rows, at most 128). No pretrained encoder is needed.
 
     The words are those of the column `text`, untruncated, if every row has a text. Otherwise the token ids are used as
-    words, without those lost by truncation. So are they where texts have no spaces and no segmenter is installed, if the
-    tokenizer knows their script.
+    words, without those lost by truncation.
 
     Args, Raises: as for `token_ids`; `seed` is the seed of the analysis.
     """
     texts = _texts(dataset)
-    pieces = texts is not None and lacks_segmenter(texts) and _tells_pieces(by, dataset)
-    if texts is not None and not pieces:
-        if note := note_on_words(texts):
-            logger.warning_once(f"{by}: {note}.")
+    if texts is not None:
         return latent_semantic_vectors(texts, seed)
-    if pieces:
-        logger.warning_once(f"{by}: the texts have no spaces, so pieces of the model's tokenizer count as words.")
     ids, real = token_ids(by, dataset)
     texts = [" ".join(map(str, row[mask])) for row, mask in zip(ids, real, strict=True)]
     return latent_semantic_vectors(texts, seed, lowercase=False, token_pattern=r"\S+")
-
-
-def _tells_pieces(by: str, dataset: Any) -> bool:
-    """Whether the tokens tell texts apart: no token but those of every row makes up a large part, as one for unknown does."""
-    if "input_ids" not in columns_of(dataset):
-        return False
-    ids, real = token_ids(by, dataset)
-    rows = [np.unique(row[mask]) for row, mask in zip(ids, real, strict=True)]
-    kinds, counts = np.unique(np.concatenate(rows), return_counts=True)
-    every = kinds[counts == len(rows)]  # such as [CLS], or one for unknown in every row
-    telling = [np.setdiff1d(row, every, assume_unique=True) for row in rows]
-    return float(np.mean([len(row) for row in telling])) >= _FEW_PIECES
 
 
 def _texts(dataset: Any) -> list[str] | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_noisy.common.progress import progress_bar, quietly
-from hf_noisy.data.words import has_no_spaces, word_spans
 from hf_noisy.weak.labeling_functions import apply_labeling_functions
 from hf_noisy.weak.votes import votes_of
 
@@ -116,23 +115,6 @@ def rule_token_mask(
     ]
 
 
-def _spans(text: str) -> list[Span]:
-    """Returns the words of a text. Where it has no spaces, they are those of a segmenter, or single characters."""
-    found = [match.span() for match in _WORD.finditer(text)]
-    if not has_no_spaces(text):
-        return found
-    inner = word_spans(text)
-    whole = [(begin, end) for begin, end in found if not any(begin < stop and start < end for start, stop in inner)]
-    rest = [match.span() for match in _WORD.finditer(_without(text, inner))]
-    return sorted({*whole, *rest, *inner})
-
-
-def _without(text: str, spans: Sequence[Span]) -> str:
-    for begin, end in spans:
-        text = text[:begin] + " " * (end - begin) + text[end:]
-    return text
-
-
 class _Texts:
     """Texts with their other columns and their words, and the votes of the functions on masked texts."""
 
@@ -140,7 +122,7 @@ class _Texts:
         self, columns: dict[str, list[Any]], name: str, functions: Sequence[LabelingFunction], num_proc: int | None
     ) -> None:
         self.columns, self.name, self.functions, self.num_proc = columns, name, functions, num_proc
-        self.spans = [_spans(text) for text in columns[name]]
+        self.spans = [[match.span() for match in _WORD.finditer(text)] for text in columns[name]]
         self.words = [
             [text[begin:end].casefold() for begin, end in spans]
             for text, spans in zip(columns[name], self.spans, strict=True)
