@@ -1,4 +1,4 @@
-"""Scripts that are written without spaces between words: Chinese, Japanese, Thai, Lao, Khmer and Burmese."""
+"""Scripts that are written without spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), or from the right."""
 
 from __future__ import annotations
 
@@ -50,3 +50,13 @@ def unspaced_rows(texts: Iterable[str]) -> list[str]:
 def is_mark(character: str) -> bool:
     """Returns whether a character belongs to the one before it, as a vowel sign or a tone mark does."""
     return unicodedata.category(character).startswith("M")
+
+
+def isolated(text: str) -> str:
+    """Marks a text that is read from the right as one of its own direction, so that what follows stays behind it.
+
+    >>> isolated("ham"), isolated("\u05d8\u05d5\u05d1")
+    ('ham', '\u2068\u05d8\u05d5\u05d1\u2069')
+    """
+    from_the_right = any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
+    return f"\u2068{text}\u2069" if from_the_right else text
