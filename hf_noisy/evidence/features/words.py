@@ -107,7 +107,7 @@ class WordSplitter:
         }
         if better:
             packages = ", ".join(f"{SEGMENTERS[language].name} ({language})" for language in better)
-            return f"For whole words, install {packages}: pip install 'hf_noisy[segmenters]'."
+            return f"For whole words, install {packages}: pip install hf_noisy[segmenters]"
         if any(way.name == _CHARACTERS for way in self.ways.values()):
             return "For longer pieces, give a model whose tokenizer was trained on the language."
         return None
