@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_noisy.audit import numbers
+from hf_noisy.common.scripts import isolated
 
 _MAX_NUMBERED = 14  # maximum number of classes with which cells show their numbers
 _NAME_LENGTH = 22  # maximum characters of a class name beside the map; the tooltip has the full name
@@ -43,7 +44,7 @@ def heat_map(matrix: np.ndarray, class_names: Sequence[str], most: int = 6) -> H
             j,
             round(float(matrix[i, j]), 3),
             numbers.percent_words(float(matrix[i, j])),
-            f"true class {class_names[i]}, given label {class_names[j]}: {numbers.percent_words(float(matrix[i, j]))} of 100",
+            f"true class {isolated(class_names[i])}, given label {isolated(class_names[j])}: {numbers.percent_words(float(matrix[i, j]))} of 100",
         )
         for i in classes
         for j in classes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +21,7 @@ from hf_noisy.data.label_encoding import one_hot_rows
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
 from hf_noisy.evidence.features.neighbours import nearest_rows
 from hf_noisy.evidence.features.text_features import NEIGHBOURS, TextFeatures, text_features
+from hf_noisy.evidence.features.words import word_splitter
 from hf_noisy.evidence.inference.infer_classes import infer_classes
 from hf_noisy.evidence.inference.label_evidence import LabelEvidence, weigh_labels
 from hf_noisy.evidence.inputs import check_features, check_labels
@@ -50,6 +52,7 @@ def audit_labels(
     folds: int = 5,
     resamples: int = 100,
     seed: int = 0,
+    tokenizer: Any = None,
 ) -> AuditContent:
     """Scores how wrong each label looks, and suggests a class for each row. Uses no gold labels.
 
@@ -87,6 +90,8 @@ def audit_labels(
         folds: number of folds of the regression.
         resamples: number of bootstrap resamples of the rows, for the intervals.
         seed: seed of folds and resamples.
+        tokenizer: of a model. Its pieces are taken as words of texts without spaces between words, if it knows their
+            language and no segmenter is installed (`hf_noisy.evidence.features.words.word_splitter`).
 
     Raises:
         ValueError, TypeError: fewer labelled rows than twice the folds, labels of one class only, arguments of
@@ -96,7 +101,7 @@ def audit_labels(
     requested = None if scorers is None else check_scorers(scorers)
     given = _checked(texts, labels, len(class_names), vectors, votes, folds)
     kept = given.kept
-    features = text_features(texts, given.vectors, given.labels, given.votes, given.classes, seed)
+    features = text_features(texts, given.vectors, given.labels, given.votes, given.classes, seed, tokenizer)
     held_out = (
         out_of_fold_probabilities(features.view[kept], given.labels[kept], given.classes, folds, seed)
         if probabilities is None
@@ -148,13 +153,18 @@ def audit_labels(
             moved=weighed.moved,
         ),
         reproduction=Reproduction(command, seed, {name: version(name) for name in _PACKAGES}),
-        sources=None if given.votes is None else describe_sources(given.votes, names, texts, kept, found.rule_folds),
+        sources=None
+        if given.votes is None
+        else describe_sources(given.votes, names, texts, kept, found.rule_folds, tokenizer),
         mixture=_mixture(rows.losses, seed),
         loss_name="mean loss, in nats" if trained else "improbability of the given label, out of fold",
         curves=curves,
         scorers=weights,
         table_notes=tuple(notes),
-        basis=_basis(weights, features.kind, None if supplied else folds, trained),
+        basis=[
+            *_basis(weights, features.kind, None if supplied else folds, trained),
+            *_said_of_words(texts, tokenizer),
+        ],
         scores=scores,
     )
 
@@ -285,6 +295,12 @@ def _basis(weights: Mapping[str, float], feature_kind: str, folds: int | None, t
         + ".",
     ]
     return [*sentences, "Losses and epochs are those of one training."] if trained else sentences
+
+
+def _said_of_words(texts: Sequence[str], tokenizer: Any) -> list[str]:
+    """Returns what is taken as words, only if some texts have no spaces between words."""
+    splitter = word_splitter(texts, tokenizer)
+    return [] if splitter is None else [splitter.said]
 
 
 _FEATURE_SENTENCES = {

@@ -20,6 +20,7 @@ from hf_noisy.audit.content import AuditContent
 from hf_noisy.audit.heat_map import heat_map
 from hf_noisy.audit.rows import reason_kind
 from hf_noisy.common.checks import check_whole
+from hf_noisy.common.scripts import isolated
 
 WORST = 2000
 _TEXT_BUDGET = 16_000_000  # characters of all texts in one report; above it, long texts are cut to a common length
@@ -62,7 +63,7 @@ def _render(content: AuditContent, chosen: np.ndarray) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(share=numbers.share, unit=numbers.unit)
+    environment.filters.update(share=numbers.share, unit=numbers.unit, isolated=isolated)
     style = "".join(environment.get_template(name).render() for name in _STYLES)
     script = _script()
     return environment.get_template("report.html.j2").render(

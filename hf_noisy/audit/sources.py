@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from hf_noisy.audit.content import Pattern, Source
+from hf_noisy.evidence.features.words import term_options
 
 _MIN_VOTES = 8  # a pattern is a word in at least this many texts on which the source votes
 _MAX_PATTERNS = 3  # patterns per source
@@ -19,6 +21,7 @@ def describe_sources(
     texts: Sequence[str],
     labelled: np.ndarray,
     judged: np.ndarray | None,
+    tokenizer: Any = None,
 ) -> list[Source]:
     """Returns a `Source` for each column of `votes`.
 
@@ -33,8 +36,9 @@ def describe_sources(
         texts: (rows,)
         labelled: row numbers of the rows with a label.
         judged: (labelled, classes) probabilities by rule folds, NaN where a row is not judged; None if there are none.
+        tokenizer: of the model, for texts without spaces between words (`hf_noisy.evidence.features.words`).
     """
-    words = _words([texts[int(row)] for row in labelled]) if judged is not None else None
+    words = _words([texts[int(row)] for row in labelled], tokenizer) if judged is not None else None
     described = []
     for column, name in enumerate(names):
         cast = votes[:, column] >= 0
@@ -53,11 +57,11 @@ def describe_sources(
     return described
 
 
-def _words(texts: Sequence[str]) -> tuple[np.ndarray, object] | None:
+def _words(texts: Sequence[str], tokenizer: Any) -> tuple[np.ndarray, object] | None:
     """Returns the words of at least `_MIN_VOTES` texts, and sparse (texts, words), 1 where a text has the word."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    counter = CountVectorizer(binary=True, min_df=_MIN_VOTES, ngram_range=(1, 2))
+    counter = CountVectorizer(binary=True, min_df=_MIN_VOTES, **term_options(texts, 2, tokenizer))
     try:
         table = counter.fit_transform(texts)
     except ValueError:  # no word is frequent enough

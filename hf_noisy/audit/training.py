@@ -38,6 +38,7 @@ class TrainingRecord:
     log_history: Sequence[Mapping[str, Any]]  # `trainer.state.log_history`
     encoder: str  # name or folder of the checkpoint that the model was loaded from; empty if there is none
     seed: int
+    tokenizer: Any = None  # of the model
 
 
 def audit_training(record: TrainingRecord, vectors: ArrayLike | None = None, **options: Any) -> AuditContent:
@@ -64,6 +65,7 @@ def audit_training(record: TrainingRecord, vectors: ArrayLike | None = None, **o
         "title": "training set",
         "command": "trainer.audit()",
         "seed": record.seed,
+        "tokenizer": record.tokenizer,
     }
     return audit_labels(record.texts, np.maximum(labels, -1), record.class_names, vectors, **{**given, **options})
 

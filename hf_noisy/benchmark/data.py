@@ -15,6 +15,7 @@ from hf_noisy.data.corpus import Corpus, read_corpus
 from hf_noisy.data.noise_spec import inject
 from hf_noisy.data.splits import split_corpus, with_labels
 from hf_noisy.data.text_pairs import PAIR, texts_of
+from hf_noisy.evidence.features.words import term_options
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import votes_of
 
@@ -152,7 +153,8 @@ def _features(split: Dataset) -> np.ndarray:
     """Returns (rows, 64) hashed word counts: instance-dependent noise depends on them, not on the encoder."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    return HashingVectorizer(n_features=64, norm=None).transform(texts_of(split)).toarray()
+    texts = texts_of(split)
+    return HashingVectorizer(n_features=64, norm=None, **term_options(texts)).transform(texts).toarray()
 
 
 def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.ndarray:
@@ -160,7 +162,8 @@ def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.nd
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.naive_bayes import MultinomialNB
 
-    words, known = TfidfVectorizer().fit_transform(texts_of(split)), gold >= 0
+    texts, known = texts_of(split), gold >= 0
+    words = TfidfVectorizer(**term_options(texts)).fit_transform(texts)
     even = np.arange(len(gold)) % 2 == 0
     probabilities = np.zeros((len(gold), classes))
     for fold in (even, ~even):

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from hf_noisy.data.text_pairs import TextPair
 from hf_noisy.evidence.features.frozen import latent_semantic_vectors, mean_vectors
+from hf_noisy.evidence.features.words import word_splitter
 
 _DIGEST = 16  # bytes of the hash of a text
 _CONTENT = (".safetensors", ".bin", ".json", ".txt", ".model", ".vocab")  # files that decide what an encoder computes
@@ -40,7 +41,9 @@ class VectorStore:
         return self._of_words(texts) if self.model is None else self._of_encoder(texts)
 
     def _of_words(self, texts: Sequence[str]) -> np.ndarray:
-        path = None if self.folder is None else self.folder / f"{_short(*texts)}.safetensors"
+        splitter = word_splitter(texts)
+        ways = "" if splitter is None else f"-{_short(splitter.said)}"  # another segmenter finds other words
+        path = None if self.folder is None else self.folder / f"{_short(*texts)}{ways}.safetensors"
         if path is not None and path.is_file():
             return load_file(path)["vectors"]
         vectors = latent_semantic_vectors(texts).astype(np.float32)

@@ -24,7 +24,7 @@ from hf_noisy.data.splits import training_subset
 from hf_noisy.data.text_pairs import texts_of
 from hf_noisy.evidence import text_vectors
 from hf_noisy.evidence.rates.interval import LEVEL
-from hf_noisy.models.pretrained import check_pretrained
+from hf_noisy.models.pretrained import check_pretrained, pretrained_tokenizer
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import votes_of
 
@@ -70,6 +70,7 @@ def _run(given: AuditArguments, command: str) -> None:
         folds=given.folds,
         resamples=given.resamples,
         seed=given.seed,
+        tokenizer=pretrained_tokenizer(given.model),
     )
     folder = Path(given.output)
     folder.mkdir(parents=True, exist_ok=True)

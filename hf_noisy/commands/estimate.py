@@ -22,7 +22,7 @@ from hf_noisy.data.text_pairs import texts_of
 from hf_noisy.evidence import draw_matrices, text_vectors
 from hf_noisy.evidence.matrices.matrices import row_shares
 from hf_noisy.evidence.rates.text_rates import estimate_texts
-from hf_noisy.models.pretrained import check_pretrained
+from hf_noisy.models.pretrained import check_pretrained, pretrained_tokenizer
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import votes_of
 
@@ -63,6 +63,7 @@ def _run(given: EstimateArguments) -> None:
         estimators=given.estimators,
         resamples=given.resamples,
         seed=given.seed,
+        tokenizer=pretrained_tokenizer(given.model),
     )
     kept = labels >= 0
     labels, gold, names = labels[kept], np.array(rows["gold"][:])[kept], [corpus.class_names[k] for k in present]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hf_noisy.common.scripts import UNSPACED, unspaced_rows
 from hf_noisy.corpora.reviews import CLASS_NAMES
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def small_encoder(
     max_length: int = 48,
 ) -> tuple[BertForSequenceClassification, PreTrainedTokenizerFast]:
     """Build a word tokenizer from `texts` and a BERT with random weights (2 layers, hidden size 64), without download.
+
+    If texts are written without spaces between words, each character of such a script is a token.
 
     The weights depend only on `seed`; the global torch generator is not changed. Losses that ignore unlikely labels
     (MAE, NCE + RCE) sometimes predict only the larger class when they start from these weights.
@@ -53,12 +56,17 @@ def small_encoder(
 
 
 def _word_tokenizer(texts: Sequence[str], max_length: int) -> PreTrainedTokenizerFast:
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     words = Tokenizer(models.WordLevel(unk_token="[UNK]"))
     words.normalizer = normalizers.Lowercase()
     words.pre_tokenizer = pre_tokenizers.Whitespace()
+    if unspaced_rows(texts):  # else a whole sentence would be one token
+        character = Regex(f"[{UNSPACED}]\\p{{M}}*")
+        words.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(character, "isolated"), pre_tokenizers.Whitespace()]
+        )
     words.train_from_iterator(
         texts, trainers.WordLevelTrainer(special_tokens=list(SPECIAL_TOKENS.values()), show_progress=False)
     )

@@ -291,7 +291,7 @@ class TruthInference(NoiseCallback):
         return self.context.encode().cpu().numpy()
 
     def _words(self) -> np.ndarray:
-        return word_vectors(type(self).__name__, self.context.dataset, self.context.seed)
+        return word_vectors(type(self).__name__, self.context.dataset, self.context.seed, self.context.tokenizer)
 
     def supervise(self, supervision: Supervision, predictions: Predictions, batch: Batch) -> Supervision:
         truth = self.truth.read(batch.index)

@@ -1,8 +1,9 @@
-"""Checks that a pretrained model, given by name or folder, can be found before the work begins."""
+"""Finds what belongs to a pretrained model, given by name or folder, before the work begins."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 def check_pretrained(option: str, name: str | None) -> None:
@@ -36,3 +37,12 @@ def check_pretrained(option: str, name: str | None) -> None:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+def pretrained_tokenizer(name: str | None) -> Any:
+    """Load the tokenizer of a model, a folder or a name on the Hub; None without a model."""
+    if name is None:
+        return None
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(name)

@@ -39,6 +39,7 @@ def training_record(trainer: Any, parts: Parts) -> TrainingRecord:
         log_history=trainer.state.log_history,
         encoder=getattr(config, "_name_or_path", ""),
         seed=trainer.args.seed,
+        tokenizer=trainer.processing_class,
     )
 
 

@@ -152,6 +152,58 @@ def test_hostile_texts_and_names_are_inert_and_seen(chromium, tmp_path):
     assert chromium.run(f"return getComputedStyle(document.querySelectorAll('{ROWS} .text')[11]).direction") == "ltr"
 
 
+FROM_THE_RIGHT = {
+    "arabic": ("شكوى!", "لم تصل (البطارية) بعد، وهذا سيئ!", "البطارية (الثانية)!"),
+    "hebrew": ("תלונה!", "הסוללה (השנייה) של iPhone לא הגיעה, וזה רע!", "הסוללה (השנייה)!"),
+}
+PLACES = """
+const [selector, word] = arguments;
+const walker = document.createTreeWalker(document.querySelector(selector), NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const at = walker.currentNode.data.indexOf(word);
+  if (at < 0 || walker.currentNode.parentNode.tagName === 'title') continue;
+  return [at, at + word.length - 1].map((k) => {
+    const range = document.createRange();
+    range.setStart(walker.currentNode, k);
+    range.setEnd(walker.currentNode, k + 1);
+    return range.getBoundingClientRect().left;
+  });
+}
+return null;
+"""
+
+
+@pytest.mark.parametrize("language", sorted(FROM_THE_RIGHT))
+def test_what_is_read_from_the_right_begins_at_the_right_and_ends_with_its_punctuation(chromium, tmp_path, language):
+    name, text, phrase = FROM_THE_RIGHT[language]
+    reasons = [[f"inferred otherwise: 0.04, {name} is likelier"]] * 30
+    rows = make_rows(30, (text, "The screen is bright!"), reasons=reasons)
+    sources = [Source("a", 0.5, 0.1, 0.5, [Pattern(phrase, 9, 0.5)])]
+    write_report(
+        make_content(rows=rows, class_names=(name, "spam", "unsure"), sources=sources), tmp_path / "report.html"
+    )
+    chromium.get(tmp_path / "report.html")
+    for selector, word in (
+        (f"{FIRST} .text", text),
+        (f"{FIRST} .given", name),
+        (f"{FIRST} .reason", name),
+        ("#where svg.bars", name),
+        ("#where svg.heat", name),
+        ("#sources .pattern", phrase),
+    ):
+        begin, end = chromium.run(PLACES, selector, word)
+        assert end < begin, selector
+    begin, end = chromium.run(PLACES, f"{ROWS}:nth-child(2) .text", "The screen is bright!")
+    assert begin < end
+    assert (
+        chromium.run("return document.querySelector('#by-label option:nth-child(2)').text")
+        == f"\u2068{name}\u2069 (10)"
+    )
+    assert chromium.run("return document.querySelector('#by-label option:nth-child(3)').text") == "spam (10)"
+    chromium.type("#search", name[:3])
+    assert chromium.run("return getComputedStyle(document.getElementById('search')).direction") == "rtl"
+
+
 def test_a_long_text_is_cut_and_opens_in_steps(chromium, tmp_path):
     write_report(make_content(texts=("a" * 999_999 + "!",)), tmp_path / "report.html")
     chromium.get(tmp_path / "report.html")

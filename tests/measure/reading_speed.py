@@ -32,7 +32,33 @@ seconds = time.perf_counter() - start
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(seconds, int(peak.split()[1]) / 1024)
 """
-WORDS = "the screen is bright and sharp but it broke in a week and they never wrote back so easy to set up far too loud".split()
+WORDS = [
+    "the",
+    "screen",
+    "is",
+    "bright",
+    "and",
+    "sharp",
+    "but",
+    "it",
+    "broke",
+    "in",
+    "a",
+    "week",
+    "and",
+    "they",
+    "never",
+    "wrote",
+    "back",
+    "so",
+    "easy",
+    "to",
+    "set",
+    "up",
+    "far",
+    "too",
+    "loud",
+]
 
 
 def write_table(path: Path, rows: int, *, ids: bool) -> None:
@@ -67,7 +93,9 @@ def measure(path: Path, small: Path) -> Line:
     found = {}
     for side, (imports, call) in SIDES.items():
         program = PROGRAM.format(imports=imports, small=call.format(path=str(small)), large=call.format(path=str(path)))
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
+        )
         found[f"{side}_seconds"], found[f"{side}_mb"] = map(float, done.stdout.split())
     return found
 

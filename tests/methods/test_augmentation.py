@@ -128,6 +128,22 @@ def test_the_marker_is_the_one_that_the_vocabulary_uses():
     assert words.mask_id == 4
 
 
+@pytest.mark.parametrize(
+    ("tokens", "continues"),
+    [
+        (["▁day", "▁good", "▁电池", "很", "好", "ly"], [0, 0, 0, 0, 0, 1]),
+        (["▁day", "▁บาน", "พับ", "です", "ing"], [0, 0, 0, 0, 1]),
+        # byte-level: 电 in two tokens, 好 in one, a Thai letter in two, "ly"
+        (["Ġday", "Ġgood", "çĶ", "µ", "å¥½", "à\u00b8", "ģ", "ly"], [0, 0, 0, 1, 0, 0, 1, 1]),
+        # WordPiece splits before each Chinese character by itself, and Japanese models split words before it
+        (["day", "##ly", "##ing", "บาน", "##พับ", "##て"], [0, 1, 1, 0, 0, 1]),
+    ],
+)
+def test_a_marker_of_spaces_makes_no_word_of_a_sentence_without_spaces(tokens, continues):
+    vocabulary = Vocabulary.of(tokenizer_of(tokens))
+    assert vocabulary.continues.tolist()[len(SPECIAL) :] == [bool(mark) for mark in continues]
+
+
 def test_draws_depend_on_the_generator_alone_and_inputs_stay_as_they_were():
     tokenizer = tokenizer_of([f"w{k}" for k in range(30)])
     inputs = text(tokenizer, ["[CLS]", *(f"w{k}" for k in range(30)), "[SEP]"])

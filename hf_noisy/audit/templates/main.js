@@ -77,7 +77,7 @@ function sortBy(name) {
 }
 
 function fill(id, everything, choices) {
-  const options = choices.map(([value, name]) => element("option", { value }, cut(name, 60)));
+  const options = choices.map(([value, name]) => element("option", { value }, name));
   find(id).append(element("option", { value: "" }, everything), ...options);
 }
 
@@ -89,7 +89,7 @@ function countOf(values, size) {
 
 function fillFilters() {
   const choices = (names, values) => countOf(values, names.length)
-    .map((count, k) => [k, `${names[k]} (${counted(count)})`, count]).filter(([, , count]) => count);
+    .map((count, k) => [k, `${isolated(cut(names[k], 60))} (${counted(count)})`, count]).filter(([, , count]) => count);
   fill("by-label", "any", choices(data.classes, data.labels));
   fill("by-suggested", "any", choices(data.classes, data.suggested));
   const kinds = data.reasons.flatMap((reasons) => [...new Set(reasons.map(([kind]) => kind))]);

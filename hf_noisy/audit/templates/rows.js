@@ -28,6 +28,12 @@ function meter(value) {
   return svg;
 }
 
+// Marks a name in Arabic or Hebrew as one of its own direction, where no element can hold it: what follows stays behind it.
+const FROM_THE_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+const isolated = (name) => (FROM_THE_RIGHT.test(name) ? `\u2068${name}\u2069` : name);
+const namesFromTheRight = data.classes.filter((name) => FROM_THE_RIGHT.test(name));
+const withNamesApart = (reason) => namesFromTheRight.reduce((text, name) => text.replaceAll(name, isolated(name)), reason);
+
 const counted = (number) => number.toLocaleString("en-US");
 
 // Formats a number in [0, 1] with two digits; never 0 or 1 unless it is exactly that.
@@ -61,7 +67,7 @@ function textCell(row) {
   const limit = opened.get(row) ?? FIRST;
   const text = data.texts[row], shown = cut(text, limit);
   const box = element("p", { class: limit > FIRST ? "text open" : "text", dir: "auto" }, shown, shown.length < text.length ? "…" : "");
-  const reasons = data.reasons[row].map(([, reason]) => element("span", { class: "reason" }, element("bdi", {}, reason)));
+  const reasons = data.reasons[row].map(([, reason]) => element("span", { class: "reason" }, element("bdi", {}, withNamesApart(reason))));
   const id = element("code", { class: "id", title: "id" }, element("bdi", {}, data.ids[row]));
   const more = moreControl(row, shown.length), short = text.length <= FIRST;
   const foot = element("p", { class: "foot" }, ...reasons, id, ...(short && more ? [" · ", more] : []));
@@ -109,7 +115,7 @@ function decisionControls(row) {
   const button = (name, decision) => element("button", {
     type: "button", class: `choice ${decision}`, "data-decision": decision, click: () => choose(row, decisionOf(row)?.decision === decision ? null : decision),
   }, name);
-  const classes = data.classes.map((name, k) => k === data.labels[row] ? null : element("option", { value: k }, cut(name, 60)));
+  const classes = data.classes.map((name, k) => k === data.labels[row] ? null : element("option", { value: k, dir: "auto" }, cut(name, 60)));
   const target = element("select", {
     class: "target", "aria-label": `Class to change ${id} to`, change: (event) => choose(row, "change", Number(event.target.value)),
   }, ...classes);

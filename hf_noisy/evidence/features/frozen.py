@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.common.progress import progress_bar
 from hf_noisy.data.text_pairs import encoded
+from hf_noisy.evidence.features.words import term_options
 from hf_noisy.evidence.inputs import check_features, check_labels, standardized
 
 if TYPE_CHECKING:
@@ -89,23 +90,27 @@ def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: 
     return latent_semantic_vectors(texts, seed)
 
 
-def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, **splitting: Any) -> np.ndarray:
+def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, tokenizer: Any = None, **splitting: Any) -> np.ndarray:
     """Computes word features by latent semantic analysis: (texts, at most 128) float64.
 
     They are the TF-IDF weights of words and word pairs, projected on their leading singular vectors. A text without
-    words has a zero vector. So has a text among 50 or more that shares no word with another.
+    words has a zero vector. So has a text among 50 or more that shares no word with another. What a word is in a text
+    without spaces between words, `hf_noisy.evidence.features.words.word_splitter` decides.
 
     Args:
         texts: at least two texts.
         seed: seed of the singular vectors, which are approximate.
-        splitting: options of the tokenization, passed to scikit-learn's `TfidfVectorizer`.
+        tokenizer: of the model, for texts without spaces between words; None if there is none.
+        splitting: options of the tokenization, passed to scikit-learn's `TfidfVectorizer`; the texts are then taken to
+            have spaces between words.
     """
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     min_df = 2 if len(texts) >= _TEXTS_FOR_MIN_DF else 1
     try:
-        words = TfidfVectorizer(ngram_range=(1, 2), min_df=min_df, sublinear_tf=True, **splitting).fit_transform(texts)
+        options = {"ngram_range": (1, 2), **splitting} if splitting else term_options(texts, 2, tokenizer)
+        words = TfidfVectorizer(min_df=min_df, sublinear_tf=True, **options).fit_transform(texts)
     except ValueError as error:
         if "empty vocabulary" in str(error) or "no terms remain" in str(error):
             return np.zeros((len(texts), 1))

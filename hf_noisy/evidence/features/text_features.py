@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,13 @@ class TextFeatures:
 
 
 def text_features(
-    texts: Sequence[str], vectors: np.ndarray, labels: np.ndarray, votes: np.ndarray | None, classes: int, seed: int = 0
+    texts: Sequence[str],
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    votes: np.ndarray | None,
+    classes: int,
+    seed: int = 0,
+    tokenizer: Any = None,
 ) -> TextFeatures:
     """Computes text features: encoder vectors, word features or both.
 
@@ -41,6 +48,7 @@ def text_features(
         votes: (rows, sources), -1 abstains; None with labels only.
         classes: number of classes.
         seed: seed of the sample for the cut statistic, and of the word features.
+        tokenizer: as for `latent_semantic_vectors`.
 
     Raises:
         ValueError: fewer than two rows have a label.
@@ -51,5 +59,5 @@ def text_features(
     sources = count_voting_sources(votes)
     cut_statistic = mean_cut_statistic(vectors, one_hot_rows(labels, classes), NEIGHBOURS, seed)
     kind = choose_features(sources, cut_statistic)
-    view = features_of(kind, lambda: vectors, lambda: latent_semantic_vectors(texts, seed))
+    view = features_of(kind, lambda: vectors, lambda: latent_semantic_vectors(texts, seed, tokenizer))
     return TextFeatures(kind, view, cut_statistic, sources)

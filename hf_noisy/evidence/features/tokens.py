@@ -47,20 +47,20 @@ def _column(dataset: Any, name: str, kind: Any) -> list[np.ndarray]:
     return rows
 
 
-def word_vectors(by: str, dataset: Any, seed: int = 0) -> np.ndarray:
+def word_vectors(by: str, dataset: Any, seed: int = 0, tokenizer: Any = None) -> np.ndarray:
     """Computes word features by latent semantic analysis, (rows, at most 128). No pretrained encoder is needed.
 
     The words are those of the column `text`, untruncated, if every row has a text. Otherwise the token ids are used as
     words, without those lost by truncation.
 
-    Args, Raises: as for `token_ids`; `seed` is the seed of the analysis.
+    Args, Raises: as for `token_ids`; `seed` and `tokenizer` as for `latent_semantic_vectors`.
     """
     texts = _texts(dataset)
     if texts is not None:
-        return latent_semantic_vectors(texts, seed)
+        return latent_semantic_vectors(texts, seed, tokenizer)
     ids, real = token_ids(by, dataset)
     texts = [" ".join(map(str, row[mask])) for row, mask in zip(ids, real, strict=True)]
-    return latent_semantic_vectors(texts, seed, lowercase=False, token_pattern=r"\S+")
+    return latent_semantic_vectors(texts, seed, None, lowercase=False, token_pattern=r"\S+")
 
 
 def _texts(dataset: Any) -> list[str] | None:

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ def estimate_texts(
     estimators: Sequence[str] | None = None,
     resamples: int,
     seed: int,
+    tokenizer: Any = None,
 ) -> tuple[NoiseReport, np.ndarray]:
     """Computes from the texts what an audit would compute, and estimates the noise with `estimate_labels`.
 
@@ -42,8 +44,9 @@ def estimate_texts(
         classes: number of classes.
         folds: number of folds for the held-out probabilities.
         estimators, resamples, seed: as for `estimate_noise`.
+        tokenizer: as for `text_features`.
     """
-    features, kept = text_features(texts, vectors, labels, votes, classes, seed), np.flatnonzero(labels >= 0)
+    features, kept = text_features(texts, vectors, labels, votes, classes, seed, tokenizer), np.flatnonzero(labels >= 0)
     return estimate_labels(
         labels[kept],
         held_out=out_of_fold_probabilities(features.view[kept], labels[kept], classes, folds, seed),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_noisy.common.progress import progress_bar, quietly
+from hf_noisy.evidence.features.words import Span, WordSplitter, word_splitter
 from hf_noisy.weak.labeling_functions import apply_labeling_functions
 from hf_noisy.weak.votes import votes_of
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-Span = tuple[int, int]  # begin and end of a word, in characters
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]+")
 _TEXTS = 256  # texts per batch; each is copied once per word
 
@@ -29,6 +29,7 @@ def words_behind_votes(
     *,
     text_column: str = "text",
     num_proc: int | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> list[list[Span]]:
     """Finds the words of each text without which a labeling function that votes on it would vote differently.
 
@@ -49,6 +50,8 @@ def words_behind_votes(
         functions: labeling functions made by `@labeling_function()`.
         text_column: text column of a Dataset; for a list of texts, the name under which the functions read the text.
         num_proc: number of processes that run the functions.
+        tokenizer: its pieces are the words of texts without spaces between words, where no segmenter is installed;
+            without either, each character is a word (`hf_noisy.evidence.features.words.word_splitter`).
 
     Returns:
         For each text the spans (begin, end) of its words behind votes, in order; `[]` if there are none.
@@ -68,11 +71,11 @@ def words_behind_votes(
     [[(7, 12), (13, 16)], [], [(0, 5), (10, 14)]]
     """
     columns = _columns(texts, text_column)
-    count = len(columns[text_column])
+    count, splitter = len(columns[text_column]), word_splitter(columns[text_column], tokenizer)
     found: list[list[Span]] = []
     for begin in progress_bar("Searching words behind votes", range(0, count, _TEXTS), unit="batch"):
         part = {name: values[begin : begin + _TEXTS] for name, values in columns.items()}
-        found += _Texts(part, text_column, functions, num_proc).behind()
+        found += _Texts(part, text_column, functions, num_proc, splitter).behind()
     return found
 
 
@@ -104,7 +107,7 @@ def rule_token_mask(
             f"{type(tokenizer).__name__} does not know where in the text its tokens stand: expected a fast tokenizer. Load "
             "one with AutoTokenizer."
         )
-    spans = words_behind_votes(texts, functions, text_column=text_column, num_proc=num_proc)
+    spans = words_behind_votes(texts, functions, text_column=text_column, num_proc=num_proc, tokenizer=tokenizer)
     if not spans:
         return []
     written = list(_columns(texts, text_column)[text_column])
@@ -119,10 +122,18 @@ class _Texts:
     """Texts with their other columns and their words, and the votes of the functions on masked texts."""
 
     def __init__(
-        self, columns: dict[str, list[Any]], name: str, functions: Sequence[LabelingFunction], num_proc: int | None
+        self,
+        columns: dict[str, list[Any]],
+        name: str,
+        functions: Sequence[LabelingFunction],
+        num_proc: int | None,
+        splitter: WordSplitter | None,
     ) -> None:
         self.columns, self.name, self.functions, self.num_proc = columns, name, functions, num_proc
-        self.spans = [[match.span() for match in _WORD.finditer(text)] for text in columns[name]]
+        self.spans = [
+            [match.span() for match in _WORD.finditer(text)] if splitter is None else splitter.spans(text, _WORD)
+            for text in columns[name]
+        ]
         self.words = [
             [text[begin:end].casefold() for begin, end in spans]
             for text, spans in zip(columns[name], self.spans, strict=True)

@@ -11,10 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from hf_noisy.common.scripts import RUN, SPACELESS_ALPHABET
 from hf_noisy.methods.parts.mixing import inner_tokens
 
 _CONTINUES = "##"  # WordPiece marks the tokens that continue a word
-_BEGINS = ("Ġ", "▁")  # byte-level BPE and SentencePiece mark the tokens that begin a word
+_SPACE = "▁"
+_BEGINS = ("Ġ", _SPACE)  # byte-level BPE and SentencePiece mark the tokens that begin a word
+# the bytes that the letters of a byte-level vocabulary stand for, as in GPT-2: printable ones for themselves
+_PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
+_BYTES = {chr(code): code for code in _PRINTABLE}
+_BYTES |= {chr(256 + n): code for n, code in enumerate(code for code in range(256) if code not in _PRINTABLE)}
 _MIN_MARKER_SHARE = 0.02  # a marker on at most this share of the tokens is there by chance
 
 
@@ -31,7 +37,9 @@ class Vocabulary:
         """Builds the table from a tokenizer.
 
         The marker that most tokens of the vocabulary carry shows which tokens continue a word. Without a marker, every
-        token is a word of its own.
+        token is a word of its own. So is a token that begins with a character of a script without spaces between words:
+        a marker of spaces would make one word of a whole sentence. WordPiece splits at each Chinese character by
+        itself, and Japanese models split words before it, so its marker is heeded in Chinese and Japanese.
         """
         ids = tokenizer.get_vocab()
         special_ids = tokenizer.all_special_ids
@@ -40,7 +48,7 @@ class Vocabulary:
         marker = max(counts, key=lambda known: counts[known])
         continues, special = torch.zeros(2, size, dtype=torch.bool)
         if counts[marker] > _MIN_MARKER_SHARE * len(ids):
-            within = [i for token, i in ids.items() if token.startswith(marker) == (marker == _CONTINUES)]
+            within = [i for token, i in ids.items() if _continues(token, marker)]
             continues[within] = True
         special[special_ids] = True
         continues[special_ids] = False
@@ -54,6 +62,22 @@ class Vocabulary:
     def goes_on(self, ids: Tensor) -> Tensor:
         """(batch, tokens) ids -> bool. True where the token continues a word."""
         return self.continues[ids.clamp_max(len(self.continues) - 1)]
+
+
+def _continues(token: str, marker: str) -> bool:
+    """Returns whether a token of a vocabulary with this marker continues the word before it."""
+    if marker == _CONTINUES:
+        return token.startswith(marker) and not SPACELESS_ALPHABET.match(token, len(marker))
+    return not token.startswith(marker) and not RUN.match(token if marker == _SPACE else _first_character(token))
+
+
+def _first_character(token: str) -> str:
+    """Returns the character that a token of byte-level BPE begins; empty if it begins inside of one.
+
+    A token may hold the first bytes of a character only. They are completed to some character of the same script.
+    """
+    raw = bytes(_BYTES.get(letter, 0x20) for letter in token)
+    return (raw + b"\x80\x80").decode(errors="ignore")[:1] if raw[:1] > b"\xbf" else ""
 
 
 def word_dropout(
