@@ -916,21 +916,48 @@ def corpora() -> Cases:
             rows_file([{"text": "a", "label": half}]),
             "'\\ud800' ... expected text that UTF-8 can write ... Drop it",
         ),
-        "corpus with an empty text": (
-            rows_file([{"text": " ", "label": "x"}]),
-            "row '0': text is ' ' ... expected a text ... Drop the row",
+        "corpus of empty texts": (
+            rows_file([{"text": " ", "label": "x"}, {"text": "", "label": "y"}], all_rows=True),
+            "row '0': text is ' ', and no row has a text ... expected a text ... Name another text_column",
         ),
+        "corpus with an id twice": (
+            rows_file([{"id": 7, "text": "a", "label": "x"}, {"id": 7, "text": "b", "label": "y"}], all_rows=True),
+            "id '7' is repeated, in rows 0, 1 ... expected an id for each row ... id_column=''",
+        ),
+        "corpus with the second text in the label column": (
+            lambda folder: load_corpus([{"text": "a", "label": "x"}], text_pair_column="text"),
+            "text_pair_column='text' ... expected a column of its own with the second text",
+        ),
+        "corpus of a number": (lambda folder: load_corpus(3), "source=3 ... expected a path", TypeError),
         "corpus of one class": (
             rows_file([]),
             "all labels are 'y' ... expected two classes or more ... Check that label_column",
         ),
-        "corpus of words and numbers": (
-            rows_file([{"text": "a", "label": 1}]),
-            "words and numbers are mixed ... label is 1 ... Write all labels in one way",
+        "corpus of words in one source and numbers in another": (
+            lambda folder: load_corpus(
+                [{"text": "a", "x": 0, "y": "bad"}, {"text": "b", "x": 1, "y": "good"}], votes_columns=["x", "y"]
+            ),
+            "words and numbers are mixed ... x is 0 ... Write all labels in one way",
         ),
-        "corpus with fractions for labels": (
+        "corpus with scores for labels": (
             rows_file([{"text": "a", "label": 0.5}]),
-            "row '0': label is 0.5 ... expected a word or a whole number",
+            "label looks like a score ... 2 distinct values ... such as 0.5 ... with a threshold",
+        ),
+        "corpus with several classes a row": (
+            rows_file([{"text": "a", "label": ["x", "y"]}]),
+            "row '0': label is ['x', 'y'] ... expected a class ... not supported",
+        ),
+        "corpus with a quote that never closes": (
+            lambda folder: load_corpus(_file(folder, 'text,label\n"a,x\nb,y\n')),
+            "line 2: a quote opens and never closes ... Copy it again",
+        ),
+        "corpus with more cells than names": (
+            lambda folder: load_corpus(_file(folder, "text,label\na,x\nb,y,z\n")),
+            "line 3: has 3 cells, where the header has 2 names ... separator=",
+        ),
+        "corpus in an encoding that nobody knows": (
+            lambda folder: load_corpus(_file(folder, "text,label\na,x\n"), encoding="utf-9"),
+            "encoding='utf-9': unknown ... Expected a name that Python knows",
         ),
         "corpus without the label column": (
             rows_file([{"text": "a", "lable": "x"}], all_rows=True),
@@ -953,6 +980,12 @@ def corpora() -> Cases:
             "the gold label is nan ... expected a class of label.json",
         ),
     }
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "table.csv"
+    path.write_text(text)
+    return path
 
 
 def rows_file(rows: list[dict[str, Any]], *, all_rows: bool = False) -> Callable[[Path], object]:

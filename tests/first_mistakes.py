@@ -43,7 +43,7 @@ def rows(labels, column="label"):
 FILES = {
     "my.csv": "text,label\na good day,good\na bad day,bad\n",
     "sentiment.csv": "review,sentiment\na good day,good\na bad day,bad\n",
-    "semicolons.csv": "text;label\na good day;good\na bad day;bad\n",
+    "repeated.csv": "id,text,label\n1,a good day,good\n1,a bad day,bad\n",
     "config.yaml": "noise_metod: gce\n",
 }
 HEAD = f"""<!-- written by `python tests/first_mistakes.py` -->
@@ -142,7 +142,7 @@ MISTAKES = (
     Mistake("Unknown key in a YAML file", "hf-noisy train --config config.yaml"),
     Mistake("A file that does not exist", "hf-noisy train --data your.csv --model MODEL"),
     Mistake("A CSV with other column names", "hf-noisy train --data sentiment.csv --model MODEL"),
-    Mistake("A CSV with semicolons", "hf-noisy train --data semicolons.csv --model MODEL"),
+    Mistake("Ids that are repeated", "hf-noisy train --data repeated.csv --model MODEL"),
     Mistake(
         "A model that does not exist",
         "hf-noisy train --data my.csv --model my-model",

@@ -290,7 +290,9 @@ class BenchmarkArguments(ColumnArguments):
 class LookArguments(ColumnArguments):
     """The options of `hf-noisy look`."""
 
-    data: list[str] | None = field(default=None, metadata=described(_SOURCE, "--dataset", metavar="SOURCE"))
+    data: list[str] | None = field(
+        default=None, metadata=described(f"{_SOURCE} Without it: refused.", "--dataset", metavar="SOURCE")
+    )
     max_length: int = field(
         default=128,
         metadata=described("Number of words beyond which a text counts as long; a model has more tokens than words."),
@@ -301,7 +303,9 @@ class LookArguments(ColumnArguments):
 class ApplyArguments(ColumnArguments):
     """The options of `hf-noisy apply`."""
 
-    data: list[str] | None = field(default=None, metadata=described(_SOURCE, "--dataset", metavar="SOURCE"))
+    data: list[str] | None = field(
+        default=None, metadata=described(f"{_SOURCE} Without it: refused.", "--dataset", metavar="SOURCE")
+    )
     decisions: str | None = field(
         default=None,
         metadata=described("CSV, XLSX or JSONL file of decisions, as the report exports it.", metavar="FILE"),

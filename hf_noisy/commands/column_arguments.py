@@ -33,7 +33,8 @@ class ColumnArguments:
     text_pair_column: str | None = field(
         default=None,
         metadata=described(
-            "Column with the second text of a row, as the hypothesis of an entailment or the answer to a question.",
+            "Column with the second text of a row, as the hypothesis of an entailment or the answer to a question. Without it: one "
+            "text a row.",
             metavar="COLUMN",
         ),
     )

@@ -88,7 +88,13 @@ def test_an_error_of_ours_is_one_line_and_another_keeps_its_traceback(monkeypatc
     ("words", "complaint"),
     [
         (["train", "--num_train_epochs", "few"], "invalid float value: 'few'"),
-        (["train", "gce"], "'gce': belongs to no option"),
+        (["train", "--seed", "1", "gce"], "'gce': belongs to no option"),
+        (["train", "gce"], "'gce': no such file or folder"),
+        (["look"], "no table is named: expected a file, as in `hf-noisy look my.csv`"),
+        (
+            ["apply", "my.csv", "--output", "new.csv"],
+            "--decisions is missing: expected a table, decisions and an output",
+        ),
         (["train", "--noise_meth", "gce"], "unknown option --noise_meth. Did you mean '--noise_method'?"),
         (["train", "--data", "./nowhere"], "'./nowhere': no such file or folder"),
         (["train", "--model", "./nowhere"], "model_name_or_path='./nowhere': no such folder. Expected"),
@@ -183,13 +189,13 @@ def test_a_corpus_and_an_encoder_have_one_name_in_all_commands(tmp_path):
     config = tmp_path / "settings.yaml"
     config.write_text("data: here\nmodel: there\n")
     (given,) = parse_arguments([RecipeArguments], arguments=["--config", str(config)])
-    assert (given.dataset, given.model_name_or_path) == ("here", "there")
+    assert (given.dataset, given.model_name_or_path) == (["here"], "there")
 
 
 def test_training_and_comparing_have_one_name_for_a_budget():
     words = ["--data", "a", "--model", "b", "--epochs", "2", "--batch_size", "8", "--method", "gce"]
     given, args = parse_arguments([RecipeArguments, RecipeTrainingArguments], arguments=[*words, "--output", "out"])
-    assert (given.dataset, given.model_name_or_path, args.output_dir) == ("a", "b", "out")
+    assert (given.dataset, given.model_name_or_path, args.output_dir) == (["a"], "b", "out")
     assert (args.num_train_epochs, args.per_device_train_batch_size, args.noise_method) == (2, 8, "gce")
     (compared,) = parse_arguments([BenchmarkArguments], arguments=words)
     assert (compared.data, compared.model, compared.epochs) == (["a"], "b", 2)

@@ -80,7 +80,7 @@ def test_the_baselines_can_be_left_out(tmp_path, capsys):
 def test_a_missing_column_names_its_option(tmp_path):
     write_rows(tmp_path / "my.csv")
     with pytest.raises(
-        ValueError, match=r"columns are review, stars.*label_column.*votes_columns, and the texts with text_column"
+        ValueError, match=r"no column 'text'. Known: review, stars.*may be in 'review'.*label_column.*votes_columns"
     ):
         Recipe.main(["--data", str(tmp_path / "my.csv"), "--output_dir", str(tmp_path), "--use_cpu", "True"])
     with pytest.raises(ValueError, match=r"no column 'text'.*Name it with text_column"):

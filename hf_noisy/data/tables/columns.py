@@ -144,6 +144,8 @@ class Columns:
             pairs = [
                 (by_name[first], by_name[second]) for first, second in KNOWN_PAIRS if {first, second} <= by_name.keys()
             ]
+            if self.label is None and not self.votes and not self.classes and not set(LABEL_COLUMNS) & by_name.keys():
+                hint += " Its labels are in no column label: name it with label_column, or several sources with votes_columns."
             if pairs:
                 first, second = pairs[0]
                 hint = f" For two texts a row: text_column={first!r} and text_pair_column={second!r}."
