@@ -308,11 +308,16 @@ class ApplyArguments(ColumnArguments):
     )
     decisions: str | None = field(
         default=None,
-        metadata=described("CSV, XLSX or JSONL file of decisions, as the report exports it.", metavar="FILE"),
+        metadata=described(
+            "CSV, XLSX, JSONL or JSON file of decisions, as the report or Label Studio exports it. Without it: refused.",
+            metavar="FILE",
+        ),
     )
     output: str | None = field(
         default=None,
-        metadata=described("File or folder for the corrected table, in the format of the table.", metavar="FILE"),
+        metadata=described(
+            "File or folder for the corrected table, in the format of the table. Without it: refused.", metavar="FILE"
+        ),
     )
     original_column: str = field(
         default="original_label",

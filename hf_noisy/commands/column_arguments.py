@@ -64,7 +64,9 @@ class ColumnArguments:
     class_columns: list[str] | None = field(
         default=None,
         metadata=described(
-            "One column per class, each with 0, 1 or a probability, instead of --label_column.", metavar="COLUMN"
+            "One column per class, each with 0, 1 or a probability, instead of --label_column. Without it: found if there is no "
+            "column of labels.",
+            metavar="COLUMN",
         ),
     )
     id_column: str = field(
