@@ -209,7 +209,7 @@ def test_texts_in_several_scripts_are_split_by_script(monkeypatch, logged):
     ]
 
 
-def test_texts_with_spaces_and_single_names_in_other_scripts_are_split_as_before(logged):
+def test_texts_with_spaces_and_single_names_in_other_scripts_are_split_as_before(no_segmenter, logged):
     texts = ["The screen is bright", "Der Akku ist leer", "شاشة جيدة", "화면이 밝다", "Экран яркий", ""]
     assert word_splitter(texts) is None
     assert word_splitter([*texts * 20, "电池坏了"]) is None
