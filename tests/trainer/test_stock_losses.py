@@ -61,10 +61,11 @@ class Regularised(BertForSequenceClassification):
 
 
 class Counting(BertForSequenceClassification):
-    """A model with dropout, and a buffer that each forward in training changes."""
+    """A model with dropout, and with a buffer and a list that each forward changes."""
 
     def forward(self, input_ids=None, attention_mask=None, labels=None, **inputs):
         self.seen += float(self.training)
+        self.calls.append(self.training)
         self.bert.embeddings.dropout.p = 0.5
         return super().forward(input_ids=input_ids, attention_mask=attention_mask, labels=labels, **inputs)
 
@@ -203,12 +204,13 @@ def test_the_first_look_at_a_models_loss_changes_nothing(tmp_path):
     for kind in (Trainer, NoisyTrainer):
         model = of_kind(Counting)
         model.register_buffer("seen", torch.zeros(()))
+        model.calls = []
         trainer = kind(model, make_args(tmp_path), None, token_dataset(16))
         trainer.train()
-        found.append((flat_weights(trainer.model), float(model.seen), torch.rand(())))
+        found.append((flat_weights(trainer.model), float(model.seen), len(model.calls), torch.rand(())))
     for ours, stock in zip(*found, strict=True):
         assert torch.equal(torch.as_tensor(ours), torch.as_tensor(stock))
-    assert found[1][1] == 8.0  # forwards of the training
+    assert found[1][1] == found[1][2] == 8  # forwards of the training
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
