@@ -6,19 +6,14 @@ import copy
 
 import pytest
 import torch
-from conftest import flat_weights, make_trainer, tiny_model, token_dataset
+from conftest import flat_weights, make_args, make_trainer, tiny_model, token_dataset
 from torch import nn
 from torch.nn import functional as F
 from transformers import BertForSequenceClassification, Trainer
 
-from hf_noisy import METHODS, GeneralizedCrossEntropy, NoisyTrainer, NoisyTrainingArguments
+from hf_noisy import METHODS, GeneralizedCrossEntropy, NoisyTrainer
 
 WITH_METHOD = sorted(set(METHODS) - {"ce"})
-
-
-def make_args(folder, **fields) -> NoisyTrainingArguments:
-    fields = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "report_to": "none", "use_cpu": True} | fields
-    return NoisyTrainingArguments(str(folder), disable_tqdm=True, **fields)
 
 
 def weighted(outputs, labels, num_items_in_batch=None):
