@@ -104,6 +104,12 @@ def votes_on(dataset: datasets.Dataset) -> list[list[int]]:
     ]
 
 
+def make_args(folder, **fields) -> NoisyTrainingArguments:
+    """Arguments that either class trains with: two epochs in batches of 4, nothing reported."""
+    fields = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "report_to": "none", "use_cpu": True} | fields
+    return NoisyTrainingArguments(str(folder), disable_tqdm=True, **fields)
+
+
 def make_trainer(folder, dataset=None, *, model=None, rows: int = 20, kind=NoisyTrainer, **arguments) -> NoisyTrainer:
     """A NoisyTrainer, or a subclass, with the tiny model. `arguments` go to the trainer or to its training arguments, by name."""
     own = {

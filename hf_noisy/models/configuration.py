@@ -38,7 +38,8 @@ def give_config(model: Any, rows: Any, known: Any = None) -> None:
     """Give a module without a configuration one that says how many classes it has. Its own attributes stay as they are.
 
     The number is `num_labels`, `num_classes` or `n_classes` of the module or of its `config`; else the outputs of its last
-    linear layer; else the classes that the labels name.
+    linear layer; else the classes that the labels name. Names of classes are `id2label`, `label2id` or `class_names` of the module or of
+    its `config`, if they are as many.
 
     Args:
         model: a module. A Transformers model is left alone.
@@ -56,7 +57,30 @@ def give_config(model: Any, rows: Any, known: Any = None) -> None:
             f"model is a {type(model).__name__} without a config, and nothing tells how many classes it has: expected an "
             "attribute num_labels. Set model.num_labels = K."
         )
-    setattr(model, _OWN, PretrainedConfig.from_dict({"num_labels": classes}))
+    config = PretrainedConfig.from_dict({"num_labels": classes})
+    if known is None:
+        _name(config, model, classes)
+    else:
+        config.id2label, config.label2id = dict(known.id2label or {}), dict(known.label2id or {})
+    setattr(model, _OWN, config)
+
+
+def _name(config: PretrainedConfig, model: Any, classes: int) -> None:
+    """Take over the names of the classes, where there is one for each."""
+    listed = _found(model, "class_names")
+    tables = {"id2label": _found(model, "id2label"), "label2id": _found(model, "label2id")}
+    if isinstance(listed, list | tuple) and len(listed) == classes:
+        tables = {"id2label": dict(enumerate(listed)), "label2id": None}
+    for name, table in tables.items():
+        if isinstance(table, dict) and len(table) == classes:
+            setattr(config, name, dict(table))  # `complete_names` makes the other one
+
+
+def _found(model: Any, name: str) -> Any:
+    """An attribute of the module or of its `config`, which may be a dictionary; None without it."""
+    config = getattr(model, "config", None)
+    found = config.get(name) if isinstance(config, dict) else getattr(config, name, None)
+    return getattr(model, name, None) if found is None else found
 
 
 def _names_classes(config: Any) -> bool:
@@ -64,11 +88,7 @@ def _names_classes(config: Any) -> bool:
 
 
 def _stated(model: Any) -> int | None:
-    config = getattr(model, "config", None)
-    places = [model, config]
-    found = [getattr(place, name, None) for place in places for name in _COUNTS]
-    if isinstance(config, dict):
-        found += [config.get(name) for name in _COUNTS]
+    found = [getattr(model, name, None) for name in _COUNTS] + [_found(model, name) for name in _COUNTS]
     return next((count for count in found if isinstance(count, int)), None)
 
 

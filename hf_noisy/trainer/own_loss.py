@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +43,7 @@ class OwnLoss:
         return self.kind is not None and self._model is networks_of(model)[0]
 
     def look(self, model: Any, inputs: dict[str, Any], classes: int, label_name: str = "labels") -> str:
-        """Find the kind, from two forwards of the first network without gradient. Random state and buffers stay as they are.
+        """Find the kind, from two forwards of the first network without gradient. Random state, buffers and other state stay.
 
         Args:
             model: the trained model.
@@ -60,14 +61,15 @@ class OwnLoss:
         return self.kind
 
     def _compare(self, model: nn.Module, inputs: dict[str, Any], classes: int, label_name: str) -> str:
+        twin = _with_own_state(model)
         like = next(value for value in inputs.values() if isinstance(value, Tensor) and value.ndim)
         found = []
         for shift in (0, 1):
             labels = (torch.arange(len(like), device=like.device) + shift) % classes
-            with forked_generators(), _as_in_training(model), torch.no_grad():
+            with forked_generators(), _as_in_training(model), _as_in_training(twin), torch.no_grad():
                 torch.manual_seed(0)
                 try:
-                    outputs = model(**inputs, **{label_name: labels})
+                    outputs = twin(**inputs, **{label_name: labels})
                 except Exception as error:  # it computes no loss of class ids, so there is nothing to keep
                     if should_reduce_batch_size(error):
                         raise
@@ -89,6 +91,19 @@ def _beside_cross_entropy(outputs: Any, labels: Tensor) -> tuple[float, float]:
     as_computed = loss - torch.nn.functional.cross_entropy(logits, labels)  # in the precision of the logits
     term = min(float(own_term(outputs, labels)), float(as_computed), key=abs)
     return (term if abs(term) > tolerance else 0.0), tolerance
+
+
+def _with_own_state(model: nn.Module) -> nn.Module:
+    """A copy with the same parameters, but with buffers and other state of its own, such as a sampler's place in its samples.
+
+    The model itself where it cannot be copied, as when FSDP holds its weights.
+    """
+    shared = {id(parameter): parameter for parameter in model.parameters()}
+    own = {id(buffer): buffer.detach().clone() for buffer in model.buffers()}
+    try:
+        return copy.deepcopy(model, {**shared, **own})
+    except Exception:  # a lock, a handle, or a module that refuses to be copied
+        return model
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ processes alternate single steps, and the order alternates too, so that a busy m
 after the other. For each method it prints the median over pairs of the median ratio of step times (this checkout over the
 one before) with a 95 % bootstrap interval over pairs and steps, the ratio of each pair, and the median ratio of peak memory.
 Then it prints the ratio of import times, measured in fresh processes in turn. With an identical checkout as --before, it
-shows the variation due to chance.
+shows the variation due to chance. With `--before stock`, the side before is the `Trainer` of Transformers, without a method.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parents[2]
+STOCK = Path("stock")  # in place of a checkout: the `Trainer` of Transformers
 IMPORT = (
     "import time; start = time.perf_counter(); from hf_noisy import NoisyTrainer; print(time.perf_counter() - start)"
 )
@@ -34,6 +35,7 @@ class Checkout:
     """A process that trains with one checkout, one step per request."""
 
     def __init__(self, folder: Path, method: str, steps: int, rows: int) -> None:
+        stock = ["--stock"] if folder == STOCK else []
         words = [
             sys.executable,
             str(Path(__file__).resolve()),
@@ -43,6 +45,7 @@ class Checkout:
             str(steps),
             "--rows",
             str(rows),
+            *stock,
         ]
         self.process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(folder)
@@ -62,14 +65,14 @@ class Checkout:
 
 def environment(folder: Path) -> dict[str, str]:
     quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONDONTWRITEBYTECODE": ""}
-    return {**os.environ, **quiet, "PYTHONPATH": str(folder)}
+    return {**os.environ, **quiet, "PYTHONPATH": str(HERE if folder == STOCK else folder)}
 
 
-def work(method: str, steps: int, rows: int) -> None:
-    """Train `method`, one step for each line on standard input."""
+def work(method: str, steps: int, rows: int, stock: bool) -> None:
+    """Train `method`, or the stock Trainer, one step for each line on standard input."""
     import datasets
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, TrainerCallback, set_seed
+    from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, set_seed
 
     from hf_noisy import NoisyTrainer, NoisyTrainingArguments
 
@@ -108,7 +111,7 @@ def work(method: str, steps: int, rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         args = NoisyTrainingArguments(
             folder,
-            noise_method=method,
+            noise_method=None if stock else method,
             per_device_train_batch_size=rows,
             num_train_epochs=2,
             learning_rate=1e-5,
@@ -121,7 +124,8 @@ def work(method: str, steps: int, rows: int) -> None:
             dataloader_pin_memory=False,
         )
         model = BertForSequenceClassification(config)
-        NoisyTrainer(model, args, train_dataset=datasets.Dataset.from_dict(table), callbacks=[Turns()]).train()
+        kind: Any = Trainer if stock else NoisyTrainer
+        kind(model, args, train_dataset=datasets.Dataset.from_dict(table), callbacks=[Turns()]).train()
 
 
 def pair(before: Path, method: str, steps: int, rows: int) -> tuple[np.ndarray, float, float]:
@@ -174,25 +178,28 @@ def import_ratio(before: Path, rounds: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--before", type=Path, help="another checkout of the repository")
+    parser.add_argument("--before", type=Path, help="another checkout of the repository, or the word stock")
     parser.add_argument("--methods", nargs="+", default=["ce", "co_teaching", "auto"])
     parser.add_argument("--steps", type=int, default=30, help="of each process")
     parser.add_argument("--pairs", type=int, default=5, help="of processes, for each method")
     parser.add_argument("--rows", type=int, default=16, help="of a batch")
     parser.add_argument("--rounds", type=int, default=7, help="of imports")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--stock", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        work(given.worker, given.steps, given.rows)
+        work(given.worker, given.steps, given.rows, given.stock)
         return
-    if given.before is None or not (given.before / "hf_noisy").is_dir():
+    if given.before is None or (given.before != STOCK and not (given.before / "hf_noisy").is_dir()):
         parser.error(f"--before {given.before}: expected a folder with another checkout of hf_noisy.")
     print(
         "| | before, ms a step | step time now / before [95 %] (of each pair) | peak memory now / before |\n|---|---|---|---|"
     )
+    before = STOCK if given.before == STOCK else given.before.resolve()
     for method in given.methods:
-        print(compare(given.before.resolve(), method, given.steps, given.rows, given.pairs), flush=True)
-    print(f"\n{import_ratio(given.before.resolve(), given.rounds)}")
+        print(compare(before, method, given.steps, given.rows, given.pairs), flush=True)
+    if before != STOCK:
+        print(f"\n{import_ratio(before, given.rounds)}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -304,7 +305,9 @@ def _equal(stock: dict[str, Any], ours: dict[str, Any]) -> bool:
 
 def _ended(done: subprocess.CompletedProcess[str]) -> str:
     """ "ends", or the last line of the error."""
-    return "ends" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no message"])[-1][:200]
+    lines = done.stderr.strip().splitlines() or ["no message"]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]  # a progress bar may be below it
+    return "ends" if done.returncode == 0 else (errors or lines)[-1][:200]
 
 
 def compare_file(path: Path, model: Path, folder: Path) -> Line:
@@ -317,7 +320,7 @@ def compare_file(path: Path, model: Path, folder: Path) -> Line:
         script = [sys.executable, "-W", "ignore", str(Path(__file__).resolve()), "--run", str(path), "--kind", kind]
         words = [*script, "--model", str(model), "--output", str(output), *options]
         ended = _ended(subprocess.run(words, capture_output=True, text=True, check=False, cwd=output))
-        return ended, [load_file(each) for each in sorted(output.glob("*.safetensors"))]
+        return ended, [load_file(output / f"{k}.safetensors") for k in range(len(list(output.glob("*.safetensors"))))]
 
     options, said = ["--as_it_is"], []
     stock, of_stock = first = ran(STOCK, *options)
@@ -325,8 +328,9 @@ def compare_file(path: Path, model: Path, folder: Path) -> Line:
         options, said = [], changed(source_of(path))[1]
         stock, of_stock = ran(STOCK)
     ours, of_ours = ran(OURS, *options)
-    equal = bool(of_stock) and len(of_stock) == len(of_ours) and all(map(_equal, of_stock, of_ours))
-    more = {"trainings": len(of_stock), "as it is": first[0], "changed": said}
+    same = sum(map(_equal, of_stock, of_ours))
+    equal = bool(of_stock) and same == len(of_stock) == len(of_ours)
+    more = {"trainings": len(of_stock), "equal trainings": same, "as it is": first[0], "changed": said}
     return {"stock": stock, "ours": ours, "equal": equal, **more}
 
 
@@ -350,7 +354,9 @@ def table(lines: Iterable[Line]) -> str:
 
 def _said_of_weights(line: Line) -> str:
     trainings = line.get("trainings", 1)
-    return ("yes" if line["equal"] else "no") + (f", in {trainings} trainings" if trainings > 1 else "")
+    if trainings > 1:
+        return f"in {line['equal trainings']} of {trainings} trainings"
+    return "yes" if line["equal"] else "no"
 
 
 def main() -> int:

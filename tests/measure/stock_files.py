@@ -2,7 +2,7 @@
 
 For `tests/measure/stock_clients.py`. Nothing of such a file is copied here. Code cells of a notebook and `py` blocks of a
 chapter are joined. Two lines put our classes in place of `Trainer` and `TrainingArguments`, below the imports of those. Only loading
-from the Hub is replaced (by generated texts and a tiny model), metrics, logins and uploads; and Optuna gets a seed. A file that
+from the Hub is replaced (by generated texts and a tiny model), metrics, logins and uploads; seeds are set, also for Optuna. A file that
 does not run with the installed Transformers even as it is, is changed in a line or two for both classes (`CHANGES`).
 """
 
@@ -12,6 +12,7 @@ import ast
 import json
 import re
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ CHANGES = [
     ),
     (r"^(\s+)model_init=model_init\(\),$", r"\1model_init=model_init,", "`model_init` is passed and not called"),
     (r"^\s+overwrite_output_dir=True,\n", "", "`overwrite_output_dir` is left out"),
+    (r"^(\s+)warmup_ratio=", r"\1warmup_steps=", "`warmup_ratio` is called `warmup_steps`"),
     (r"^\s+fp16=True,\n", "", "`fp16` is left out on a CPU"),
 ]
 # options that make a script short; {model} and {output} are filled in
@@ -95,6 +97,8 @@ def run_file(path: Path, model: Path, output: Path, *, ours: bool, as_it_is: boo
         as_it_is: whether without `CHANGES`.
         load: in place of `datasets.load_dataset`.
     """
+    from transformers import set_seed
+
     source = source_of(path)
     source = source if as_it_is else changed(source)[0]
     source = with_our_classes(source) if ours else source
@@ -103,7 +107,10 @@ def run_file(path: Path, model: Path, output: Path, *, ours: bool, as_it_is: boo
     options = OPTIONS.get(path.name, "").replace("{model}", str(model)).replace("{output}", str(output / "own"))
     sys.argv = [str(path), *options.split()]
     sys.path.insert(0, str(path.parent))
-    exec(compile(source, str(path), "exec"), {"__name__": "__main__", "__file__": str(path)})
+    set_seed(0)  # few of these files do it before they make their model
+    sys.modules["__main__"] = program = types.ModuleType("__main__")  # by which its classes are pickled
+    program.__file__ = str(path)
+    exec(compile(source, str(path), "exec"), program.__dict__)
 
 
 class Metric:

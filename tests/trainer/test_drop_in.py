@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from conftest import flat_weights, make_trainer, tiny_model, token_dataset
+from conftest import flat_weights, make_args, make_trainer, tiny_model, token_dataset
 from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
@@ -18,14 +18,8 @@ from transformers import (
     Trainer,
 )
 
-from hf_noisy import GeneralizedCrossEntropy, NoisyTrainer, NoisyTrainingArguments
+from hf_noisy import GeneralizedCrossEntropy, NoisyTrainer
 from hf_noisy.corpora.small_encoder import small_encoder
-
-
-def make_args(folder, **fields) -> NoisyTrainingArguments:
-    fields = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "report_to": "none", "use_cpu": True} | fields
-    return NoisyTrainingArguments(str(folder), disable_tqdm=True, **fields)
-
 
 # ---- names of classes --------------------------------------------------------------------------------------------
 

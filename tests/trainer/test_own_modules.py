@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from conftest import BagOfWords, flat_weights, make_trainer, tiny_model, token_dataset, token_rows, votes_on
+from conftest import BagOfWords, flat_weights, make_args, make_trainer, tiny_model, token_dataset, token_rows, votes_on
 from torch import nn
 from transformers import (
     BartConfig,
@@ -28,15 +28,9 @@ from transformers import (
     XLNetForSequenceClassification,
 )
 
-from hf_noisy import METHODS, NoisyTrainer, NoisyTrainingArguments
+from hf_noisy import METHODS, NoisyTrainer
 from hf_noisy.models.configuration import config_of
 from hf_noisy.trainer.own_loss import OwnLoss
-
-
-def make_args(folder, **fields) -> NoisyTrainingArguments:
-    fields = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "report_to": "none", "use_cpu": True} | fields
-    return NoisyTrainingArguments(str(folder), disable_tqdm=True, **fields)
-
 
 # ---- modules of one's own ----------------------------------------------------------------------------------------------
 
@@ -91,6 +85,32 @@ def test_a_module_of_ones_own_trains_as_with_the_stock_trainer(tmp_path, kind):
     assert np.array_equal(of_ours.label_ids, of_stock.label_ids)
     trainer.save_model(str(tmp_path / "saved"))
     assert (tmp_path / "saved" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SimpleNamespace(num_labels=3, id2label={0: "bad", 1: "good", 2: "so"}),
+        SimpleNamespace(num_labels=3, id2label={"0": "bad", "1": "good", "2": "so"}),
+        SimpleNamespace(num_labels=3, label2id={"bad": 0, "good": 1, "so": 2}),
+        SimpleNamespace(class_names=["bad", "good", "so"]),
+    ],
+    ids=["id2label", "keys are text", "label2id", "class_names"],
+)
+def test_names_of_classes_in_a_config_of_ones_own_type_are_those_of_the_labels(tmp_path, config):
+    model = BagOfWords()
+    model.config = config
+    trainer = make_trainer(tmp_path, token_dataset(6, ["good", "bad", "so"] * 2), model=model)
+    assert trainer.noise.labels.tolist() == [1, 0, 2] * 2
+    assert config_of(model).id2label == {0: "bad", 1: "good", 2: "so"}
+    assert model.config is config
+
+
+def test_names_that_are_fewer_than_the_classes_are_no_names(tmp_path):
+    model = BagOfWords()
+    model.config = SimpleNamespace(num_labels=3, class_names=["bad", "good"])
+    make_trainer(tmp_path, token_dataset(6), model=model)
+    assert config_of(model).id2label == {k: f"LABEL_{k}" for k in range(3)}
 
 
 def test_a_module_keeps_its_own_attributes(tmp_path):

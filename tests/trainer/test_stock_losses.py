@@ -6,19 +6,14 @@ import copy
 
 import pytest
 import torch
-from conftest import flat_weights, make_trainer, tiny_model, token_dataset
+from conftest import flat_weights, make_args, make_trainer, tiny_model, token_dataset
 from torch import nn
 from torch.nn import functional as F
 from transformers import BertForSequenceClassification, Trainer
 
-from hf_noisy import METHODS, GeneralizedCrossEntropy, NoisyTrainer, NoisyTrainingArguments
+from hf_noisy import METHODS, GeneralizedCrossEntropy, NoisyTrainer
 
 WITH_METHOD = sorted(set(METHODS) - {"ce"})
-
-
-def make_args(folder, **fields) -> NoisyTrainingArguments:
-    fields = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "report_to": "none", "use_cpu": True} | fields
-    return NoisyTrainingArguments(str(folder), disable_tqdm=True, **fields)
 
 
 def weighted(outputs, labels, num_items_in_batch=None):
@@ -61,10 +56,11 @@ class Regularised(BertForSequenceClassification):
 
 
 class Counting(BertForSequenceClassification):
-    """A model with dropout, and a buffer that each forward in training changes."""
+    """A model with dropout, and with a buffer and a list that each forward changes."""
 
     def forward(self, input_ids=None, attention_mask=None, labels=None, **inputs):
         self.seen += float(self.training)
+        self.calls.append(self.training)
         self.bert.embeddings.dropout.p = 0.5
         return super().forward(input_ids=input_ids, attention_mask=attention_mask, labels=labels, **inputs)
 
@@ -203,12 +199,13 @@ def test_the_first_look_at_a_models_loss_changes_nothing(tmp_path):
     for kind in (Trainer, NoisyTrainer):
         model = of_kind(Counting)
         model.register_buffer("seen", torch.zeros(()))
+        model.calls = []
         trainer = kind(model, make_args(tmp_path), None, token_dataset(16))
         trainer.train()
-        found.append((flat_weights(trainer.model), float(model.seen), torch.rand(())))
+        found.append((flat_weights(trainer.model), float(model.seen), len(model.calls), torch.rand(())))
     for ours, stock in zip(*found, strict=True):
         assert torch.equal(torch.as_tensor(ours), torch.as_tensor(stock))
-    assert found[1][1] == 8.0  # forwards of the training
+    assert found[1][1] == found[1][2] == 8  # forwards of the training
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
