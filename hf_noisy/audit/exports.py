@@ -13,7 +13,6 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from hf_noisy.audit.content import AuditContent
-from hf_noisy.data.text_pairs import PAIR, TextPair
 
 AGENT = "hf_noisy audit"
 
@@ -116,7 +115,6 @@ def label_studio_tasks(
         {
             "data": {
                 text: rows.texts[place],
-                **_second(rows.texts[place]),
                 "row_id": rows.ids[place],
                 "given_label": names[rows.labels[place]],
                 "wrongness": float(rows.wrongness[place]),
@@ -157,11 +155,6 @@ def label_studio_config(
         f'  <Choices name={quoteattr(from_name)} toName={quoteattr(to_name)} choice="single">{choices}\n'
         "  </Choices>\n</View>\n"
     )
-
-
-def _second(text: str) -> dict[str, str]:
-    """Return the second of two texts by itself; the first key holds both."""
-    return {PAIR: text.second} if isinstance(text, TextPair) else {}
 
 
 def _metadata(content: AuditContent, place: int) -> dict[str, Any]:

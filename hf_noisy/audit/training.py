@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.audit.content import AuditContent, Curve
 from hf_noisy.audit.labels import audit_labels
-from hf_noisy.data.text_pairs import texts_of as stored_texts
 from hf_noisy.evidence.features.frozen import text_vectors
 from hf_noisy.weak.majority import hard_labels
 
@@ -110,7 +109,7 @@ def texts_of(dataset: Any, tokenizer: Any, rows: int) -> list[str]:
         ValueError: there is neither a column `text` nor a tokenizer.
     """
     if "text" in getattr(dataset, "column_names", []):
-        return stored_texts(dataset.select(range(rows)))
+        return [str(text) for text in dataset["text"][:rows]]
     if tokenizer is None:
         raise ValueError(
             "audit() has no texts to show: expected a column `text` in the training set, or a tokenizer that reads its tokens "

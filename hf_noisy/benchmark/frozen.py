@@ -17,7 +17,6 @@ from transformers import PretrainedConfig, PreTrainedModel, set_seed
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 
 from hf_noisy.common.progress import dataset_bars
-from hf_noisy.data.text_pairs import texts_of
 from hf_noisy.methods.building import build_methods
 from hf_noisy.methods.parts.base import NoiseCallback
 
@@ -155,13 +154,13 @@ def with_row_numbers(rows: Dataset, numbers: Mapping[str, int]) -> Dataset:
     """Returns `rows` with `input_ids`, the number of each text as its only token, and an `attention_mask`.
 
     Args:
-        rows: with a column `text`, and `text_pair` if there are two texts a row.
+        rows: with a column `text`.
         numbers: text -> row of its vector.
     """
     with dataset_bars(in_commands=False):
         return rows.map(
             lambda batch: {
-                "input_ids": [[numbers[text]] for text in texts_of(batch)],
+                "input_ids": [[numbers[text]] for text in batch["text"]],
                 "attention_mask": [[1]] * len(batch["text"]),
             },
             batched=True,

@@ -22,7 +22,6 @@ from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.common.randomness import forked_generators
 from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.data.splits import tokenize
-from hf_noisy.data.text_pairs import PAIR
 from hf_noisy.methods.stopping import NoisyStopping
 from hf_noisy.trainer.arguments import NoisyTrainingArguments
 from hf_noisy.trainer.noisy_trainer import NoisyTrainer
@@ -156,7 +155,7 @@ class TrainingBench:
 
     def tokens(self, rows: Dataset) -> Dataset:
         """Returns `rows` with tokens, or row numbers of vectors. The text is kept for the methods that read it."""
-        kept = [name for name in ("text", PAIR, "labels", "weak_labels", "given") if name in rows.column_names]
+        kept = [name for name in ("text", "labels", "weak_labels", "given") if name in rows.column_names]
         return self._inputs(rows.select_columns(kept))
 
 
@@ -202,7 +201,8 @@ def clocks() -> np.ndarray:
 def load_encoder(settings: Settings, data: Data, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Loads the encoder, with a head that depends only on `seed`, and its tokenizer."""
     if settings.model is None:
-        return small_encoder(data.train.texts, data.class_names, seed=seed, max_length=min(settings.max_length, 64))
+        texts = data.train.dataset["text"][:]
+        return small_encoder(texts, data.class_names, seed=seed, max_length=min(settings.max_length, 64))
     set_seed(seed)
     model = AutoModelForSequenceClassification.from_pretrained(
         settings.model,

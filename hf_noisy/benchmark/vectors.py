@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from hf_noisy.data.text_pairs import TextPair
 from hf_noisy.evidence.features.frozen import latent_semantic_vectors, mean_vectors
 from hf_noisy.evidence.features.words import word_splitter
 
@@ -113,8 +112,7 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _digest(text: str) -> bytes:
-    whole = f"{text.first}\0{text.second}\0pair" if isinstance(text, TextPair) else text
-    return hashlib.blake2b(whole.encode(), digest_size=_DIGEST).digest()
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST).digest()
 
 
 def _short(*texts: str) -> str:

@@ -21,7 +21,6 @@ from hf_noisy.data.corpus import READ, SHOWN_ROWS
 from hf_noisy.data.corpus_splits import Corpus
 from hf_noisy.data.reading.options import listed
 from hf_noisy.data.splits import training_subset
-from hf_noisy.data.text_pairs import texts_of
 from hf_noisy.evidence import text_vectors
 from hf_noisy.evidence.rates.interval import LEVEL
 from hf_noisy.models.pretrained import check_pretrained, pretrained_tokenizer
@@ -52,7 +51,7 @@ def _run(given: AuditArguments, command: str) -> None:
     rows = training_subset(corpus.train, given.max_rows, given.seed)
     votes = votes_of(rows)
     labels = hard_labels(majority_vote(votes, corpus.num_classes), seed=given.seed)
-    texts = texts_of(rows)
+    texts = rows["text"][:]
     content = audit_labels(
         texts,
         labels,

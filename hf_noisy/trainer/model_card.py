@@ -53,16 +53,6 @@ _CHANGED_ARGUMENTS = (  # written if they differ from the default
 _MATRIX_CLASSES = 10  # a matrix is written for at most this many classes
 
 
-_USE_OF_PAIRS = """The model classifies two texts together:
-
-```python
-from transformers import pipeline
-
-classify = pipeline("text-classification", model="FOLDER OR NAME OF THIS MODEL")
-classify({"text": "the first text", "text_pair": "the second text"})
-```"""
-
-
 @dataclasses.dataclass(frozen=True)
 class TrainingDescription:
     """The facts about a training that a model card reports."""
@@ -80,7 +70,6 @@ class TrainingDescription:
     trusted: int | None  # rows with trusted labels that were trained on
     log_history: Sequence[Mapping[str, Any]]
     noise_matrix: np.ndarray | None  # (classes, classes) P(given label | true class)
-    paired: bool = False  # whether a row has two texts
 
 
 def write(training: TrainingDescription, folder: str | os.PathLike[str], **fields: Any) -> None:
@@ -106,7 +95,6 @@ def write(training: TrainingDescription, folder: str | os.PathLike[str], **field
     sections = [
         f"# {name}",
         "A text classifier trained with `hf_noisy` on labels of which some are wrong.",
-        *([f"## Use\n\n{_USE_OF_PAIRS}"] if training.paired else []),
         f"## Method\n\n{_method(training)}",
         f"## Labels\n\n{_labels(training)}",
         f"## Estimated noise\n\n{_noise(training)}",

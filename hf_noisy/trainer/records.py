@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_noisy.data.text_pairs import PAIR
 from hf_noisy.models.adapters import is_adapted
 from hf_noisy.models.configuration import config_of
 from hf_noisy.models.networks import deployed_network
@@ -61,5 +60,4 @@ def describe(trainer: Any, parts: Parts) -> TrainingDescription:
         trusted=None if known.trusted is None else int(known.trusted.sum()),
         log_history=trainer.state.log_history,
         noise_matrix=trainer.noise_matrix(),
-        paired=PAIR in (getattr(trainer.train_dataset, "column_names", None) or ()),
     )

@@ -8,7 +8,6 @@ import datasets
 import numpy as np
 
 from hf_noisy.data.columns import columns_of
-from hf_noisy.data.text_pairs import texts_of
 from hf_noisy.evidence.features.frozen import latent_semantic_vectors
 
 
@@ -68,7 +67,7 @@ def _texts(dataset: Any) -> list[str] | None:
     if "text" not in columns_of(dataset):
         return None
     if isinstance(dataset, datasets.Dataset):
-        texts = texts_of(dataset)
+        texts = dataset.with_format(None)["text"][:]
     else:
         texts = [dataset[row].get("text") for row in range(len(dataset))]
     return texts if all(isinstance(text, str) and text for text in texts) else None
