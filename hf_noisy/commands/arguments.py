@@ -15,7 +15,7 @@ _TOKENS = "Maximum number of tokens of a text. Longer texts are truncated."
 
 GROUPS = {  # title in `--help` -> options, in the order in which they are printed
     "Data": (
-        *("dataset", "data", "text_column", "label_column", "votes_columns", "gold_column"),
+        *("dataset", "data", "text_column", "text_pair_column", "label_column", "votes_columns", "gold_column"),
         *("max_rows", "max_train_rows", "max_test_rows"),
     ),
     "Model": ("model_name_or_path", "model", "max_length", "frozen"),
@@ -53,6 +53,14 @@ class ColumnArguments:
     """The columns of plain files and datasets, and an option that all commands have."""
 
     text_column: str = field(default="text", metadata=described("Column with the texts.", metavar="COLUMN"))
+    text_pair_column: str | None = field(
+        default=None,
+        metadata=described(
+            "Column with the second texts, if a row has two: premise and hypothesis, question and answer. Without it: one text a "
+            "row.",
+            metavar="COLUMN",
+        ),
+    )
     label_column: str | None = field(
         default=None,
         metadata=described(
@@ -88,7 +96,8 @@ class ColumnArguments:
     @property
     def columns(self) -> dict[str, Any]:
         """The columns as arguments of `load_corpus`."""
-        return {name: getattr(self, name) for name in ("text_column", "label_column", "votes_columns", "gold_column")}
+        names = ("text_column", "text_pair_column", "label_column", "votes_columns", "gold_column")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_noisy.common.checks import check_encodable, check_fraction, nearest
+from hf_noisy.data.pairs import check_pair_columns, label_columns_of, missing_text_hint
 from hf_noisy.data.tables import READERS, Classes, Columns, Table, find_classes, read_json, read_table, table_of_dataset
 from hf_noisy.weak.votes import votes_feature
 
@@ -28,7 +29,9 @@ class Corpus:
 
     name: str
     class_names: tuple[str, ...]
-    train: Dataset  # columns: id (str), text (str), weak_labels (list of int, -1 abstains), gold (int, -1 if unknown)
+    # columns: id (str), text (str), weak_labels (list of int, -1 abstains), gold (int, -1 if unknown); after text,
+    # text_pair (str) in all splits or none, the second text of a row
+    train: Dataset
     valid: Dataset | None = None  # the same columns; None if the source has no such split
     test: Dataset | None = None
 
@@ -46,6 +49,7 @@ def load_corpus(
     votes_columns: Sequence[str] | None = None,
     gold_column: str | None = None,
     config: str | None = None,
+    text_pair_column: str | None = None,
 ) -> Corpus:
     """Reads texts, untrusted labels and, where known, gold labels into a `Corpus`.
 
@@ -54,7 +58,7 @@ def load_corpus(
     1. A folder, or a dataset repository on the Hub, in the layout of the WRENCH benchmark. `label.json` maps class id
        to name. `train.json`, `valid.json` and `test.json` each map a row id to `{"label": gold or null, "data":
        {"text": ...}, "weak_labels": [one vote per source, -1 abstains]}`. Of the column arguments only `text_column`
-       is used.
+       and `text_pair_column` are used, as keys of `data`.
     2. A `.csv`, `.jsonl`, `.json` (a list of objects) or `.parquet` file, which becomes `train`; a folder with `train`,
        `valid` and `test` in one of these formats; or a mapping of split name to file.
     3. The name of any dataset on the Hub that `datasets.load_dataset` reads without running code of the repository.
@@ -72,6 +76,8 @@ def load_corpus(
         votes_columns: the columns of several sources of untrusted labels, instead of `label_column`.
         gold_column: the column of true labels, if there is one.
         config: the configuration of a Hub dataset that has several.
+        text_pair_column: the column of second texts, if a row has two, such as a hypothesis beside its premise. Every
+            split then has a column `text_pair`.
 
     Raises:
         FileNotFoundError: a file, folder or Hub dataset does not exist; the error names it.
@@ -88,14 +94,14 @@ def load_corpus(
     >>> corpus.class_names, corpus.train["weak_labels"][:]
     (('ham', 'spam'), [[1], [0], [-1]])
     """
-    columns = Columns(text_column, label_column, votes_columns, gold_column)
+    columns = Columns(text_column, label_column, votes_columns, gold_column, text_pair_column)
     if not isinstance(source, str | Path | Mapping) or not source:
         raise TypeError(f"source={source!r}: expected a path, a name on the Hub, or {{'train': path, ...}}.")
     if isinstance(source, Mapping):
         return _plain_corpus("+".join(source), {split: Path(path) for split, path in source.items()}, columns)
     path = Path(source).expanduser()
     if path.is_dir() and (path / "label.json").exists():
-        return _wrench_corpus(path.resolve().name, path, text_column)
+        return _wrench_corpus(path.resolve().name, path, columns)
     if path.is_dir():
         return _plain_corpus(path.resolve().name, _split_files(path), columns)
     if path.is_file():
@@ -133,15 +139,17 @@ def hold_out(dataset: Dataset, fraction: float = 0.1, seed: int = 0) -> tuple[Da
     return dataset.select(np.sort(order[size:])), dataset.select(np.sort(order[:size]))
 
 
-def _wrench_corpus(name: str, folder: Path, text_column: str) -> Corpus:
+def _wrench_corpus(name: str, folder: Path, columns: Columns) -> Corpus:
+    if columns.text_pair is not None:
+        check_pair_columns(str(folder), [columns.text, columns.text_pair], columns.text, columns.text_pair, {})
     for file in WRENCH_FILES:
         if not (folder / file).exists():
             raise FileNotFoundError(f"{folder / file}: missing. Expected {', '.join(WRENCH_FILES)} side by side.")
     class_names = _wrench_classes(folder / "label.json")
-    train = _wrench_split(folder / "train.json", len(class_names), text_column, sources=None)
+    train = _wrench_split(folder / "train.json", len(class_names), columns, sources=None)
     sources = len(train[0]["weak_labels"])
     valid, test = (
-        _wrench_split(folder / file, len(class_names), text_column, sources) for file in ("valid.json", "test.json")
+        _wrench_split(folder / file, len(class_names), columns, sources) for file in ("valid.json", "test.json")
     )
     return Corpus(name, class_names, train, valid, test)
 
@@ -164,14 +172,14 @@ def _checked_names(where: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _wrench_split(path: Path, num_classes: int, text_column: str, sources: int | None) -> Dataset:
+def _wrench_split(path: Path, num_classes: int, columns: Columns, sources: int | None) -> Dataset:
     rows = read_json(path)
     if not isinstance(rows, dict) or not rows:
         raise ValueError(f"{path}: expected an object of row id -> row, with at least one row.")
-    texts, votes, gold = [], [], []
+    texts, pairs, votes, gold = [], [], [], []
     for row_id, row in rows.items():
         where = f"{path}, row {row_id!r}"
-        text, row_votes, row_gold = _wrench_row(where, row, num_classes, text_column)
+        text, pair, row_votes, row_gold = _wrench_row(where, row, num_classes, columns)
         sources = len(row_votes) if sources is None else sources
         if len(row_votes) != sources:
             raise ValueError(
@@ -179,24 +187,28 @@ def _wrench_split(path: Path, num_classes: int, text_column: str, sources: int |
                 "Write -1 where a source abstains."
             )
         texts.append(text)
+        pairs.append(pair)
         votes.append(row_votes)
         gold.append(row_gold)
-    return _split(list(rows), texts, votes, gold)
+    return _split(list(rows), texts, None if columns.text_pair is None else pairs, votes, gold)
 
 
-def _wrench_row(where: str, row: Any, num_classes: int, text_column: str) -> tuple[str, list[int], int]:
+def _wrench_row(where: str, row: Any, num_classes: int, columns: Columns) -> tuple[str, str, list[int], int]:
+    """Return the text, the second text (empty if rows have one), the votes and the gold label."""
     for key in ("label", "data", "weak_labels"):
         if not isinstance(row, dict) or key not in row:
             raise ValueError(f"{where}: has no {key!r}: expected label (null where unknown), data and weak_labels.")
     data, votes, gold = row["data"], row["weak_labels"], row["label"]
-    text = _checked_text(where, data.get(text_column) if isinstance(data, dict) else None, text_column)
+    data = data if isinstance(data, dict) else {}
+    text = _checked_text(where, data.get(columns.text), columns.text, missing_text_hint(list(data), columns.text))
+    pair = "" if columns.text_pair is None else _checked_pair(where, data.get(columns.text_pair), columns.text_pair)
     if not isinstance(votes, list) or not votes:
         raise ValueError(f"{where}: weak_labels={votes!r}: expected a list with one vote a source, -1 to abstain.")
     for source, vote in enumerate(votes):
         _check_class(f"{where}: the vote of source {source}", vote, num_classes)
     gold = -1 if gold is None else gold
     _check_class(f"{where}: the gold label", gold, num_classes)
-    return text, votes, gold
+    return text, pair, votes, gold
 
 
 def _check_class(what: str, value: Any, num_classes: int) -> None:
@@ -232,11 +244,19 @@ def _split_files(folder: Path) -> dict[str, Path]:
 
 
 def _corpus_of_tables(name: str, tables: Mapping[str, Table], columns: Columns) -> Corpus:
+    _check_texts(tables, columns)
     sources = columns.check(tables)
     classes = find_classes(list(tables.values()), [*sources, *([columns.gold] if columns.gold is not None else [])])
     _checked_names(tables["train"].where, classes.names)
     splits = {split: _split_of_table(table, columns, sources, classes) for split, table in tables.items()}
     return Corpus(name, classes.names, splits["train"], splits.get("valid"), splits.get("test"))
+
+
+def _check_texts(tables: Mapping[str, Table], columns: Columns) -> None:
+    known = list(tables["train"].columns)
+    labels = label_columns_of(known, columns.text, columns.label, columns.votes, columns.gold)
+    for table in tables.values():
+        check_pair_columns(table.where, list(table.columns), columns.text, columns.text_pair, labels)
 
 
 def _split_of_table(table: Table, columns: Columns, sources: Sequence[str], classes: Classes) -> Dataset:
@@ -245,9 +265,13 @@ def _split_of_table(table: Table, columns: Columns, sources: Sequence[str], clas
     texts = [
         _checked_text(table.row(number), text, columns.text) for number, text in enumerate(table.column(columns.text))
     ]
+    pairs = None
+    if columns.text_pair is not None:
+        cells = enumerate(table.column(columns.text_pair))
+        pairs = [_checked_pair(table.row(number), text, columns.text_pair) for number, text in cells]
     votes = [classes.encode(table, source) for source in sources]
     gold = [-1] * table.rows if columns.gold is None else classes.encode(table, columns.gold)
-    return _split(table.ids, texts, [list(row) for row in zip(*votes, strict=True)], gold)
+    return _split(table.ids, texts, pairs, [list(row) for row in zip(*votes, strict=True)], gold)
 
 
 def _looks_like_a_path(source: str) -> bool:
@@ -257,7 +281,7 @@ def _looks_like_a_path(source: str) -> bool:
 def _hub_corpus(name: str, columns: Columns, config: str | None) -> Corpus:
     folder = _wrench_repository(name)
     if folder is not None:
-        return _wrench_corpus(name, folder, columns.text)
+        return _wrench_corpus(name, folder, columns)
     return _corpus_of_tables(name, dict(_hub_tables(name, config)), columns)
 
 
@@ -297,18 +321,30 @@ def _not_found(name: str) -> FileNotFoundError:
     )
 
 
-def _checked_text(where: str, text: Any, column: str) -> str:
+def _checked_text(where: str, text: Any, column: str, hint: str = "") -> str:
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_column.")
+        raise ValueError(
+            f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_column.{hint}"
+        )
     return check_encodable(f"{where}: {column}", text)
 
 
-def _split(ids: list[str], texts: list[str], votes: list[list[int]], gold: list[int]) -> Dataset:
+def _checked_pair(where: str, text: Any, column: str) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(
+            f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_pair_column."
+        )
+    return check_encodable(f"{where}: {column}", text)
+
+
+def _split(
+    ids: list[str], texts: list[str], pairs: list[str] | None, votes: list[list[int]], gold: list[int]
+) -> Dataset:
     from datasets import Dataset, Features, Value
 
+    second = {} if pairs is None else {"text_pair": pairs}
+    features = {"id": Value("string"), "text": Value("string"), **dict.fromkeys(second, Value("string"))}
     return Dataset.from_dict(
-        {"id": ids, "text": texts, "weak_labels": votes, "gold": gold},
-        features=Features(
-            {"id": Value("string"), "text": Value("string"), "weak_labels": votes_feature(), "gold": Value("int64")}
-        ),
+        {"id": ids, "text": texts, **second, "weak_labels": votes, "gold": gold},
+        features=Features({**features, "weak_labels": votes_feature(), "gold": Value("int64")}),
     )

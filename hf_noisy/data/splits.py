@@ -8,6 +8,7 @@ import numpy as np
 
 from hf_noisy.common.progress import dataset_bars
 from hf_noisy.data.corpus import Corpus, hold_out
+from hf_noisy.data.pairs import encode_texts, text_columns, texts_of
 from hf_noisy.weak.votes import covered, votes_of
 
 if TYPE_CHECKING:
@@ -82,14 +83,15 @@ def with_labels(rows: Dataset, labels: np.ndarray, *, keep_unlabeled: bool = Fal
 def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, *, keep_text: bool = False) -> Dataset:
     """Tokenize the column `text`, and drop it unless `keep_text` is set, since methods and audits may read it.
 
-    Texts are truncated to `max_length` tokens, or to fewer if the tokenizer's limit is lower.
+    Texts are truncated to `max_length` tokens, or to fewer if the tokenizer's limit is lower. With a column `text_pair`,
+    both texts of a row become one sequence, of which the longer text is truncated first.
     """
     length = min(max_length, tokenizer.model_max_length)
     with dataset_bars(in_commands=len(rows) >= _MANY_ROWS):
         return rows.map(
-            lambda batch: tokenizer(batch["text"], truncation=True, max_length=length),
+            lambda batch: encode_texts(tokenizer, texts_of(batch), truncation=True, max_length=length),
             batched=True,
-            remove_columns=None if keep_text else "text",
+            remove_columns=None if keep_text else text_columns(rows.column_names),
             load_from_cache_file=False,
             desc="Tokenizing",
         )

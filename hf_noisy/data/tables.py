@@ -49,6 +49,7 @@ class Columns:
     label: str | None = None
     votes: Sequence[str] | None = None
     gold: str | None = None
+    text_pair: str | None = None  # checked by `hf_noisy.data.pairs.check_pair_columns`
 
     def __post_init__(self) -> None:
         if self.label is not None and self.votes is not None:
