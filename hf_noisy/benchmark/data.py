@@ -13,6 +13,7 @@ from hf_noisy.benchmark.settings import Run, Settings
 from hf_noisy.corpora.embedded import embedded_corpus
 from hf_noisy.data.corpus import Corpus, load_corpus
 from hf_noisy.data.noise_spec import inject
+from hf_noisy.data.pairs import Text, side_by_side_words, text_columns, text_length, texts_of
 from hf_noisy.data.splits import split_corpus, with_labels
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import votes_of
@@ -27,14 +28,14 @@ EMBEDDED = "reviews"  # name of the corpus that is part of the package
 class Rows:
     """One split: texts, votes, given labels for the methods, and gold labels for the evaluation."""
 
-    dataset: Dataset  # columns: id, text, weak_labels, gold
+    dataset: Dataset  # columns: id, text, text_pair if rows have two texts, weak_labels, gold
     labels: np.ndarray  # (rows,) majority vote, ties at random; -1 where every source abstains
     gold: np.ndarray  # (rows,) -1 where unknown
 
     @property
-    def texts(self) -> list[str]:
-        """(rows,)"""
-        return self.dataset["text"][:]
+    def texts(self) -> list[Text]:
+        """(rows,), pairs if rows have two texts."""
+        return texts_of(self.dataset)
 
     @property
     def votes(self) -> np.ndarray:
@@ -43,7 +44,7 @@ class Rows:
 
     def labelled(self, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
         """Returns text, votes and label of the rows with a label, or of all rows, with -1 for rows without one."""
-        columns = self.dataset.select_columns(["text", "weak_labels"])
+        columns = self.dataset.select_columns([*text_columns(self.dataset.column_names), "weak_labels"])
         return with_labels(columns, labels, keep_unlabeled=keep_unlabeled)
 
 
@@ -129,7 +130,7 @@ def _rows(
     shortest_first: bool,
 ) -> Rows:
     if shortest_first:
-        split = split.select(np.argsort([len(text) for text in split["text"]], kind="stable"))
+        split = split.select(np.argsort([text_length(text) for text in texts_of(split)], kind="stable"))
     gold = np.array(split["gold"][:])
     if settings.noise is None:
         return Rows(split, hard_labels(majority_vote(votes_of(split), classes), seed=seed), gold)
@@ -147,10 +148,11 @@ def _rows(
 
 
 def _features(split: Dataset) -> np.ndarray:
-    """Returns (rows, 64) hashed word counts: instance-dependent noise depends on them, not on the encoder."""
+    """Returns (rows, 64) hashed word counts, 64 more of second texts: instance-dependent noise depends on them, not on the encoder."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    return HashingVectorizer(n_features=64, norm=None).transform(split["text"][:]).toarray()
+    words = HashingVectorizer(n_features=64, norm=None)
+    return side_by_side_words(texts_of(split), words.transform).toarray()
 
 
 def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.ndarray:
@@ -158,7 +160,7 @@ def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.nd
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.naive_bayes import MultinomialNB
 
-    words, known = TfidfVectorizer().fit_transform(split["text"][:]), gold >= 0
+    words, known = side_by_side_words(texts_of(split), TfidfVectorizer().fit_transform), gold >= 0
     even = np.arange(len(gold)) % 2 == 0
     probabilities = np.zeros((len(gold), classes))
     for fold in (even, ~even):

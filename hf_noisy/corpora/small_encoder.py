@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hf_noisy.corpora.reviews import CLASS_NAMES
+from hf_noisy.data.pairs import Text, sides
 
 if TYPE_CHECKING:
     from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
@@ -17,7 +18,7 @@ SPECIAL_TOKENS = {  # the first ids of the tokenizer
 
 
 def small_encoder(
-    texts: Sequence[str],
+    texts: Sequence[Text],
     class_names: Sequence[str] = CLASS_NAMES,
     seed: int = 0,
     max_length: int = 48,
@@ -28,7 +29,7 @@ def small_encoder(
     (MAE, NCE + RCE) sometimes predict only the larger class when they start from these weights.
 
     Args:
-        texts: the texts whose words form the vocabulary. Labels are not used.
+        texts: the texts, or pairs of texts, whose words form the vocabulary. Labels are not used.
         class_names: one name per class, in the order of the labels.
         seed: seed of the random weights.
         max_length: number of tokens, [CLS] and [SEP] included; longer texts are truncated.
@@ -52,7 +53,7 @@ def small_encoder(
         return BertForSequenceClassification(config), tokenizer
 
 
-def _word_tokenizer(texts: Sequence[str], max_length: int) -> PreTrainedTokenizerFast:
+def _word_tokenizer(texts: Sequence[Text], max_length: int) -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -60,7 +61,8 @@ def _word_tokenizer(texts: Sequence[str], max_length: int) -> PreTrainedTokenize
     words.normalizer = normalizers.Lowercase()
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     words.train_from_iterator(
-        texts, trainers.WordLevelTrainer(special_tokens=list(SPECIAL_TOKENS.values()), show_progress=False)
+        (text for side in sides(texts) for text in side),
+        trainers.WordLevelTrainer(special_tokens=list(SPECIAL_TOKENS.values()), show_progress=False),
     )
     ends = [(token, words.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     words.post_processor = processors.TemplateProcessing(
