@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hf_noisy.corpora.reviews import CLASS_NAMES
-from hf_noisy.data.pairs import Text, sides
+from hf_noisy.data.pairs import Text, has_pairs, sides
 
 if TYPE_CHECKING:
     from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
@@ -68,4 +68,6 @@ def _word_tokenizer(texts: Sequence[Text], max_length: int) -> PreTrainedTokeniz
     words.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
     )
-    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=max_length, **SPECIAL_TOKENS)
+    names = ["input_ids", "token_type_ids", "attention_mask"]  # without segments, the two texts look alike
+    segments = {"model_input_names": names} if has_pairs(texts) else {}
+    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=max_length, **SPECIAL_TOKENS, **segments)
