@@ -55,7 +55,7 @@ def test_a_model_of_single_texts_has_no_word_of_pairs_on_its_card(csv, tmp_path)
 
 @pytest.mark.parametrize("columns", [COLUMNS, ["--text_column", "premise"]])
 def test_an_audit_shows_both_texts_or_the_one(csv, tmp_path, columns):
-    run("audit", "--data", csv, *columns, "--resamples", 2, "--output", tmp_path)
+    run("audit", "--data", csv, *columns, "--scorers", "held_out", "--resamples", 2, "--output", tmp_path)
     table = pair_rows()
     page = (tmp_path / "report.html").read_text()
     data = json.loads(re.search(r'id="audit-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
@@ -73,7 +73,7 @@ def test_an_audit_shows_both_texts_or_the_one(csv, tmp_path, columns):
 def test_an_estimate_reads_both_texts(csv, tmp_path):
     def agreement(*columns: str) -> float:
         run("estimate", "--data", csv, *columns, "--resamples", 2, "--output", tmp_path / "noise.json")
-        return json.loads((tmp_path / "noise.json").read_text())["estimates"]["confident_joint"]["rate"]
+        return json.loads((tmp_path / "noise.json").read_text())["estimators"]["confident_joint"]["rate"]
 
     both, first = agreement(*COLUMNS), agreement("--text_column", "premise")
     assert abs(both - 1 / 9) < 0.08
