@@ -20,6 +20,8 @@ several processes train. The file may also come from another program. This comma
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME --answers answers.jsonl
     {"text": "The coach left.", "by": "any name", "answers": [{"label": "sport", "confidence": 0.9}]}
 
+Where a row has two texts (`--text_pair_column`), the model is asked about both, joined by an empty line.
+
 If a corpus already holds the votes of a language model in `weak_labels`, one per wording, these are used:
 
     accelerate launch recipes/llm_labels.py --dataset PATH_OR_NAME
@@ -42,6 +44,7 @@ from hf_noisy.common.script import run_script
 from hf_noisy.corpora.embedded import TOPIC_ROWS
 from hf_noisy.corpora.topic_labels import WORDINGS, simulated_answers
 from hf_noisy.corpora.topics import CLASS_NAMES, generate_topics
+from hf_noisy.data.pairs import texts_of
 from hf_noisy.data.splits import check_most, test_subset, training_subset
 from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.recipe import Recipe, RecipeArguments, RecipeTrainingArguments, setting
@@ -142,7 +145,7 @@ class LanguageModelLabels(Recipe):
 
     def labelled(self, rows: Dataset, class_names: tuple[str, ...], seed: int) -> Dataset:
         """Return `rows` with one vote per wording in `weak_labels`."""
-        texts = rows["text"][:]
+        texts = [text if isinstance(text, str) else "\n\n".join(text) for text in texts_of(rows)]
         by = self.given.labeler or (None if self.given.answers else RULE)
         with PartialState().main_process_first():  # the others read the answers that it stored
             answers = Answers(self.given.answers or Path(self.args.output_dir, "answers.jsonl"), by)

@@ -33,6 +33,7 @@ from hf_noisy.common.checks import check_whole
 from hf_noisy.common.script import run_script
 from hf_noisy.corpora.embedded import embedded_topics
 from hf_noisy.corpora.topic_labels import distant_labels
+from hf_noisy.data.pairs import text_columns
 from hf_noisy.methods.registry import reads_clean, split_names
 from hf_noisy.recipe import Data, Recipe, RecipeArguments, RecipeTrainingArguments, Table, setting
 from hf_noisy.recipe.base import baseline
@@ -103,7 +104,7 @@ class LowResource(Recipe):
         self, args: RecipeTrainingArguments, data: Data
     ) -> Mapping[str, tuple[RecipeTrainingArguments, Dataset]]:
         passes = args.num_train_epochs * len(data.weak) / len(data.clean)  # the same number of steps as on weak labels
-        columns = ["text", "labels", "weak_labels"]
+        columns = [*text_columns(data.weak.column_names), "labels", "weak_labels"]
         together = concatenate_datasets([part.select_columns(columns) for part in (data.weak, data.clean)])
         return {
             **super().trainings(args, data),

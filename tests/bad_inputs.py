@@ -924,11 +924,27 @@ def corpora() -> Cases:
             rows_file([{"id": 7, "text": "a", "label": "x"}, {"id": 7, "text": "b", "label": "y"}], all_rows=True),
             "id '7' is repeated, in rows 0, 1 ... expected an id for each row ... id_column=''",
         ),
-        "corpus with the second text in the label column": (
-            lambda folder: load_corpus([{"text": "a", "label": "x"}], text_pair_column="text"),
-            "text_pair_column='text' ... expected a column of its own with the second text",
-        ),
         "corpus of a number": (lambda folder: load_corpus(3), "source=3 ... expected a path", TypeError),
+        "corpus of pairs with an empty second text": (
+            rows_file([{"text": "a", "text_pair": " ", "label": "x"}], text_pair_column="text_pair"),
+            "row '0': text is 'a', and no row has both texts ... expected two texts",
+        ),
+        "corpus with one column for both texts": (
+            rows_file([], text_pair_column="text"),
+            "text_pair_column='text' is text_column too ... expected the column of the second texts ... Name another",
+        ),
+        "corpus with a label for the second text": (
+            rows_file([], text_pair_column="label"),
+            "text_pair_column='label' is label_column too ... expected a column of texts ... Name another",
+        ),
+        "corpus without the second texts": (
+            rows_file([{"text": "a", "text_pai": "b", "label": "x"}], text_pair_column="text_pair"),
+            "no column 'text_pair' ... Did you mean 'text_pai' ... Name it with text_pair_column",
+        ),
+        "corpus of pairs without their columns": (
+            rows_file([{"premise": "a", "hypothesis": "b", "label": "x"}], all_rows=True),
+            "no column 'text' ... 'premise' and 'hypothesis' ... --text_column premise --text_pair_column hypothesis",
+        ),
         "corpus of one class": (
             rows_file([]),
             "all labels are 'y' ... expected two classes or more ... Check that label_column",
@@ -988,13 +1004,13 @@ def _file(folder: Path, text: str) -> Path:
     return path
 
 
-def rows_file(rows: list[dict[str, Any]], *, all_rows: bool = False) -> Callable[[Path], object]:
+def rows_file(rows: list[dict[str, Any]], *, all_rows: bool = False, **columns: str) -> Callable[[Path], object]:
     """A corpus of these rows, and one more that is right."""
 
     def make(folder: Path) -> object:
         path = folder / "rows.json"
         path.write_text(json.dumps([*rows, *([] if all_rows else [{"text": "b", "label": "y"}])]))
-        return load_corpus(path, label_column="label")
+        return load_corpus(path, label_column="label", **columns)
 
     return make
 

@@ -47,6 +47,7 @@ class Pattern:
     text: str
     votes: int  # votes of the source on rows with this pattern
     error_rate: float  # estimated share of wrong votes among them
+    place: str = ""  # "first text" or "second text" if a row has two, and the pattern is looked for in one of them
 
     def __post_init__(self) -> None:
         check_share("error_rate", self.error_rate)

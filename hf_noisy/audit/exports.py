@@ -60,7 +60,8 @@ def argilla_records(
     Args:
         content: the audit.
         worst: number of rows to export; None exports all.
-        field: the text field in the settings of the Argilla dataset.
+        field: the text field in the settings of the Argilla dataset. The second text of a row, if rows have two, is in
+            another text field, whose name ends in `_pair`: text_pair.
         question: a `LabelQuestion` whose labels are the class names.
         texts: False omits the text field. Use it for records that are on the server already, under the same ids: only
             the scores are updated.
@@ -69,7 +70,7 @@ def argilla_records(
     return [
         {
             "id": rows.ids[place],
-            "fields": {field: rows.texts[place]} if texts else None,
+            "fields": _texts(content, place, field) if texts else None,
             "metadata": _metadata(content, place),
             "suggestions": {
                 question: {
@@ -106,7 +107,7 @@ def label_studio_tasks(
     Args:
         content: the audit.
         worst: number of rows to export; None exports all.
-        text: key of the text in the task's data.
+        text: key of the text in the task's data. The second text of a row, if rows have two, has the key text_pair.
         from_name: name of the `Choices` in the labeling configuration.
         to_name: name of its `Text`. `label_studio_config` returns a matching configuration.
     """
@@ -114,7 +115,7 @@ def label_studio_tasks(
     return [
         {
             "data": {
-                text: rows.texts[place],
+                **_texts(content, place, text),
                 "row_id": rows.ids[place],
                 "given_label": names[rows.labels[place]],
                 "wrongness": float(rows.wrongness[place]),
@@ -150,11 +151,21 @@ def label_studio_config(
 ) -> str:
     """Returns the labeling configuration for `label_studio_tasks` with the same names. Class names are escaped."""
     choices = "".join(f"\n    <Choice value={quoteattr(name)}/>" for name in content.class_names)
+    second = ""
+    if content.rows.text_pairs is not None:
+        second = f"  <Text name={quoteattr(to_name + '_pair')} value={quoteattr('$' + text + '_pair')}/>\n"
     return (
-        f"<View>\n  <Text name={quoteattr(to_name)} value={quoteattr('$' + text)}/>\n"
+        f"<View>\n  <Text name={quoteattr(to_name)} value={quoteattr('$' + text)}/>\n{second}"
         f'  <Choices name={quoteattr(from_name)} toName={quoteattr(to_name)} choice="single">{choices}\n'
         "  </Choices>\n</View>\n"
     )
+
+
+def _texts(content: AuditContent, place: int, name: str) -> dict[str, str]:
+    """Returns the text of a row under `name`, and its second text, if rows have two, under a name that ends in _pair."""
+    rows = content.rows
+    second = {} if rows.text_pairs is None else {f"{name}_pair": rows.text_pairs[place]}
+    return {name: rows.texts[place], **second}
 
 
 def _metadata(content: AuditContent, place: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from hf_noisy.audit.scorers import SAID, Evidence, check_scorers, default_weight
 from hf_noisy.audit.sources import describe_sources
 from hf_noisy.data.distributions import check_distributions, check_table
 from hf_noisy.data.label_encoding import one_hot_rows
+from hf_noisy.data.pairs import Text, all_texts, has_pairs, pair_up, sides
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
 from hf_noisy.evidence.features.neighbours import nearest_rows
 from hf_noisy.evidence.features.text_features import NEIGHBOURS, TextFeatures, text_features
@@ -34,11 +35,12 @@ _PACKAGES = ("hf_noisy", "torch", "transformers", "scikit-learn")
 
 
 def audit_labels(
-    texts: Sequence[str],
+    texts: Sequence[Text],
     labels: ArrayLike,
     class_names: Sequence[str],
     vectors: ArrayLike,
     *,
+    text_pairs: Sequence[str] | None = None,
     votes: ArrayLike | None = None,
     source_names: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
@@ -69,10 +71,12 @@ def audit_labels(
     scorer, and so is the share of the rows that are doubted.
 
     Args:
-        texts: (rows,) texts for the report.
+        texts: (rows,) texts for the report and the word features. Two texts a row are tuples (first, second).
         labels: (rows,) class ids, negative for rows without a label; these rows are left out.
         class_names: ordered by class id.
         vectors: (rows, width) by an encoder that was not trained on the labels, as from `mean_vectors`.
+        text_pairs: (rows,) second texts, such as hypotheses, if `texts` are the first ones. The vectors are then those of
+            the pairs, as from `text_vectors(texts, encoder, text_pairs=text_pairs)`.
         votes: (rows, sources) votes of the weak sources, -1 abstains.
         source_names: names of the columns of `votes`.
         ids: (rows,) unique ids of the corpus; row numbers by default.
@@ -98,6 +102,7 @@ def audit_labels(
             different lengths, or a scorer that is unknown or lacks an input.
         ImportError: the scorer "cleanlab" is named, but its package is not installed.
     """
+    texts = pair_up(texts, text_pairs)
     requested = None if scorers is None else check_scorers(scorers)
     given = _checked(texts, labels, len(class_names), vectors, votes, folds)
     kept = given.kept
@@ -119,14 +124,16 @@ def audit_labels(
     names = _source_names(given.votes, source_names)
     losses = found.dynamics.get("loss")
     trained = losses is not None and bool(np.isfinite(losses).all())
-    shown = [texts[int(row)] for row in kept]
-    repeated = repeated_texts(shown, found.labels)
+    shown_texts = [texts[int(row)] for row in kept]
+    repeated = repeated_texts(shown_texts, found.labels)
     if repeated:
-        different = len({shown[row] for row in repeated})
+        different = len({shown_texts[row] for row in repeated})
         notes = [*notes, f"{different:,} texts occur several times with different labels, in {len(repeated):,} rows"]
+    shown = sides(shown_texts)
     rows = AuditedRows(
         ids=[str(row) for row in kept] if ids is None else [str(ids[int(row)]) for row in kept],
-        texts=shown,
+        texts=shown[0],
+        text_pairs=shown[1] if has_pairs(texts) else None,
         labels=found.labels,
         wrongness=wrongness(scores, weights, min(doubted, 0.99)),
         suggested_labels=class_probabilities.argmax(1),
@@ -163,7 +170,7 @@ def audit_labels(
         table_notes=tuple(notes),
         basis=[
             *_basis(weights, features.kind, None if supplied else folds, trained),
-            *_said_of_words(texts, tokenizer),
+            *_said_of_words(all_texts(texts), tokenizer),
         ],
         scores=scores,
     )
@@ -181,7 +188,7 @@ class _Given:
 
 
 def _checked(
-    texts: Sequence[str], labels: ArrayLike, classes: int, vectors: ArrayLike, votes: ArrayLike | None, folds: int
+    texts: Sequence[Text], labels: ArrayLike, classes: int, vectors: ArrayLike, votes: ArrayLike | None, folds: int
 ) -> _Given:
     every = check_labels(labels, len(texts), "texts")
     kept = np.flatnonzero(every >= 0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hf_noisy.audit.scorers import Evidence, contradiction
+from hf_noisy.data.pairs import Text
 
 _UNLIKELY = 0.2  # a given label with a lower probability gets a reason
 
@@ -47,13 +48,13 @@ def label_reasons(
     return reasons
 
 
-def repeated_texts(texts: Sequence[str], labels: np.ndarray) -> dict[int, tuple[int, int]]:
+def repeated_texts(texts: Sequence[Text], labels: np.ndarray) -> dict[int, tuple[int, int]]:
     """Returns the rows whose text has another label elsewhere: row -> rows with another label, rows with this text.
 
     >>> repeated_texts(["a", "b", "a", "a"], np.array([0, 1, 1, 0]))
     {0: (1, 3), 2: (2, 3), 3: (1, 3)}
     """
-    places: dict[str, list[int]] = {}
+    places: dict[Text, list[int]] = {}
     for row, text in enumerate(texts):
         places.setdefault(text, []).append(row)
     found = {}

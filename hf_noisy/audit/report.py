@@ -152,7 +152,9 @@ def _table(content: AuditContent, chosen: np.ndarray) -> dict[str, Any]:
     """Returns the data for the page's script: columns of the worst rows, by falling wrongness."""
     rows = content.rows
     lengths = np.array([len(rows.texts[row]) for row in chosen])
-    limit = text_limit(lengths, _TEXT_BUDGET)
+    second = None if rows.text_pairs is None else [rows.text_pairs[row] for row in chosen]
+    second_lengths = np.array([len(text) for text in second or ()], dtype=np.int64)
+    limit = text_limit(np.concatenate([lengths, second_lengths]), _TEXT_BUDGET)
     kinds = {
         kind: k for k, kind in enumerate(dict.fromkeys(reason_kind(r) for row in chosen for r in rows.reasons[row]))
     }
@@ -168,6 +170,8 @@ def _table(content: AuditContent, chosen: np.ndarray) -> dict[str, Any]:
         "ids": [rows.ids[row] for row in chosen],
         "texts": [rows.texts[row][:limit] for row in chosen],
         "lengths": lengths.tolist(),
+        "pairs": None if second is None else [text[:limit] for text in second],  # second texts
+        "pairLengths": second_lengths.tolist(),
         "limit": limit,  # characters per text; longer texts were cut
         "labels": rows.labels[chosen].tolist(),
         "wrongness": _rounded(rows.wrongness[chosen]),

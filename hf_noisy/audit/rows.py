@@ -39,6 +39,7 @@ class AuditedRows:
     reasons: Sequence[Sequence[str]]  # phrases "what: detail", filtered by `reason_kind`; may be empty
     votes: Mapping[str, np.ndarray] | None = None  # source -> (rows,) class ids, -1 abstains
     losses: np.ndarray | None = None  # (rows,) float64, finite
+    text_pairs: Sequence[str] | None = None  # second texts, if a row has two
 
     def __post_init__(self) -> None:
         rows = len(self.ids)
@@ -64,6 +65,7 @@ class AuditedRows:
             "suggested_probabilities",
             "reasons",
             "losses",
+            "text_pairs",
         ):
             check_length(name, getattr(self, name), rows)
         for name, vote in (self.votes or {}).items():
@@ -82,8 +84,10 @@ class AuditedRows:
                 raise ValueError(
                     f"ids[{row}]={row_id!r}: expected a string that no other row has. Write numbers as str."
                 )
-            if not isinstance(text, str):
-                raise TypeError(f"texts[{row}] is a {type(text).__name__}: expected a string.")
+            second = "" if self.text_pairs is None else self.text_pairs[row]
+            for name, value in (("texts", text), ("text_pairs", second)):
+                if not isinstance(value, str):
+                    raise TypeError(f"{name}[{row}] is a {type(value).__name__}: expected a string.")
             if isinstance(reasons, str):
                 raise TypeError(f"reasons[{row}]={reasons!r}: expected a list of strings. Wrap it in a list.")
             seen.add(row_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 
 from hf_noisy.audit.content import AuditContent, Curve
 from hf_noisy.audit.labels import audit_labels
+from hf_noisy.data.pairs import TEXT, TEXT_PAIR, Text, pair_up
 from hf_noisy.evidence.features.frozen import text_vectors
+from hf_noisy.evidence.features.tokens import second_segment
 from hf_noisy.weak.majority import hard_labels
 
 _LOSS_AXIS, _SHARE_AXIS = "mean loss, in nats", "share"
@@ -28,7 +30,7 @@ _SHARES = {
 class TrainingRecord:
     """The data of a training that an audit reads, with one entry per row of the training set."""
 
-    texts: Sequence[str]  # (rows,)
+    texts: Sequence[Text]  # (rows,), pairs if rows have two texts
     labels: np.ndarray  # (rows,) class ids, negative for none; or (rows, classes)
     class_names: Sequence[str]  # (classes,)
     votes: np.ndarray | None  # (rows, sources), -1 abstains
@@ -46,7 +48,8 @@ def audit_training(record: TrainingRecord, vectors: ArrayLike | None = None, **o
     Args:
         record: of the training.
         vectors: (rows, width) in row order. By default `record.encoder` computes them in one pass over the texts.
-        options: options of `audit_labels`. They override the values of the record.
+        options: options of `audit_labels`. They override the values of the record. `text_pairs` are the second texts, if the
+            record has the first ones only.
 
     Raises:
         ValueError: there are no vectors and no encoder, or as `audit_labels`.
@@ -54,6 +57,7 @@ def audit_training(record: TrainingRecord, vectors: ArrayLike | None = None, **o
     labels = record.labels
     if labels.ndim == 2:
         labels = hard_labels(labels, seed=record.seed)
+    record = replace(record, texts=pair_up(record.texts, options.pop("text_pairs", None)))
     if vectors is None:
         vectors = _frozen(record)
     given: dict[str, Any] = {
@@ -97,8 +101,10 @@ def _curve(logs: Sequence[Mapping[str, Any]], epochs: int, name: str, said: str,
     return Curve(said, [mean(epoch) for epoch in range(epochs)], axis)
 
 
-def texts_of(dataset: Any, tokenizer: Any, rows: int) -> list[str]:
-    """The column `text` of a training set, or the texts decoded from its tokens.
+def texts_of(dataset: Any, tokenizer: Any, rows: int) -> list[Text]:
+    """The column `text` of a training set, with `text_pair` if there is one, or the texts decoded from its tokens.
+
+    Tokens of two segments (`second_segment`) are decoded as two texts.
 
     Args:
         dataset: the training set.
@@ -108,14 +114,24 @@ def texts_of(dataset: Any, tokenizer: Any, rows: int) -> list[str]:
     Raises:
         ValueError: there is neither a column `text` nor a tokenizer.
     """
-    if "text" in getattr(dataset, "column_names", []):
-        return [str(text) for text in dataset["text"][:rows]]
+    names = getattr(dataset, "column_names", [])
+    if TEXT in names:
+        texts = [str(text) for text in dataset[TEXT][:rows]]
+        return pair_up(texts, [str(text) for text in dataset[TEXT_PAIR][:rows]] if TEXT_PAIR in names else None)
     if tokenizer is None:
         raise ValueError(
             "audit() has no texts to show: expected a column `text` in the training set, or a tokenizer that reads its tokens "
             "back. Pass processing_class=tokenizer to the trainer."
         )
-    return [tokenizer.decode(dataset[row]["input_ids"], skip_special_tokens=True) for row in range(rows)]
+    second = second_segment(dataset)
+    if second is None:
+        return [tokenizer.decode(dataset[row]["input_ids"], skip_special_tokens=True) for row in range(rows)]
+    decoded: list[Text] = []
+    for row in range(rows):
+        ids = np.asarray(dataset[row]["input_ids"])
+        parts = [tokenizer.decode(ids[side].tolist(), skip_special_tokens=True) for side in (~second[row], second[row])]
+        decoded.append((parts[0], parts[1]))
+    return decoded
 
 
 def _frozen(record: TrainingRecord) -> np.ndarray:

@@ -13,8 +13,8 @@ from hf_noisy.benchmark.settings import Run, Settings
 from hf_noisy.corpora.embedded import embedded_corpus
 from hf_noisy.data.corpus import Corpus, read_corpus
 from hf_noisy.data.noise_spec import inject
+from hf_noisy.data.pairs import Text, all_texts, side_by_side_words, text_columns, text_length, texts_of
 from hf_noisy.data.splits import split_corpus, with_labels
-from hf_noisy.data.text_pairs import PAIR, texts_of
 from hf_noisy.evidence.features.words import term_options
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import votes_of
@@ -29,13 +29,13 @@ EMBEDDED = "reviews"  # name of the corpus that is part of the package
 class Rows:
     """One split: texts, votes, given labels for the methods, and gold labels for the evaluation."""
 
-    dataset: Dataset  # columns: id, text, weak_labels, gold
+    dataset: Dataset  # columns: id, text, text_pair if rows have two texts, weak_labels, gold
     labels: np.ndarray  # (rows,) majority vote, ties at random; -1 where every source abstains
     gold: np.ndarray  # (rows,) -1 where unknown
 
     @property
-    def texts(self) -> list[str]:
-        """(rows,)"""
+    def texts(self) -> list[Text]:
+        """(rows,), pairs if rows have two texts."""
         return texts_of(self.dataset)
 
     @property
@@ -45,8 +45,7 @@ class Rows:
 
     def labelled(self, labels: np.ndarray, *, keep_unlabeled: bool = False) -> Dataset:
         """Returns text, votes and label of the rows with a label, or of all rows, with -1 for rows without one."""
-        names = [name for name in ("text", PAIR, "weak_labels") if name in self.dataset.column_names]
-        columns = self.dataset.select_columns(names)
+        columns = self.dataset.select_columns([*text_columns(self.dataset.column_names), "weak_labels"])
         return with_labels(columns, labels, keep_unlabeled=keep_unlabeled)
 
 
@@ -132,7 +131,7 @@ def _rows(
     shortest_first: bool,
 ) -> Rows:
     if shortest_first:
-        split = split.select(np.argsort([len(text) for text in texts_of(split)], kind="stable"))
+        split = split.select(np.argsort([text_length(text) for text in texts_of(split)], kind="stable"))
     gold = np.array(split["gold"][:])
     if settings.noise is None:
         return Rows(split, hard_labels(majority_vote(votes_of(split), classes), seed=seed), gold)
@@ -150,11 +149,12 @@ def _rows(
 
 
 def _features(split: Dataset) -> np.ndarray:
-    """Returns (rows, 64) hashed word counts: instance-dependent noise depends on them, not on the encoder."""
+    """Returns (rows, 64) hashed word counts, 64 more of second texts: instance-dependent noise depends on them, not on the encoder."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     texts = texts_of(split)
-    return HashingVectorizer(n_features=64, norm=None, **term_options(texts)).transform(texts).toarray()
+    words = HashingVectorizer(n_features=64, norm=None, **term_options(all_texts(texts)))
+    return side_by_side_words(texts, words.transform).toarray()
 
 
 def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.ndarray:
@@ -163,7 +163,7 @@ def _weak_probabilities(split: Dataset, gold: np.ndarray, classes: int) -> np.nd
     from sklearn.naive_bayes import MultinomialNB
 
     texts, known = texts_of(split), gold >= 0
-    words = TfidfVectorizer(**term_options(texts)).fit_transform(texts)
+    words = side_by_side_words(texts, TfidfVectorizer(**term_options(all_texts(texts))).fit_transform)
     even = np.arange(len(gold)) % 2 == 0
     probabilities = np.zeros((len(gold), classes))
     for fold in (even, ~even):

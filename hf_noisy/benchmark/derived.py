@@ -13,6 +13,7 @@ import numpy as np
 from hf_noisy.benchmark.settings import Settings
 from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.data.corpus import Corpus
+from hf_noisy.data.pairs import texts_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -130,10 +131,10 @@ def with_split_classes(corpus: Corpus, parts: int, store: VectorStore) -> Corpus
         parts: at least 2.
         store: of the vectors.
     """
-    texts = list(dict.fromkeys(text for rows in _splits(corpus).values() for text in rows["text"][:]))
+    texts = list(dict.fromkeys(text for rows in _splits(corpus).values() for text in texts_of(rows)))
     table, numbers = store.vectors(texts), {text: row for row, text in enumerate(texts)}
     true = {name: _gold(rows) for name, rows in _splits(corpus).items()}
-    of_split = {name: table[[numbers[text] for text in rows["text"][:]]] for name, rows in _splits(corpus).items()}
+    of_split = {name: table[[numbers[text] for text in texts_of(rows)]] for name, rows in _splits(corpus).items()}
     found = {name: np.full(len(gold), -1) for name, gold in true.items()}
     for label in range(corpus.num_classes):
         clusters = _clusters(of_split["train"][true["train"] == label], parts)

@@ -17,6 +17,7 @@ from transformers import PretrainedConfig, PreTrainedModel, set_seed
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 
 from hf_noisy.common.progress import dataset_bars
+from hf_noisy.data.pairs import Text, texts_of
 from hf_noisy.methods.building import build_methods
 from hf_noisy.methods.parts.base import NoiseCallback
 
@@ -150,17 +151,17 @@ class FrozenClassifier(PreTrainedModel):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def with_row_numbers(rows: Dataset, numbers: Mapping[str, int]) -> Dataset:
+def with_row_numbers(rows: Dataset, numbers: Mapping[Text, int]) -> Dataset:
     """Returns `rows` with `input_ids`, the number of each text as its only token, and an `attention_mask`.
 
     Args:
-        rows: with a column `text`.
-        numbers: text -> row of its vector.
+        rows: with a column `text`, and `text_pair` if rows have two texts.
+        numbers: text, or pair of texts -> row of its vector.
     """
     with dataset_bars(in_commands=False):
         return rows.map(
             lambda batch: {
-                "input_ids": [[numbers[text]] for text in batch["text"]],
+                "input_ids": [[numbers[text]] for text in texts_of(batch)],
                 "attention_mask": [[1]] * len(batch["text"]),
             },
             batched=True,

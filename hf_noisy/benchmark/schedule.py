@@ -24,6 +24,7 @@ from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.common.progress import bars_aside, progress_bar, quietly
 from hf_noisy.data.look import first_lines
 from hf_noisy.data.noise_spec import check_spec
+from hf_noisy.data.pairs import Text
 from hf_noisy.models.pretrained import check_pretrained
 
 
@@ -115,7 +116,7 @@ def _encode_texts(
     runs: Sequence[Run], settings: Settings, columns: dict[str, Any], vectors: Path, say: Callable[[str], None]
 ) -> None:
     """Encodes the texts of all runs before the first one, so that parallel runs find them."""
-    texts: dict[str, dict[str, None]] = {}  # of each corpus
+    texts: dict[str, dict[Text, None]] = {}  # of each corpus
     for source, seed in dict.fromkeys((run.source, run.seed) for run in runs if run.weight):
         data = prepare(Run(source, "ce", seed), settings, columns, vectors)
         texts.setdefault(source, {}).update(dict.fromkeys(distinct_texts(data)))

@@ -21,6 +21,7 @@ from hf_noisy.benchmark.taught import TaughtLabels
 from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.common.randomness import forked_generators
 from hf_noisy.corpora.small_encoder import small_encoder
+from hf_noisy.data.pairs import Text, sides, text_columns
 from hf_noisy.data.splits import tokenize
 from hf_noisy.methods.stopping import NoisyStopping
 from hf_noisy.trainer.arguments import NoisyTrainingArguments
@@ -155,8 +156,8 @@ class TrainingBench:
 
     def tokens(self, rows: Dataset) -> Dataset:
         """Returns `rows` with tokens, or row numbers of vectors. The text is kept for the methods that read it."""
-        kept = [name for name in ("text", "labels", "weak_labels", "given") if name in rows.column_names]
-        return self._inputs(rows.select_columns(kept))
+        kept = [name for name in ("labels", "weak_labels", "given") if name in rows.column_names]
+        return self._inputs(rows.select_columns([*text_columns(rows.column_names), *kept]))
 
 
 class EpochScores(TrainerCallback):
@@ -201,8 +202,9 @@ def clocks() -> np.ndarray:
 def load_encoder(settings: Settings, data: Data, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Loads the encoder, with a head that depends only on `seed`, and its tokenizer."""
     if settings.model is None:
-        texts = data.train.dataset["text"][:]
-        return small_encoder(texts, data.class_names, seed=seed, max_length=min(settings.max_length, 64))
+        texts = data.train.texts
+        longest = min(settings.max_length, 64 * len(sides(texts)))
+        return small_encoder(texts, data.class_names, seed=seed, max_length=longest)
     set_seed(seed)
     model = AutoModelForSequenceClassification.from_pretrained(
         settings.model,
@@ -215,7 +217,7 @@ def load_encoder(settings: Settings, data: Data, seed: int) -> tuple[PreTrainedM
 
 def load_frozen(
     settings: Settings, data: Data, seed: int, folder: str | Path | None = None
-) -> tuple[FrozenClassifier, dict[str, int]]:
+) -> tuple[FrozenClassifier, dict[Text, int]]:
     """Makes a classifier of stored vectors, with a head that depends only on `seed`.
 
     Args:
@@ -234,8 +236,8 @@ def load_frozen(
     return FrozenClassifier.of(vectors, train, data.class_names, seed=seed, name=settings.model or ""), numbers
 
 
-def distinct_texts(data: Data) -> list[str]:
-    """Returns the texts of all rows, each once."""
+def distinct_texts(data: Data) -> list[Text]:
+    """Returns the texts of all rows, or their pairs of texts, each once."""
     return list(dict.fromkeys(text for rows in (data.train, data.valid, data.test, data.clean) for text in rows.texts))
 
 

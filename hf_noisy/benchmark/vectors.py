@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from hf_noisy.data.pairs import Text, all_texts
 from hf_noisy.evidence.features.frozen import latent_semantic_vectors, mean_vectors
 from hf_noisy.evidence.features.words import word_splitter
 
@@ -35,12 +36,12 @@ class VectorStore:
         key = "words" if model is None else f"{_short(model_fingerprint(model))}-{max_length}"
         self.folder = None if folder is None else Path(folder) / key
 
-    def vectors(self, texts: Sequence[str]) -> np.ndarray:
+    def vectors(self, texts: Sequence[Text]) -> np.ndarray:
         """Returns (texts, width) float32. `texts` are distinct; those that no file holds are computed and stored."""
         return self._of_words(texts) if self.model is None else self._of_encoder(texts)
 
-    def _of_words(self, texts: Sequence[str]) -> np.ndarray:
-        splitter = word_splitter(texts)
+    def _of_words(self, texts: Sequence[Text]) -> np.ndarray:
+        splitter = word_splitter(all_texts(texts))
         ways = "" if splitter is None else f"-{_short(splitter.said)}"  # another segmenter finds other words
         path = None if self.folder is None else self.folder / f"{_short(*texts)}{ways}.safetensors"
         if path is not None and path.is_file():
@@ -50,7 +51,7 @@ class VectorStore:
             _write(path, {"vectors": vectors})
         return vectors
 
-    def _of_encoder(self, texts: Sequence[str]) -> np.ndarray:
+    def _of_encoder(self, texts: Sequence[Text]) -> np.ndarray:
         digests = [_digest(text) for text in texts]
         found = self._stored(set(digests))
         missing = [row for row, digest in enumerate(digests) if digest not in found]
@@ -76,7 +77,7 @@ class VectorStore:
         return found
 
 
-def encode(texts: Sequence[str], model: str, max_length: int) -> np.ndarray:
+def encode(texts: Sequence[Text], model: str, max_length: int) -> np.ndarray:
     """Returns (texts, width) float32 mean last hidden states of a pretrained encoder, on the accelerator if there is one."""
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -111,11 +112,16 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     os.replace(unfinished, path)
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=_DIGEST).digest()
+def _digest(text: Text) -> bytes:
+    """Hash of a text or a pair. A pair has another hash than any single text, its two texts joined included."""
+    if isinstance(text, str):
+        return hashlib.blake2b(text.encode(), digest_size=_DIGEST).digest()
+    parts = [part.encode() for part in text]
+    whole = b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+    return hashlib.blake2b(whole, digest_size=_DIGEST, person=b"pair").digest()
 
 
-def _short(*texts: str) -> str:
+def _short(*texts: Text) -> str:
     whole = hashlib.sha256()
     for text in texts:
         whole.update(_digest(text))

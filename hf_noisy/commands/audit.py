@@ -19,6 +19,7 @@ from hf_noisy.common.progress import note, output_of_command
 from hf_noisy.corpora.review_rules import labeling_functions
 from hf_noisy.data.corpus import READ, SHOWN_ROWS
 from hf_noisy.data.corpus_splits import Corpus
+from hf_noisy.data.pairs import texts_of
 from hf_noisy.data.reading.options import listed
 from hf_noisy.data.splits import training_subset
 from hf_noisy.evidence import text_vectors
@@ -51,7 +52,7 @@ def _run(given: AuditArguments, command: str) -> None:
     rows = training_subset(corpus.train, given.max_rows, given.seed)
     votes = votes_of(rows)
     labels = hard_labels(majority_vote(votes, corpus.num_classes), seed=given.seed)
-    texts = rows["text"][:]
+    texts = texts_of(rows)
     content = audit_labels(
         texts,
         labels,

@@ -17,6 +17,7 @@ from hf_noisy.commands.arguments import EstimateArguments
 from hf_noisy.commands.column_arguments import corpus_of
 from hf_noisy.common.drawing import new_figure
 from hf_noisy.common.progress import note, output_of_command
+from hf_noisy.data.pairs import texts_of
 from hf_noisy.data.splits import training_subset
 from hf_noisy.evidence import draw_matrices, text_vectors
 from hf_noisy.evidence.matrices.matrices import row_shares
@@ -49,7 +50,7 @@ def _run(given: EstimateArguments) -> None:
     check_pretrained("model", given.model)
     corpus = corpus_of(given, given.data, given.seed, max_train_rows=given.max_rows)
     rows = training_subset(corpus.train, given.max_rows, given.seed)
-    classes, votes, texts = corpus.num_classes, votes_of(rows), rows["text"][:]
+    classes, votes, texts = corpus.num_classes, votes_of(rows), texts_of(rows)
     labels = hard_labels(majority_vote(votes, classes), seed=given.seed)
     vectors = text_vectors(texts, given.model, max_length=given.max_length, seed=given.seed)
     report, present = estimate_texts(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hf_noisy.common.scripts import UNSPACED, unspaced_rows
 from hf_noisy.corpora.reviews import CLASS_NAMES
+from hf_noisy.data.pairs import Text, all_texts, has_pairs, sides
 
 if TYPE_CHECKING:
     from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
@@ -18,7 +19,7 @@ SPECIAL_TOKENS = {  # the first ids of the tokenizer
 
 
 def small_encoder(
-    texts: Sequence[str],
+    texts: Sequence[Text],
     class_names: Sequence[str] = CLASS_NAMES,
     seed: int = 0,
     max_length: int = 48,
@@ -31,7 +32,7 @@ def small_encoder(
     (MAE, NCE + RCE) sometimes predict only the larger class when they start from these weights.
 
     Args:
-        texts: the texts whose words form the vocabulary. Labels are not used.
+        texts: the texts, or pairs of texts, whose words form the vocabulary. Labels are not used.
         class_names: one name per class, in the order of the labels.
         seed: seed of the random weights.
         max_length: number of tokens, [CLS] and [SEP] included; longer texts are truncated.
@@ -55,23 +56,26 @@ def small_encoder(
         return BertForSequenceClassification(config), tokenizer
 
 
-def _word_tokenizer(texts: Sequence[str], max_length: int) -> PreTrainedTokenizerFast:
+def _word_tokenizer(texts: Sequence[Text], max_length: int) -> PreTrainedTokenizerFast:
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     words = Tokenizer(models.WordLevel(unk_token="[UNK]"))
     words.normalizer = normalizers.Lowercase()
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    if unspaced_rows(texts):  # else a whole sentence would be one token
+    if unspaced_rows(all_texts(texts)):  # else a whole sentence would be one token
         character = Regex(f"[{UNSPACED}]\\p{{M}}*")
         words.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Split(character, "isolated"), pre_tokenizers.Whitespace()]
         )
     words.train_from_iterator(
-        texts, trainers.WordLevelTrainer(special_tokens=list(SPECIAL_TOKENS.values()), show_progress=False)
+        (text for side in sides(texts) for text in side),
+        trainers.WordLevelTrainer(special_tokens=list(SPECIAL_TOKENS.values()), show_progress=False),
     )
     ends = [(token, words.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     words.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
     )
-    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=max_length, **SPECIAL_TOKENS)
+    names = ["input_ids", "token_type_ids", "attention_mask"]  # without segments, the two texts look alike
+    segments = {"model_input_names": names} if has_pairs(texts) else {}
+    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=max_length, **SPECIAL_TOKENS, **segments)

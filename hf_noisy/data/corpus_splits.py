@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from hf_noisy.data.text_pairs import PAIR
+from hf_noisy.data.pairs import TEXT, TEXT_PAIR
 from hf_noisy.weak.votes import votes_feature
 
 if TYPE_CHECKING:
@@ -68,15 +68,15 @@ def split_of_columns(
 
     from hf_noisy.data.columns import lists_of
 
-    features = {"id": Value("string"), "text": Value("string"), "weak_labels": votes_feature(), "gold": Value("int64")}
-    columns = {
-        "id": _strings(ids),
-        "text": _strings(texts),
+    features = {"id": Value("string"), TEXT: Value("string")}
+    columns = {"id": _strings(ids), TEXT: _strings(texts)}
+    if pairs is not None:
+        features[TEXT_PAIR], columns[TEXT_PAIR] = Value("string"), _strings(pairs)
+    features |= {"weak_labels": votes_feature(), "gold": Value("int64")}
+    columns |= {
         "weak_labels": lists_of(np.asarray(votes, dtype=np.int16)),
         "gold": pa.array(np.asarray(gold, dtype=np.int64)),
     }
-    if pairs is not None:
-        features[PAIR], columns[PAIR] = Value("string"), _strings(pairs)
     if soft is not None:
         features[SOFT], columns[SOFT] = List(Value("float32")), lists_of(np.asarray(soft, dtype=np.float32))
     known = Features(features)

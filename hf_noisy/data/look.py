@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from hf_noisy.data.corpus import READ
 from hf_noisy.data.corpus_splits import SOFT, Corpus
+from hf_noisy.data.pairs import TEXT, TEXT_PAIR
 from hf_noisy.data.reading.options import listed
 from hf_noisy.weak.votes import covered, votes_of
 
@@ -105,7 +106,9 @@ def look_at(corpus: Corpus, *, max_length: int = 128) -> Look:
 def _text(rows: Dataset) -> pa.ChunkedArray:
     from hf_noisy.data.columns import stored_column
 
-    found = stored_column(rows, "text")
+    found = stored_column(rows, TEXT)
+    if TEXT_PAIR in rows.column_names:
+        found = pc.binary_join_element_wise(found, stored_column(rows, TEXT_PAIR), " \u2016 ")
     return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])
 
 

@@ -11,7 +11,7 @@ from hf_noisy.data.columns import dataset_of, with_columns
 from hf_noisy.data.corpus import Corpus, hold_out
 from hf_noisy.data.corpus_splits import SOFT
 from hf_noisy.data.label_encoding import has_label
-from hf_noisy.data.text_pairs import PAIR, encoded, texts_of
+from hf_noisy.data.pairs import encode_texts, text_columns, texts_of
 from hf_noisy.weak.majority import hard_labels, majority_vote
 from hf_noisy.weak.votes import covered, votes_of
 
@@ -129,22 +129,22 @@ def cut_share(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     """Return the share of texts that are longer than `max_length` tokens, by up to `most` evenly chosen rows."""
     length = min(max_length, tokenizer.model_max_length)
     texts = texts_of(rows.select(np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))))
-    lengths = [len(ids) for ids in tokenizer(*encoded(texts), truncation=False, verbose=False)["input_ids"]]
+    lengths = [len(ids) for ids in encode_texts(tokenizer, texts, truncation=False, verbose=False)["input_ids"]]
     return float(np.mean(np.array(lengths) > length))
 
 
 def tokenize(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int, *, keep_text: bool = False) -> Dataset:
     """Tokenize the column `text`, with `text_pair` where there is one, and drop both unless `keep_text` is set.
 
-    Methods and audits may read the texts. They are truncated to `max_length` tokens, or to fewer if the tokenizer's limit
-    is lower; of two texts the longer one.
+    Texts are truncated to `max_length` tokens, or to fewer if the tokenizer's limit is lower. With a column `text_pair`,
+    both texts of a row become one sequence, of which the longer text is truncated first.
     """
-    length, paired = min(max_length, tokenizer.model_max_length), PAIR in rows.column_names
+    length = min(max_length, tokenizer.model_max_length)
     with dataset_bars(in_commands=len(rows) >= _MANY_ROWS):
         return rows.map(
-            lambda batch: tokenizer(batch["text"], batch[PAIR] if paired else None, truncation=True, max_length=length),
+            lambda batch: encode_texts(tokenizer, texts_of(batch), truncation=True, max_length=length),
             batched=True,
-            remove_columns=None if keep_text else [name for name in ("text", PAIR) if name in rows.column_names],
+            remove_columns=None if keep_text else text_columns(rows.column_names),
             load_from_cache_file=False,
             desc="Tokenizing",
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from hf_noisy.common.checks import check_encodable
 from hf_noisy.data.corpus_splits import Corpus, split_of_columns
+from hf_noisy.data.pairs import missing_text_hint
 from hf_noisy.data.reading.json_files import read_json
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def _row(where: str, row: Any, num_classes: int, columns: list[str]) -> tuple[li
         if not isinstance(text, str):
             raise ValueError(
                 f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_column."
+                f"{missing_text_hint(list(data) if isinstance(data, dict) else [], columns[0])}"
             )
         texts.append(check_encodable(f"{where}: {column}", text))
     if not isinstance(votes, list) or not votes:

@@ -14,7 +14,7 @@ from transformers.utils import logging
 
 from hf_noisy.common.checks import check_choice, check_fraction, check_whole
 from hf_noisy.data.label_encoding import one_hot
-from hf_noisy.evidence.features.tokens import token_ids
+from hf_noisy.evidence.features.tokens import second_segment, token_ids
 from hf_noisy.evidence.rules.associations import associated_tokens
 from hf_noisy.evidence.rules.folds import rule_held_out_probabilities
 from hf_noisy.methods.parts.base import LABEL_TARGETS, NoiseCallback
@@ -42,7 +42,8 @@ class RuleMasking(NoiseCallback):
     The words of a rule are given by `tokens` (from `hf_noisy.evidence.rules.words.rule_token_mask`, which blanks out
     each word and runs the labeling functions again). Otherwise they are the tokens that are associated with each
     source's votes in the training set (`hf_noisy.evidence.rules.associations.associated_tokens`). The first and last
-    token of a row are never hidden. If all others would be, none is.
+    token of a row are never hidden, nor is what separates two texts. If all others would be, none is. Where a row has
+    two texts, the same word in the other text is another token.
 
     `folds` adds a score of each label, before the first step, by a logistic regression on the frozen encoder's vectors.
     It is trained without any row that shares a voting rule with the scored row
@@ -136,11 +137,21 @@ class RuleMasking(NoiseCallback):
             raise ValueError(
                 'how="attention": the model takes no attention_mask, so nothing can be hidden that way. Use how="mask_token".'
             )
-        marks = [_maskable(row) for row in self._rule_tokens(context)]
+        marks = self._rule_tokens(context)
+        marks = [_maskable(row, fixed) for row, fixed in zip(marks, self._separators(context), strict=True)]
         self.rule = padded(marks).to(context.device)  # (rows, tokens) True for a real token of a rule
         self.judged = torch.zeros(1, dtype=torch.bool)
         classes = context.classes if self.folds is not None else 0
         self.judgement = Memory(context.rows, (classes,), fill=torch.nan, device=context.device)
+
+    def _separators(self, context: Context) -> list[np.ndarray]:
+        """For each row, which of its real tokens separate two texts; none where a row has one text."""
+        ids, real = token_ids("RuleMasking", context.dataset)
+        separators: list[int] = []
+        if _second_texts(context) is not None:
+            found = (getattr(context.tokenizer, f"{name}_token_id", None) for name in ("sep", "eos"))
+            separators = [number for number in found if number is not None]
+        return [np.isin(row[mask], separators) for row, mask in zip(ids, real, strict=True)]
 
     def _rule_tokens(self, context: Context) -> list[np.ndarray]:
         """For each row, which of its real tokens belong to a rule."""
@@ -148,6 +159,9 @@ class RuleMasking(NoiseCallback):
         if self.tokens is not None:
             return _aligned(self.tokens, real, context.trusted)
         assert context.votes is not None  # checked in `setup`
+        second, distance = _second_texts(context), 1 + max(int(row.max(initial=0)) for row in ids)
+        if second is not None:  # other numbers for the tokens of the second text
+            ids = [row + distance * later for row, later in zip(ids, second, strict=True)]
         kept = [row[mask] for row, mask in zip(ids, real, strict=True)]
         votes = context.votes.cpu().numpy()
         # the last rows, which have no votes
@@ -243,11 +257,17 @@ def padded(rows: Sequence[np.ndarray]) -> Tensor:
     return table
 
 
-def _maskable(marks: np.ndarray) -> np.ndarray:
-    """`marks` without the first and last token of the row; no token if all others are marked."""
-    inner = np.zeros(len(marks), dtype=bool)
-    inner[1:-1] = marks[1:-1]
-    return inner if not inner[1:-1].all() else np.zeros_like(inner)
+def _second_texts(context: Context) -> list[np.ndarray] | None:
+    """For each row, which tokens belong to its second text; None if rows have one text."""
+    return second_segment(context.dataset, getattr(context.tokenizer, "sep_token_id", None))
+
+
+def _maskable(marks: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """`marks` without the first, the last and the `fixed` tokens of the row; no token if all others are marked."""
+    others = np.zeros(len(marks), dtype=bool)
+    others[1:-1] = ~fixed[1:-1]
+    inner = marks & others
+    return inner if not inner[others].all() else np.zeros_like(inner)
 
 
 def _checked_row(row: int, marks: Sequence[int]) -> np.ndarray:

@@ -23,8 +23,8 @@ from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.data.corpus import Corpus
 from hf_noisy.data.look import first_lines
 from hf_noisy.data.metrics import compute_metrics
+from hf_noisy.data.pairs import sides, text_columns, texts_of
 from hf_noisy.data.splits import cut_share, tokenize
-from hf_noisy.data.text_pairs import PAIR, texts_of
 from hf_noisy.methods.registry import reads_clean, reads_unlabeled, split_names
 from hf_noisy.models.pretrained import check_pretrained
 from hf_noisy.recipe.data import Data, gather
@@ -246,8 +246,9 @@ class Recipe:
         """Return the initial model and the tokenizer of every training of this seed."""
         name = self.given.model_name_or_path
         if name is None:
-            longest = min(self.given.max_length, 64)
-            return small_encoder(texts_of(data.weak), data.class_names, seed=seed, max_length=longest)
+            texts = texts_of(data.weak)
+            longest = min(self.given.max_length, 64 * len(sides(texts)))
+            return small_encoder(texts, data.class_names, seed=seed, max_length=longest)
         set_seed(seed)  # for the new classification head
         model = AutoModelForSequenceClassification.from_pretrained(
             name,
@@ -273,7 +274,8 @@ class Recipe:
         """
 
         def tokens(split: datasets.Dataset) -> datasets.Dataset:
-            kept = [name for name in ("text", PAIR, "labels", "weak_labels", "given") if name in split.column_names]
+            kept = [name for name in ("labels", "weak_labels", "given") if name in split.column_names]
+            kept = [*text_columns(split.column_names), *kept]
             return tokenize(split.select_columns(kept), tokenizer, self.given.max_length, keep_text=True)
 
         clean = None

@@ -70,6 +70,7 @@ class TrainingDescription:
     trusted: int | None  # rows with trusted labels that were trained on
     log_history: Sequence[Mapping[str, Any]]
     noise_matrix: np.ndarray | None  # (classes, classes) P(given label | true class)
+    pairs: bool = False  # whether a row has two texts
 
 
 def write(training: TrainingDescription, folder: str | os.PathLike[str], **fields: Any) -> None:
@@ -95,6 +96,7 @@ def write(training: TrainingDescription, folder: str | os.PathLike[str], **field
     sections = [
         f"# {name}",
         "A text classifier trained with `hf_noisy` on labels of which some are wrong.",
+        *([f"## How to use\n\n{_use_with_pairs(name)}"] if training.pairs else []),
         f"## Method\n\n{_method(training)}",
         f"## Labels\n\n{_labels(training)}",
         f"## Estimated noise\n\n{_noise(training)}",
@@ -108,6 +110,21 @@ def write(training: TrainingDescription, folder: str | os.PathLike[str], **field
         return
     card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n")
     card.save(path)
+
+
+def _use_with_pairs(name: str) -> str:
+    return "\n".join(
+        [
+            "It reads two texts at once, in the order of the training:",
+            "",
+            "```python",
+            "from transformers import pipeline",
+            "",
+            f'pipe = pipeline("text-classification", model={name!r})  # or the folder of the model',
+            'pipe({"text": "the first text", "text_pair": "the second text"})',
+            "```",
+        ]
+    )
 
 
 def _names(training: TrainingDescription) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_noisy.data.pairs import TEXT_PAIR
 from hf_noisy.models.adapters import is_adapted
 from hf_noisy.models.configuration import config_of
 from hf_noisy.models.networks import deployed_network
@@ -42,6 +43,14 @@ def training_record(trainer: Any, parts: Parts) -> TrainingRecord:
     )
 
 
+def _has_pairs(dataset: Any) -> bool:
+    """Whether a training set has a column `text_pair`, or tokens of a second segment in its first row."""
+    names = getattr(dataset, "column_names", None) or []
+    if TEXT_PAIR in names:
+        return True
+    return "token_type_ids" in names and hasattr(dataset, "__len__") and 1 in dataset[0]["token_type_ids"]
+
+
 def describe(trainer: Any, parts: Parts) -> TrainingDescription:
     """The current facts about a training that the model card reports."""
     known, config = parts.rows, config_of(trainer.model)
@@ -60,4 +69,5 @@ def describe(trainer: Any, parts: Parts) -> TrainingDescription:
         trusted=None if known.trusted is None else int(known.trusted.sum()),
         log_history=trainer.state.log_history,
         noise_matrix=trainer.noise_matrix(),
+        pairs=_has_pairs(trainer.train_dataset),
     )

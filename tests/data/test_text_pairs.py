@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import pickle
 import random
 
-import numpy as np
 import pandas
 import pytest
 from transformers import pipeline
 
 from hf_noisy import cli
 from hf_noisy.audit import apply_decisions
-from hf_noisy.benchmark.vectors import VectorStore
 from hf_noisy.corpora.small_encoder import small_encoder
 from hf_noisy.data.corpus import read_corpus
+from hf_noisy.data.pairs import texts_of
 from hf_noisy.data.splits import tokenize
-from hf_noisy.data.text_pairs import TextPair, texts_of
 
 STATES = [("runs late", "is on time"), ("is closed", "is open"), ("is cold", "is warm")]
 THINGS = ["the tram", "the bridge", "our boiler", "her garden", "that cinema", "the ferry"]
@@ -59,25 +56,6 @@ def test_a_pair_is_read_and_both_texts_reach_the_tokens(table):
     assert all(len(ids) <= 9 for ids in tokenize(corpus.train, tokenizer, 9)["input_ids"])
 
 
-def test_vectors_see_both_texts_and_are_no_vectors_of_one_text(table, tmp_path):
-    model, tokenizer = small_encoder(texts_of(read(table).train), ["a", "b"], seed=0, max_length=32)
-    model.save_pretrained(tmp_path / "encoder")
-    tokenizer.save_pretrained(tmp_path / "encoder")
-    pair, turned = TextPair("the tram", "is open"), TextPair("is open", "the tram")
-    store = VectorStore(tmp_path / "vectors", str(tmp_path / "encoder"), 32)
-    first = store.vectors([pair, turned, str(pair)])
-    assert not np.allclose(first[0], first[1])
-    assert not np.allclose(first[0], first[2])
-    again = VectorStore(tmp_path / "vectors", str(tmp_path / "encoder"), 32).vectors([str(pair), pair])
-    assert np.array_equal(again, first[[2, 0]])
-
-
-def test_a_pair_is_a_text_that_shows_both_and_survives_other_processes():
-    pair = TextPair("a", "b")
-    again = pickle.loads(pickle.dumps(pair))
-    assert (again, again.first, again.second) == ("a \u2016 b", "a", "b")
-
-
 def test_rows_with_one_blank_text_are_left_out_and_wrench_has_pairs_too(tmp_path):
     frame = pandas.DataFrame(
         {"premise": ["a", "", "c", "d"], "hypothesis": ["x", "y", None, "z"], "label": [0, 1, 1, 1]}
@@ -88,18 +66,21 @@ def test_rows_with_one_blank_text_are_left_out_and_wrench_has_pairs_too(tmp_path
     (tmp_path / "label.json").write_text('{"0": "x", "1": "y"}')
     for split in ("train", "valid", "test"):
         (tmp_path / f"{split}.json").write_text(json.dumps({"7": row}))
-    assert texts_of(read(tmp_path).test) == [TextPair("a", "b")]
+    assert texts_of(read(tmp_path).test) == [("a", "b")]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"no column 'text'.*text_column='premise' and text_pair_column='hypothesis'"),
+        ({}, "no column 'text'.*text_column='premise', text_pair_column='hypothesis'"),
         (
             {"text_column": "premise", "text_pair_column": "premise"},
-            "text_pair_column='premise': is also named as another",
+            "text_pair_column='premise' is text_column too",
         ),
-        ({"text_column": "premise", "text_pair_column": "label", "label_column": "label"}, "is also named as another"),
+        (
+            {"text_column": "premise", "text_pair_column": "label", "label_column": "label"},
+            "text_pair_column='label' is label_column too",
+        ),
         (
             {"text_column": "premise", "text_pair_column": "hypotesis"},
             "no column 'hypotesis'. Did you mean 'hypothesis'",

@@ -130,6 +130,13 @@ def tables() -> dict[str, list[list[str]]]:
         [f"{thing}{word}第{k}位", name] for k in range(4) for thing in ("键盘", "耳机", "台灯") for word, name in pairs
     ]
     found["chinese.csv"] = [["text", "label"], *chinese]
+    hypotheses = {"": "", "positive": "The writer liked it.", "negative": "The writer did not like it."}
+    claims = [hypotheses["positive" if row % 2 else "negative"] for row in range(ROWS)]
+    agree = [
+        "" if not label else "yes" if hypotheses[label] == claim else "no"
+        for label, claim in zip(given, claims, strict=False)
+    ]
+    found["pairs.csv"] = [["premise", "hypothesis", "label"], *map(list, zip(texts, claims, agree, strict=False))]
     found["trusted.csv"] = [["text", "label"], *map(list, zip(texts[ROWS:], gold[ROWS:], strict=True))]
     return found
 
@@ -143,7 +150,7 @@ def busiest(votes: Any, sources: int = 3) -> Any:
 def encoder() -> Path:
     """A folder with an untrained encoder, in the place of the reader's pretrained one."""
     folder = Path(tempfile.mkdtemp(prefix="encoder-")) / "model"
-    texts = [row[0] for rows in tables().values() for row in rows[1:]]
+    texts = [row[0] for name, rows in tables().items() if name != "pairs.csv" for row in rows[1:]]
     for part in small_encoder(texts, max_length=64):
         part.save_pretrained(folder)
     return folder

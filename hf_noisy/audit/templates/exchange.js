@@ -34,8 +34,8 @@ function forgetClear() {
 }
 
 function listenToDecisions() {
-  const textOf = (id) => data.texts[rowOf.get(id)] ?? "";
-  find("export-csv").addEventListener("click", () => download(`decisions-${data.key}.csv`, "text/csv", toCsv(sortedRecords(), textOf)));
+  const textsOf = (id) => (rowOf.has(id) ? partsOf(rowOf.get(id)) : TEXT_FIELDS.map(() => ""));
+  find("export-csv").addEventListener("click", () => download(`decisions-${data.key}.csv`, "text/csv", toCsv(sortedRecords(), textsOf)));
   find("export-jsonl").addEventListener("click", () => download(`decisions-${data.key}.jsonl`, "application/x-ndjson", toJsonl(sortedRecords())));
   find("import").addEventListener("click", () => find("import-file").click());
   find("import-file").addEventListener("change", importFile);

@@ -3,6 +3,7 @@ const data = JSON.parse(document.getElementById("audit-data").textContent);
 // Writes and reads decisions as CSV and JSON lines. A record is
 // {id, label, label_name, decision, new_label, new_label_name}; new_label is null unless the decision is "change".
 const FIELDS = ["id", "label", "label_name", "decision", "new_label", "new_label_name"];
+const TEXT_FIELDS = data.pairs ? ["text", "text_pair"] : ["text"]; // for information only
 const DECISIONS = ["keep", "change", "drop"];
 const READABLE = 500; // maximum characters of a text in a CSV, where the text is for information only
 
@@ -24,12 +25,12 @@ function cut(text, length) {
   return text.slice(0, half ? length - 1 : length);
 }
 
-function toCsv(records, textOf) {
+function toCsv(records, textsOf) {
   const cells = records.map((record) => [
     ...FIELDS.map((field) => neutral(record[field] === null ? "" : String(record[field]))),
-    readable(textOf(record.id)),
+    ...textsOf(record.id).map(readable),
   ]);
-  const lines = [[...FIELDS, "text"], ...cells].map((row) => row.map(quoted).join(","));
+  const lines = [[...FIELDS, ...TEXT_FIELDS], ...cells].map((row) => row.map(quoted).join(","));
   return "\ufeff" + lines.join("\r\n") + "\r\n"; // the byte order mark tells a spreadsheet that this is UTF-8
 }
 

@@ -35,7 +35,7 @@ function byKey(decision, changed = null) {
 function toggleOpen() {
   const row = currentRow();
   if (row === undefined) return;
-  if (opened.has(row) && opened.get(row) >= data.texts[row].length) shut(row);
+  if (opened.has(row) && partsOf(row).every((text) => opened.get(row) >= text.length)) shut(row);
   else open(row);
 }
 

@@ -1,5 +1,6 @@
 // The table rows of a page. All data is inserted as text, never as markup.
 const FIRST = 320, MORE = 5000; // characters shown of a long text: at first, and after the first "more"
+const SIDES = ["first text", "second text"];
 const opened = new Map(); // row -> number of characters shown
 
 function element(tag, attributes = {}, ...children) {
@@ -65,30 +66,34 @@ function suggestedCell(row) {
 
 function textCell(row) {
   const limit = opened.get(row) ?? FIRST;
-  const text = data.texts[row], shown = cut(text, limit);
-  const box = element("p", { class: limit > FIRST ? "text open" : "text", dir: "auto" }, shown, shown.length < text.length ? "…" : "");
+  const parts = partsOf(row), shown = parts.map((text) => cut(text, limit));
+  const boxes = parts.flatMap((text, side) => [
+    parts.length > 1 ? element("p", { class: "side" }, SIDES[side]) : null,
+    element("p", { class: limit > FIRST ? "text open" : "text", dir: "auto" }, shown[side], shown[side].length < text.length ? "…" : ""),
+  ]);
   const reasons = data.reasons[row].map(([, reason]) => element("span", { class: "reason" }, element("bdi", {}, withNamesApart(reason))));
   const id = element("code", { class: "id", title: "id" }, element("bdi", {}, data.ids[row]));
-  const more = moreControl(row, shown.length), short = text.length <= FIRST;
+  const more = moreControl(row, total(shown.map((text) => text.length))), short = parts.every((text) => text.length <= FIRST);
   const foot = element("p", { class: "foot" }, ...reasons, id, ...(short && more ? [" · ", more] : []));
   const long = short || !more ? null : element("p", { class: "more" }, more);
-  return element("td", { role: "cell", class: "what" }, box, long, note(row), foot, opened.has(row) && hasDetails(row) ? details(row) : null);
+  return element("td", { role: "cell", class: "what" }, ...boxes, long, note(row), foot, opened.has(row) && hasDetails(row) ? details(row) : null);
 }
 
 // Returns the button that shows more of a row or closes it, or null if there is nothing more to show.
 function moreControl(row, shown) {
-  const there = data.texts[row].length, more = shown < there, close = !more && opened.has(row);
+  const there = total(partsOf(row).map((text) => text.length)), more = shown < there, close = !more && opened.has(row);
   if (!more && !close && !hasDetails(row)) return null;
-  const whole = isCut(row) ? data.lengths[row] : there;
+  const whole = isCut(row) ? total(lengthsOf(row)) : there;
   const label = more ? `Show more: ${counted(shown)} of ${counted(whole)} characters` : close ? "Close" : "Details";
   return element("button", { type: "button", class: "link", click: () => (close ? shut(row) : open(row)) }, label);
 }
 
-const isCut = (row) => data.lengths[row] > data.limit;
+const isCut = (row) => lengthsOf(row).some((length) => length > data.limit);
 
 function note(row) {
   if (!isCut(row)) return null;
-  return element("p", { class: "note" }, `This report holds the first ${counted(data.limit)} of ${counted(data.lengths[row])} characters.`);
+  const whole = lengthsOf(row).map(counted).join(" and ");
+  return element("p", { class: "note" }, `This report holds the first ${counted(data.limit)} of ${whole} characters.`);
 }
 
 const hasDetails = (row) => data.losses !== null || (data.votes?.[row] ?? []).length > 0;

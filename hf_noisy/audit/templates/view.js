@@ -4,11 +4,16 @@ const view = { search: "", label: "", suggested: "", reason: "", decision: "", s
 const kept = { order: [], current: 0 }; // matching rows in order; position of the focus on the page
 const words = new Intl.Collator("en", { numeric: true });
 
+// Returns the text of a row, or both texts if rows have two.
+const partsOf = (row) => (data.pairs ? [data.texts[row], data.pairs[row]] : [data.texts[row]]);
+const lengthsOf = (row) => (data.pairs ? [data.lengths[row], data.pairLengths[row]] : [data.lengths[row]]);
+const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+
 const SORTS = {
   wrongness: { name: "wrongness", of: (row) => data.wrongness[row] },
   probability: { name: "probability", of: (row) => data.probability[row] },
   ...(data.losses ? { loss: { name: "loss", of: (row) => data.losses[row] } } : {}),
-  text: { name: "length of text", of: (row) => data.lengths[row] },
+  text: { name: "length of text", of: (row) => total(lengthsOf(row)) },
   id: { name: "id", of: (row) => data.ids[row], words: true },
   label: { name: "given label", of: (row) => data.labels[row] },
   suggested: { name: "suggested label", of: (row) => data.suggested[row] },
@@ -17,7 +22,7 @@ const SORTS = {
 
 let lowered = null; // texts for the search, in lower case; built at the first search
 function haystack(row) {
-  lowered ??= data.texts.map((text, at) => `${data.ids[at]}\n${text}`.toLowerCase());
+  lowered ??= data.ids.map((id, at) => [id, ...partsOf(at)].join("\n").toLowerCase());
   return lowered[row];
 }
 

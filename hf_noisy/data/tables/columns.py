@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from hf_noisy.common.checks import nearest
 from hf_noisy.data.columns import LABEL_COLUMNS
+from hf_noisy.data.pairs import check_pair_columns, label_columns_of
 from hf_noisy.data.reading.dialects import tidy
 from hf_noisy.data.reading.options import listed
 from hf_noisy.data.reading.table import Table, cells
-from hf_noisy.data.text_pairs import KNOWN_PAIRS
 
 CLASS_COLUMNS = "class_columns"  # the name of a label column that is made from one column a class
 _TEXT_NAMES = [
@@ -48,16 +48,6 @@ class Columns:
     def __post_init__(self) -> None:
         given = {"label_column": self.label, "votes_columns": self.votes, "class_columns": self.classes}
         named = [f"{name}={value!r}" for name, value in given.items() if value is not None]
-        if self.pair is not None and self.pair in (
-            self.text,
-            self.label,
-            self.gold,
-            *(self.votes or ()),
-            *(self.classes or ()),
-        ):
-            raise ValueError(
-                f"text_pair_column={self.pair!r}: is also named as another column: expected a column of its own with the second text."
-            )
         if len(named) > 1:
             raise ValueError(
                 f"{' and '.join(named)}: expected one of them. Use label_column for one source, votes_columns for several, "
@@ -89,9 +79,11 @@ class Columns:
         found = {split: self._renamed(table) for split, table in tables.items()}
         train = found["train"]
         for table in found.values():
+            known = list(table.columns)
+            labels = label_columns_of(list(train.columns), self.text, self.label, self.votes, self.gold)
+            labels |= {"class_columns": list(self.classes or ())}
+            check_pair_columns(table.where, known, self.text, self.pair, labels)
             self._check(table, self.text, "text_column")
-            if self.pair is not None:
-                self._check(table, self.pair, "text_pair_column")
         usual = [name for name in LABEL_COLUMNS if name in train.columns and name not in (self.text, self.gold)]
         sources = list(self.votes or ([self.label] if self.label is not None else usual[:1]))
         classes = list(self.classes or ())
@@ -140,15 +132,13 @@ class Columns:
         if option == "text_column":
             texts = [name for name in table.columns if tidy(name) in _TEXT_NAMES and tidy(name) != "text"]
             hint = f" The texts may be in {texts[0]!r}." if texts else ""
-            by_name = {tidy(name): name for name in table.columns}
-            pairs = [
-                (by_name[first], by_name[second]) for first, second in KNOWN_PAIRS if {first, second} <= by_name.keys()
-            ]
-            if self.label is None and not self.votes and not self.classes and not set(LABEL_COLUMNS) & by_name.keys():
+            if (
+                self.label is None
+                and not self.votes
+                and not self.classes
+                and not set(LABEL_COLUMNS) & set(table.columns)
+            ):
                 hint += " Its labels are in no column label: name it with label_column, or several sources with votes_columns."
-            if pairs:
-                first, second = pairs[0]
-                hint = f" For two texts a row: text_column={first!r} and text_pair_column={second!r}."
         if len(table.columns) == 1 and any(mark in next(iter(table.columns)) for mark in ",;|\t "):
             hint += " It has one column only: name the separator with separator= if there are more."
         raise ValueError(

@@ -41,6 +41,11 @@ def rows_of(table: Table, text_column: str, id_column: str, pair_column: str | N
         blank |= second
     if blank.all():
         first = cells(table.column(text_column), [0])[0]
+        if pair_column is not None:
+            raise ValueError(
+                f"{table.row(0, id_column)}: {text_column} is {first!r}, and no row has both texts: expected two texts. Name another "
+                "text_pair_column."
+            )
         raise ValueError(
             f"{table.row(0, id_column)}: {text_column} is {first!r}, and no row has a text: expected a text. Name another text_column."
         )

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from hf_noisy.common.progress import progress_bar
-from hf_noisy.data.text_pairs import encoded
+from hf_noisy.data.pairs import Text, all_texts, encode_texts, has_pairs, pair_up, text_length
+from hf_noisy.evidence.features.pair_words import pair_words
 from hf_noisy.evidence.features.words import term_options
 from hf_noisy.evidence.inputs import check_features, check_labels, standardized
 
@@ -29,8 +30,9 @@ _FLOOR = 1e-6  # probability of a class that is absent from the training rows
 def mean_vectors(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     *,
+    text_pairs: Sequence[str] | None = None,
     max_length: int = 128,
     batch_size: int = 32,
 ) -> np.ndarray:
@@ -39,25 +41,28 @@ def mean_vectors(
     Args:
         model: model as `AutoModel.from_pretrained` returns it. It is run in evaluation mode, on its current device.
         tokenizer: tokenizer of the model.
-        texts: at least one text; of a `TextPair` the encoder sees two.
-        max_length: maximum number of tokens per text, or the tokenizer's own maximum if that is smaller; longer texts are
+        texts: at least one text. A tuple (first, second) is encoded as one sequence of two segments.
+        text_pairs: the second texts, if `texts` are the first ones.
+        max_length: maximum number of tokens per text or pair, or the tokenizer's own maximum if that is smaller; longer texts are
             truncated.
         batch_size: number of texts per batch. Texts of similar length share a batch, which saves padding.
 
     Raises:
-        ValueError: no texts, or a size below 1.
+        ValueError: no texts, a size below 1, or another number of second texts.
     """
+    texts = pair_up(texts, text_pairs)
     if len(texts) == 0 or max_length < 1 or batch_size < 1:
         raise ValueError(
             f"{len(texts)} texts, max_length={max_length}, batch_size={batch_size}: expected at least 1 of each."
         )
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    order = sorted(range(len(texts)), key=lambda row: text_length(texts[row]))
     training = model.training
     model.eval()
     parts = []
     for begin in progress_bar("Encoding texts", range(0, len(order), batch_size), unit="batch"):
-        batch = tokenizer(
-            *encoded([texts[row] for row in order[begin : begin + batch_size]]),
+        batch = encode_texts(
+            tokenizer,
+            [texts[row] for row in order[begin : begin + batch_size]],
             truncation=True,
             max_length=min(max_length, tokenizer.model_max_length),
             padding=True,
@@ -72,16 +77,25 @@ def mean_vectors(
     return vectors
 
 
-def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: int = 128, seed: int = 0) -> np.ndarray:
+def text_vectors(
+    texts: Sequence[Text],
+    model: str | None = None,
+    *,
+    text_pairs: Sequence[str] | None = None,
+    max_length: int = 128,
+    seed: int = 0,
+) -> np.ndarray:
     """Computes vectors (texts, width) with a pretrained encoder (`mean_vectors`), or from words if no encoder is given.
 
     Args:
-        texts: at least three texts.
+        texts: at least three texts, or pairs of texts as tuples (first, second).
         model: name or folder for `AutoModel.from_pretrained`; None for a latent semantic analysis of words and word
             pairs, 128 wide.
-        max_length: maximum number of tokens per text; longer texts are truncated. It does not apply to words.
+        text_pairs: the second texts, if `texts` are the first ones.
+        max_length: maximum number of tokens per text or pair; longer texts are truncated. It does not apply to words.
         seed: seed of the latent semantic analysis.
     """
+    texts = pair_up(texts, text_pairs)
     if model is not None:
         from transformers import AutoModel, AutoTokenizer
 
@@ -90,15 +104,18 @@ def text_vectors(texts: Sequence[str], model: str | None = None, *, max_length: 
     return latent_semantic_vectors(texts, seed)
 
 
-def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, tokenizer: Any = None, **splitting: Any) -> np.ndarray:
+def latent_semantic_vectors(
+    texts: Sequence[Text], seed: int = 0, tokenizer: Any = None, **splitting: Any
+) -> np.ndarray:
     """Computes word features by latent semantic analysis: (texts, at most 128) float64.
 
     They are the TF-IDF weights of words and word pairs, projected on their leading singular vectors. A text without
-    words has a zero vector. So has a text among 50 or more that shares no word with another. What a word is in a text
+    words has a zero vector. So has a text among 50 or more that shares no word with another. Pairs of texts have the
+    features of `pair_words`, of which the overlap is not projected: three columns more. What a word is in a text
     without spaces between words, `hf_noisy.evidence.features.words.word_splitter` decides.
 
     Args:
-        texts: at least two texts.
+        texts: at least two texts, or pairs of texts.
         seed: seed of the singular vectors, which are approximate.
         tokenizer: of the model, for texts without spaces between words; None if there is none.
         splitting: options of the tokenization, passed to scikit-learn's `TfidfVectorizer`; the texts are then taken to
@@ -107,17 +124,24 @@ def latent_semantic_vectors(texts: Sequence[str], seed: int = 0, tokenizer: Any 
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    min_df = 2 if len(texts) >= _TEXTS_FOR_MIN_DF else 1
+    options: dict[str, Any] = {
+        **{"ngram_range": (1, 2), "min_df": 2 if len(texts) >= _TEXTS_FOR_MIN_DF else 1, "sublinear_tf": True},
+        **(splitting or term_options(all_texts(texts), 2, tokenizer)),
+    }
+    overlap = None
     try:
-        options = {"ngram_range": (1, 2), **splitting} if splitting else term_options(texts, 2, tokenizer)
-        words = TfidfVectorizer(min_df=min_df, sublinear_tf=True, **options).fit_transform(texts)
+        if has_pairs(texts):
+            words, overlap = pair_words(list(texts), **options)
+        else:
+            words = TfidfVectorizer(**options).fit_transform(texts)
     except ValueError as error:
         if "empty vocabulary" in str(error) or "no terms remain" in str(error):
             return np.zeros((len(texts), 1))
         raise
     if words.shape[1] < 2:
         return words.toarray()
-    return TruncatedSVD(max(1, min(_LSA_WIDTH, min(words.shape) - 1)), random_state=seed).fit_transform(words)
+    projected = TruncatedSVD(max(1, min(_LSA_WIDTH, min(words.shape) - 1)), random_state=seed).fit_transform(words)
+    return projected if overlap is None else np.hstack([projected, overlap])
 
 
 def out_of_fold_probabilities(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hf_noisy.data.label_encoding import one_hot_rows
+from hf_noisy.data.pairs import Text
 from hf_noisy.evidence.choice import choose_features
 from hf_noisy.evidence.features.frozen import latent_semantic_vectors
 from hf_noisy.evidence.features.scores import mean_cut_statistic
@@ -29,7 +30,7 @@ class TextFeatures:
 
 
 def text_features(
-    texts: Sequence[str],
+    texts: Sequence[Text],
     vectors: np.ndarray,
     labels: np.ndarray,
     votes: np.ndarray | None,
@@ -42,7 +43,7 @@ def text_features(
     `hf_noisy.evidence.choice.choose_features` decides which.
 
     Args:
-        texts: (rows,)
+        texts: (rows,), strings or pairs of strings
         vectors: (rows, width) of an encoder that was not trained on the labels.
         labels: (rows,) class ids, -1 for no label; at least two rows have one.
         votes: (rows, sources), -1 abstains; None with labels only.

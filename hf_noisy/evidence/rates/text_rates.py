@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hf_noisy.data.label_encoding import one_hot_rows
+from hf_noisy.data.pairs import Text
 from hf_noisy.evidence.features.frozen import out_of_fold_probabilities
 from hf_noisy.evidence.features.text_features import text_features
 from hf_noisy.evidence.inference.infer_classes import infer_classes
@@ -22,7 +23,7 @@ from hf_noisy.weak.label_model import label_model_probabilities
 
 
 def estimate_texts(
-    texts: Sequence[str],
+    texts: Sequence[Text],
     labels: np.ndarray,
     vectors: np.ndarray,
     votes: np.ndarray | None,
@@ -37,7 +38,7 @@ def estimate_texts(
     """Computes from the texts what an audit would compute, and estimates the noise with `estimate_labels`.
 
     Args:
-        texts: (rows,)
+        texts: (rows,), strings or pairs of strings
         labels: (rows,) class ids, -1 for no label.
         vectors: (rows, width) of an encoder that was not trained on the labels.
         votes: (rows, sources), -1 abstains; None with labels only.

@@ -86,6 +86,7 @@ def rule_token_mask(
     *,
     max_length: int | None = None,
     text_column: str = "text",
+    text_pair_column: str | None = None,
     num_proc: int | None = None,
 ) -> list[list[int]]:
     """Returns 1 for each token that belongs to a word behind a vote, else 0: the argument `tokens` of `RuleMasking`.
@@ -94,6 +95,8 @@ def rule_token_mask(
         texts, functions, text_column, num_proc: as for `words_behind_votes`.
         tokenizer: a fast tokenizer, which returns the offsets of its tokens.
         max_length: as for the tokenization of the training set; None for the tokenizer's own.
+        text_pair_column: column of second texts of a Dataset, whose words are looked for too. The rows are then tokenized as
+            pairs. A vote for which either text alone suffices has no words behind it.
 
     Returns:
         For each text one number per token of the tokenizer, including special tokens, which are 0.
@@ -110,11 +113,19 @@ def rule_token_mask(
     spans = words_behind_votes(texts, functions, text_column=text_column, num_proc=num_proc, tokenizer=tokenizer)
     if not spans:
         return []
-    written = list(_columns(texts, text_column)[text_column])
-    offsets = tokenizer(written, truncation=True, max_length=max_length, return_offsets_mapping=True)["offset_mapping"]
+    names = [text_column] if text_pair_column is None else [text_column, text_pair_column]
+    by_text = [
+        spans,
+        *(words_behind_votes(texts, functions, text_column=name, num_proc=num_proc) for name in names[1:]),
+    ]
+    written = [list(_columns(texts, name)[name]) for name in names]
+    tokens = tokenizer(*written, truncation=True, max_length=max_length, return_offsets_mapping=True)
     return [
-        [int(any(begin < stop and start < end for start, stop in own)) for begin, end in places]
-        for places, own in zip(offsets, spans, strict=True)
+        [
+            int(side is not None and any(begin < stop and start < end for start, stop in by_text[side][row]))
+            for (begin, end), side in zip(places, tokens.sequence_ids(row), strict=True)
+        ]
+        for row, places in enumerate(tokens["offset_mapping"])
     ]
 
 
