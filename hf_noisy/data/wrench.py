@@ -9,7 +9,7 @@ import numpy as np
 
 from hf_noisy.common.checks import check_encodable
 from hf_noisy.data.corpus_splits import Corpus, split_of_columns
-from hf_noisy.data.pairs import missing_text_hint
+from hf_noisy.data.pairs import check_pair_columns, missing_text_hint
 from hf_noisy.data.reading.json_files import read_json
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def wrench_corpus(name: str, folder: Path, text_column: str, pair_column: str | 
             raise FileNotFoundError(f"{folder / file}: missing. Expected {', '.join(WRENCH_FILES)} side by side.")
     class_names = _classes(folder / "label.json")
     columns = [text_column, *([] if pair_column is None else [pair_column])]
+    check_pair_columns(str(folder), columns, text_column, pair_column, {})
     train, blank = _rows(folder / "train.json", len(class_names), columns, sources=None)
     left_out = {"train": blank}
     sources = len(train[0]["weak_labels"])
@@ -98,11 +99,11 @@ def _row(where: str, row: Any, num_classes: int, columns: list[str]) -> tuple[li
             raise ValueError(f"{where}: has no {key!r}: expected label (null where unknown), data and weak_labels.")
     data, votes, gold = row["data"], row["weak_labels"], row["label"]
     texts: list[str] = []
-    for column in columns:
+    for option, column in zip(("text_column", "text_pair_column"), columns, strict=False):
         text = data.get(column) if isinstance(data, dict) else None
         if not isinstance(text, str):
             raise ValueError(
-                f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another text_column."
+                f"{where}: {column} is {text!r}: expected a text. Drop the row, or name another {option}."
                 f"{missing_text_hint(list(data) if isinstance(data, dict) else [], columns[0])}"
             )
         texts.append(check_encodable(f"{where}: {column}", text))

@@ -85,6 +85,7 @@ def enter(namespace: dict[str, Any]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="page-")) / "work"
     folder.mkdir()
     for name, rows in tables().items():
+        (folder / name).parent.mkdir(exist_ok=True)
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(rows)
     for name in LINKED:
@@ -116,7 +117,6 @@ def tables() -> dict[str, list[list[str]]]:
         "part-0.csv": (["text", "label"], zip(texts, given, strict=True)),
         "splits/train.csv": (["text", "label"], zip(texts, given, strict=True)),
         "splits/test.csv": (["text", "label"], zip(texts[:30], given[:30], strict=True)),
-        "pairs.csv": (["premise", "hypothesis", "label"], zip(texts, texts[1:] + texts[:1], given, strict=True)),
         "with_gold.csv": (["text", "label", "gold"], zip(texts, given, gold, strict=True)),
         "votes.csv": (
             ["text", "rule_a", "rule_b", "rule_c"],
