@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parents[2]
+THREADS = "STEP_TIME_THREADS"  # of each process; all cores without it, but one is steadier on a machine that others use
 STOCK = Path("stock")  # in place of a checkout: the `Trainer` of Transformers
 IMPORT = (
     "import time; start = time.perf_counter(); from hf_noisy import NoisyTrainer; print(time.perf_counter() - start)"
@@ -88,7 +89,7 @@ def work(method: str, steps: int, rows: int, stock: bool) -> None:
                 os._exit(0)
             self.began = time.perf_counter()
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(int(os.environ.get(THREADS) or os.cpu_count() or 1))
     set_seed(0)
     config = BertConfig(
         vocab_size=5000,
