@@ -189,7 +189,7 @@ COMMANDS = {
     "look": Command(
         look,
         "Print what is understood of a table: rows, columns, classes, sources, and what looks odd.",
-        'hf-noisy look my.csv\nhf-noisy look "part-*.csv.gz" --text_column review --label_column stars',
+        "hf-noisy look my.csv\nhf-noisy look my.csv --text_column text --label_column label",
         f"Nothing is trained and nothing is written. {_FILE}",
         options=_look_options,
     ),

@@ -56,6 +56,7 @@ def test_the_usual_calls_of_the_help_work(name, tmp_path):
         for word, gold in (("nice", "good"), ("poor", "bad"))
     ]
     (tmp_path / "my.csv").write_text("text,label,gold\n" + "\n".join(rows) + "\n")
+    (tmp_path / "decisions.csv").write_text("id,label,decision,new_label\n0,bad,change,good\n")
     for part in small_encoder(rows, ("bad", "good")):
         part.save_pretrained(tmp_path / NAMED)
     for line in cli.COMMANDS[name].usual.splitlines():

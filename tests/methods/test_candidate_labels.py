@@ -230,7 +230,7 @@ def test_parameters_outside_their_domain_are_refused(arguments, message):
 
 
 def test_a_training_set_without_votes_is_refused_before_the_first_step(tmp_path):
-    with pytest.raises(ValueError, match="expected a column weak_labels in train_dataset"):
+    with pytest.raises(ValueError, match="Expected a column weak_labels, one vote a source"):
         make_trainer(tmp_path, callbacks=[CandidateLabels()]).train()
     silent = token_dataset(6).add_column("weak_labels", [[-1, -1]] * 6)
     with pytest.raises(ValueError, match="all 2 sources abstain on all 6 rows .* expected at least one vote"):

@@ -128,6 +128,8 @@ def latent_semantic_vectors(
         **{"ngram_range": (1, 2), "min_df": 2 if len(texts) >= _TEXTS_FOR_MIN_DF else 1, "sublinear_tf": True},
         **(splitting or term_options(all_texts(texts), 2, tokenizer)),
     }
+    if "analyzer" in options:  # it makes the pairs of words itself
+        options.pop("ngram_range")
     overlap = None
     try:
         if has_pairs(texts):
