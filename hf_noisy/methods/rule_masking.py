@@ -237,10 +237,14 @@ class RuleMasking(NoiseCallback):
 
 
 def _reads_attention_mask(model: Any) -> bool:
-    """Returns False only for a model whose forward names `input_ids`, no `attention_mask`, and does not take any name."""
+    """Returns False only for a model whose forward names `input_ids`, no `attention_mask`, and does not take any name.
+
+    Forwards of Transformers take any name, and do not read it.
+    """
     network = model.first if isinstance(model, Networks) else model
     names = inspect.signature(network.forward).parameters if network is not None else {}
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in names.values())
+    own = not type(network).__module__.startswith("transformers.")
+    takes_any = own and any(each.kind is each.VAR_KEYWORD for each in names.values())
     return takes_any or "attention_mask" in names or "input_ids" not in names
 
 
