@@ -52,7 +52,11 @@ def apply_decisions(
         original_column: name of a new column for the original labels, with the same feature; "" adds none.
         class_names: ordered by class id. Needed for classes that no row of the label column has. A `ClassLabel` column
             does not need them.
-        text_column, separator, encoding, header, sheet: of files, as in `load_corpus`.
+        text_column: of files, as in `load_corpus`.
+        separator: as above.
+        encoding: as above.
+        header: as above.
+        sheet: as above.
 
     Returns:
         The rows that were not dropped, as a dataset or data frame. Rows and columns keep their order; `original_column`

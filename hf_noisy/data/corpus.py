@@ -88,8 +88,10 @@ def load_corpus(
         text_pair_column: column with the second text of a row, as in entailment or question answering.
         class_columns: one column a class, each with 0, 1 or a probability, instead of `label_column`. Without any label
             column, such columns are found.
-        separator, encoding, header, sheet: how a file is read, where it should not be found: the separator of a CSV
-            file, the encoding of text, whether the first row holds names, the sheet of a workbook.
+        separator: the character between the cells of a CSV file, where it should not be found.
+        encoding: of a text file, where it should not be found.
+        header: whether the first row of a table holds names, where it should not be found.
+        sheet: of a workbook; by default the first with content.
         exact_labels: whether spellings of one class are kept apart.
         na_is_class: whether NA, null, None and other such words are names of classes.
         minus_one_is_class: whether -1 and -100 are classes.
