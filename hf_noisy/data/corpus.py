@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def load_corpus(
     exact_labels: bool = False,
     na_is_class: bool = False,
     minus_one_is_class: bool = False,
+    warn: bool = True,
 ) -> Corpus:
     """Reads texts, untrusted labels and, where known, gold labels into a `Corpus`.
 
@@ -95,6 +97,7 @@ def load_corpus(
         exact_labels: whether spellings of one class are kept apart.
         na_is_class: whether NA, null, None and other such words are names of classes.
         minus_one_is_class: whether -1 and -100 are classes.
+        warn: whether to warn of what changes labels or rows. `Corpus.notes` says it in any case.
 
     Returns:
         The corpus. Rows keep their order.
@@ -116,8 +119,18 @@ def load_corpus(
     >>> corpus.class_names, corpus.train["weak_labels"][:]
     (('ham', 'spam'), [[1], [0], [-1]])
     """
-    given = {name: value for name, value in locals().items() if name != "source"}
-    corpus = read_corpus(source, **given)
+    columns = Columns(text_column, label_column, votes_columns, gold_column, id_column, class_columns, text_pair_column)
+    reading = ReadingOptions(separator, encoding, header, sheet, columns.named)
+    labels = LabelOptions(exact_labels, na_is_class, minus_one_is_class)
+    corpus = _read(source, columns, reading, labels, config)
+    return _warn(corpus) if warn else corpus
+
+
+read_corpus = partial(load_corpus, warn=False)  # for commands, which print the notes
+
+
+def _warn(corpus: Corpus) -> Corpus:
+    """Warn of the notes on labels and rows, and return the corpus."""
     from transformers.utils import logging  # late: looking at a table does not need it
 
     logger = logging.get_logger(__name__)
@@ -127,45 +140,19 @@ def load_corpus(
     return corpus
 
 
-def read_corpus(
-    source: Any,
-    *,
-    text_column: str = "text",
-    label_column: str | None = None,
-    votes_columns: Sequence[str] | None = None,
-    gold_column: str | None = None,
-    config: str | None = None,
-    id_column: str = "id",
-    class_columns: Sequence[str] | None = None,
-    text_pair_column: str | None = None,
-    separator: str | None = None,
-    encoding: str | None = None,
-    header: bool | None = None,
-    sheet: str | None = None,
-    exact_labels: bool = False,
-    na_is_class: bool = False,
-    minus_one_is_class: bool = False,
-) -> Corpus:
-    """Read a corpus as `load_corpus` does, and warn of nothing: what was decided is in its notes.
-
-    Raises:
-        FileNotFoundError, ValueError, TypeError, ImportError: see `load_corpus`.
-    """
-    columns = Columns(text_column, label_column, votes_columns, gold_column, id_column, class_columns, text_pair_column)
-    reading = ReadingOptions(separator, encoding, header, sheet, columns.named)
-    labels = LabelOptions(exact_labels, na_is_class, minus_one_is_class)
+def _read(source: Any, columns: Columns, reading: ReadingOptions, labels: LabelOptions, config: str | None) -> Corpus:
     if isinstance(source, list | tuple) and len(source) == 1 and isinstance(source[0], str | Path):
         source = source[0]
     if isinstance(source, str | Path) and source:
         path = Path(source).expanduser()
         if path.is_dir() and (path / "label.json").exists():
-            return wrench_corpus(path.resolve().name, path, text_column, text_pair_column)
+            return wrench_corpus(path.resolve().name, path, columns.text, columns.pair)
     found = read_source(source, reading)
     if found is not None:
         return corpus_of_tables(*found, columns, labels)
     folder = wrench_repository(source)
     if folder is not None:
-        return wrench_corpus(source, folder, text_column, text_pair_column)
+        return wrench_corpus(source, folder, columns.text, columns.pair)
     return corpus_of_tables(source, hub_tables(source, config), columns, labels)
 
 

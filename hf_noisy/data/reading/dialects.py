@@ -197,14 +197,13 @@ def tidy(name: str) -> str:
     return re.sub(r"\s+", "_", str(name).strip().lower())
 
 
-def has_header(where: str, rows: Sequence[Sequence[Any]], options: ReadingOptions) -> bool:
+def has_header(rows: Sequence[Sequence[Any]], options: ReadingOptions) -> bool:
     """Whether the first row holds the names of columns.
 
     It does if a name is known or asked for. It does not if a cell is a number or long, if two cells are equal, or if a
     cell occurs again further down in its column, as a class does.
 
     Args:
-        where: the name of the table for errors.
         rows: the first rows.
         options: `header` decides if it is given.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -99,7 +100,7 @@ def _of_mapping(source: Mapping[Any, Any]) -> dict[str | None, Table] | None:
         if split in found:
             raise ValueError(f"splits {listed(map(str, source))}: two of them are {split}: expected one each.")
         table = next(iter((tables or {}).values()))
-        found[split] = Table(f"{table.where}, split {key}", table.rows, table.columns, table.class_names)
+        found[split] = replace(table, where=f"{table.where}, split {key}")
     return found
 
 

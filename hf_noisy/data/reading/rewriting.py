@@ -123,7 +123,7 @@ def _separated(content: Content, edit: Edit, options: ReadingOptions) -> bytes:
     dialect, shown = find_dialect(content.where, sample_of(text), options)
     with large_cells():
         records = [record for record in dialect.reader(text) if record]
-    header = has_header(content.where, shown, options)
+    header = has_header(shown, options)
     names = [name.strip() for name in records[0]] if header else roles_of(shown)
     place = _place(names, edit, content.where)
     title = records[0] if header else None
@@ -265,7 +265,7 @@ def _workbook(content: Content, edit: Edit, options: ReadingOptions) -> bytes:
     sheet = _sheet(book, options)
     rows = [row for row in sheet.iter_rows() if any(cell.value not in (None, "") for cell in row)]
     first = [cell.value for cell in rows[0]]
-    header = has_header(content.where, [[cell.value for cell in row] for row in rows[:200]], options)
+    header = has_header([[cell.value for cell in row] for row in rows[:200]], options)
     shown = [["" if cell.value is None else cell.value for cell in row] for row in rows[:200]]
     names = ["" if name is None else str(name).strip() for name in first] if header else roles_of(shown)
     place = _place(names, edit, content.where)

@@ -49,7 +49,7 @@ def read_separated(content: Content, options: ReadingOptions, *, whole: bool = F
         raise ValueError(f"{content.where}: the file is empty: expected a header and a line for each row.")
     if dialect.note:
         notes.append(dialect.note)
-    header = has_header(content.where, first, options)
+    header = has_header(first, options)
     names = _names(first[0]) if header else roles_of(first)
     if not header:
         notes.append(

@@ -109,10 +109,15 @@ def _of_path(path: Path, options: ReadingOptions) -> Tables:
 
 
 def _of_pattern(pattern: str, options: ReadingOptions) -> tuple[str, dict[str, Table]]:
-    paths = sorted(Path(found) for found in glob.glob(pattern, recursive=True) if Path(found).is_file())
+    paths = _fitting(pattern)
     if not paths:
         raise FileNotFoundError(f"{pattern!r}: no file fits this pattern, seen from {os.getcwd()}. Check it.")
     return Path(pattern).parent.resolve().name, _splits(_of_files(pattern, paths, options))
+
+
+def _fitting(pattern: str) -> list[Path]:
+    """Return the files that fit a pattern."""
+    return sorted(Path(found) for found in glob.glob(pattern, recursive=True) if Path(found).is_file())
 
 
 def _of_splits(source: Mapping[Any, Any], options: ReadingOptions) -> dict[str, Table]:
@@ -140,16 +145,11 @@ def _one_table(path: Path, options: ReadingOptions) -> Table:
 def _of_folder(folder: Path, options: ReadingOptions) -> Tables:
     if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
         return _of_saved(folder)
-    files = sorted(
-        path for path in folder.iterdir() if path.is_file() and can_be_read(path) and not path.name.startswith(".")
-    )
-    inside = folder / "data"
-    if not files and inside.is_dir():  # as in repositories of the Hub
-        files = sorted(path for path in inside.iterdir() if path.is_file() and can_be_read(path))
+    files = _files_in(folder)
     saved = {split: path for path in sorted(folder.iterdir()) if path.is_dir() and (split := split_of(path.name))}
     if not files and "train" in saved:
         return {key: _one_table(path, options) for key, path in saved.items()}
-    tables = [path for path in files if Path(path.name.split(".")[0]).suffix != ".txt" and ".txt" not in path.suffixes]
+    tables = [path for path in files if ".txt" not in path.suffixes]
     if not any(split_of(path.name) == "train" for path in files) and (
         not tables or any(split_of(path.name) for path in files)
     ):
@@ -184,7 +184,7 @@ def training_files(source: Any) -> tuple[list[Path], list[Path]]:
             found += _tables_in(path)
         elif path.is_file():
             found.append(path)
-        elif fitting := sorted(Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file()):
+        elif fitting := _fitting(str(path)):
             found += fitting
         else:
             raise FileNotFoundError(f"{str(path)!r}: no such file or folder, seen from {os.getcwd()}. Check the path.")
@@ -205,9 +205,16 @@ def _tables_in(folder: Path) -> list[Path]:
         ]
     if (folder / "state.json").exists():
         return [folder]
-    return sorted(
+    return _files_in(folder)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the tables of a folder, or of its folder `data`, as repositories of the Hub have it."""
+    files = sorted(
         path for path in folder.iterdir() if path.is_file() and can_be_read(path) and not path.name.startswith(".")
     )
+    inside = folder / "data"
+    return _files_in(inside) if not files and inside.is_dir() else files
 
 
 def _of_files(where: str, paths: Sequence[Path], options: ReadingOptions) -> Tables:

@@ -93,7 +93,7 @@ def _cell(cell: Any) -> Any:
 def _table(where: str, rows: list[list[Any]], options: ReadingOptions) -> Table:
     if not rows:
         return Table(where, 0, {})
-    header = has_header(where, rows[:200], options)
+    header = has_header(rows[:200], options)
     names = [str(cell).strip() if cell is not None else f"column_{k + 1}" for k, cell in enumerate(rows[0])]
     if not header:
         names = roles_of([["" if cell is None else cell for cell in row] for row in rows[:200]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ class Labels:
     ids: Mapping[tuple[int, str], np.ndarray]  # (number of the table, column) -> (rows,) int64, -1 where there is none
     soft: Mapping[tuple[int, str], np.ndarray]  # the same for columns of distributions: (rows, classes) float32
     notes: tuple[str, ...] = ()
-    spellings: Mapping[str, str] = field(default_factory=dict)  # a merged spelling -> its class
 
 
 def read_labels(tables: Sequence[Table], columns: Sequence[str], options: LabelOptions) -> Labels:
@@ -54,12 +53,11 @@ def read_labels(tables: Sequence[Table], columns: Sequence[str], options: LabelO
     notes: list[str] = []
     if any(cell.kind in ("soft", "named") for one in found for cell in one.meanings):
         names, keys = soft_classes(found, declared)
-        spellings: dict[str, str] = {}
     elif declared:
-        names, keys, spellings = declared, {name: k for k, name in enumerate(declared)}, {}
+        names, keys = declared, {name: k for k, name in enumerate(declared)}
     else:
         refuse_what_is_no_class(found, options)
-        names, keys, spellings = _found_classes(tables, columns, found, options, notes)
+        names, keys = _found_classes(tables, columns, found, options, notes)
     notes += notes_on_missing(found)
     number_of = {id(table): number for number, table in enumerate(tables)}
     ids: dict[tuple[int, str], np.ndarray] = {}
@@ -71,7 +69,7 @@ def read_labels(tables: Sequence[Table], columns: Sequence[str], options: LabelO
             ids[place] = np.full(one.table.rows, -1)
         else:
             ids[place] = _encode(one, names, keys, bool(declared), options)
-    return Labels(names, ids, soft, tuple(notes), spellings)
+    return Labels(names, ids, soft, tuple(notes))
 
 
 def _declared_names(found: Sequence[Cells]) -> tuple[str, ...]:
@@ -90,7 +88,7 @@ def _key(cell: Cell) -> Key:
 
 def _found_classes(
     tables: Sequence[Table], columns: Sequence[str], found: Sequence[Cells], options: LabelOptions, notes: list[str]
-) -> tuple[tuple[str, ...], dict[Any, int], dict[str, str]]:
+) -> tuple[tuple[str, ...], dict[Any, int]]:
     counts: Counter[Key] = Counter()
     for one in found:
         for cell, count in zip(one.meanings, one.counts, strict=True):
@@ -129,10 +127,7 @@ def _found_classes(
         )
     notes += near_misses(sizes)
     keys = {spelling: k for k, name in enumerate(order) for spelling in groups[name]}
-    spelled = {
-        str(spelling): name for name, spellings in groups.items() for spelling in spellings if str(spelling) != name
-    }
-    return tuple(order), keys, spelled
+    return tuple(order), keys
 
 
 def _spellings(counts: Counter[Key], aliases: Mapping[Key, str], options: LabelOptions) -> dict[str, list[Key]]:
